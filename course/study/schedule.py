@@ -1,0 +1,89 @@
+"""When a flashcard comes back; used by `flashcards` and `warm_up` in every lesson.
+
+The intervals are those of FSRS (Free Spaced Repetition Scheduler, version 6; the `fsrs` package). Only the
+log of reviews is kept: a card's state is that log played through the scheduler, so the two cannot disagree,
+and two notebooks that review one card at once both count.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from fsrs import Card, Rating, Scheduler
+
+from course.study.progress import Entry, progress
+
+KIND = "review"
+RATINGS = {
+    "not yet": Rating.Again,
+    "again": Rating.Again,
+    "hard": Rating.Hard,
+    "good": Rating.Good,
+    "known": Rating.Good,
+    "easy": Rating.Easy,
+}
+_scheduler = Scheduler(desired_retention=0.9, enable_fuzzing=False)
+
+
+def review(card_id: str, rating: str | int, now: datetime | None = None) -> datetime:
+    """Notes one review of a card and returns when the card is due again (UTC).
+
+    Args:
+        card_id: the card's id in quizzes/*.yaml.
+        rating: "not yet" or "known"; or "again", "hard", "good", "easy"; or 1 to 4 for these four.
+        now: time of the review, with a time zone; the present when left out.
+    Raises:
+        ValueError: an unknown rating, or a time without a time zone.
+    """
+    value, now = _rating(rating), _aware(now)
+
+    def note(transaction) -> list[Entry]:
+        transaction.log(KIND, card_id, {"rating": int(value)}, at=now)
+        return transaction.history(KIND, card_id)
+
+    return _replay(card_id, progress().atomically(note)).due
+
+
+def due(card_ids: Iterable[str], now: datetime | None = None, limit: int | None = 3) -> list[str]:
+    """The cards to look at now: those that are due, the longest overdue first, then those never seen.
+
+    Args:
+        card_ids: the cards to choose from; those never seen keep this order.
+        now: with a time zone; the present when left out.
+        limit: how many at most; None for all.
+    """
+    now = _aware(now)
+    wanted = list(dict.fromkeys(card_ids))
+    reviews: dict[str, list[Entry]] = {}
+    for entry in progress().history(KIND):
+        reviews.setdefault(entry.id, []).append(entry)
+    seen = [(_replay(id, reviews[id]).due, id) for id in wanted if id in reviews]
+    overdue = [id for at, id in sorted(seen, key=lambda pair: pair[0]) if at <= now]
+    return (overdue + [id for id in wanted if id not in reviews])[:limit]
+
+
+def _replay(card_id: str, entries: list[Entry]) -> Card:
+    """The card after these reviews, taken in the order of their times (a clock may have been set back)."""
+    # fsrs would take an id from the clock; a hash is the same on every machine (48 bits: exact in JS too)
+    number = int.from_bytes(sha256(card_id.encode()).digest()[:6], "big")
+    entries = sorted(entries, key=lambda entry: entry.at)
+    card = Card(card_id=number, due=entries[0].at.astimezone(UTC))
+    for entry in entries:
+        card, _ = _scheduler.review_card(card, Rating(entry.value["rating"]), entry.at.astimezone(UTC))
+    return card
+
+
+def _rating(rating: str | int) -> Rating:
+    try:
+        return RATINGS[rating.lower().replace("_", " ")] if isinstance(rating, str) else Rating(rating)
+    except (KeyError, ValueError):
+        known = ", ".join(f'"{name}"' for name in RATINGS)
+        raise ValueError(f"unknown rating {rating!r}; use one of {known}, or 1 to 4") from None
+
+
+def _aware(now: datetime | None) -> datetime:
+    if now is None:
+        return datetime.now(UTC)
+    if now.tzinfo is None:
+        raise ValueError(f"{now!r} has no time zone; use datetime.now(UTC)")
+    return now.astimezone(UTC)
