@@ -1,0 +1,7 @@
+"""Study tools: what stands between a lesson's experiments and serves the learner's memory.
+
+A notebook imports its verbs from here: `from course.study import quiz, flashcards, warm_up, check, predict`
+and `pipeline_map`.
+The texts come from `quizzes/*.yaml` (see `content`), answers go to `progress`, cards to `schedule`.
+No module of this package imports torch, and nothing outside it imports this package.
+"""
