@@ -1,0 +1,43 @@
+"""The toy world: a small set of facts that are ours, so that the true quality of any answer is known.
+
+Serves every lesson. `tables` holds the facts, `phrases` their wordings, questions and demonstrations, `text` the
+pretraining documents, `scorer` the true score of an answer. No torch anywhere.
+"""
+
+from course.world.phrases import (
+    COUNTRY_RELATIONS,
+    STYLES,
+    Question,
+    animal_questions,
+    ask,
+    beginnings,
+    country_questions,
+    demonstrate,
+    opposite_questions,
+    sum_questions,
+    with_wrong_value,
+)
+from course.world.scorer import Score, score
+from course.world.tables import COUNTRIES, INVENTED, SEEN, UNSEEN
+from course.world.text import documents
+
+__all__ = [
+    "COUNTRIES",
+    "COUNTRY_RELATIONS",
+    "INVENTED",
+    "SEEN",
+    "STYLES",
+    "UNSEEN",
+    "Question",
+    "Score",
+    "animal_questions",
+    "ask",
+    "beginnings",
+    "country_questions",
+    "demonstrate",
+    "documents",
+    "opposite_questions",
+    "score",
+    "sum_questions",
+    "with_wrong_value",
+]
