@@ -1,0 +1,226 @@
+"""Loading and making the course's models: one call for embedded checkpoints, folders and the hub.
+
+Serves every lesson. Weights are read as safetensors only and no remote code is ever run. Models are held in float32;
+where the device computes in bfloat16 natively, training and sampling run under autocast (`precision`).
+LoRA follows Hu et al. 2021 and is PEFT's.
+"""
+
+import contextlib
+import copy
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors import SafetensorError
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as transformers_logging
+
+from course.templates import CHATML
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+
+DOCUMENT_END = "<|endoftext|>"
+TURN_START = "<|im_start|>"
+TURN_END = "<|im_end|>"
+PADDING = "<|pad|>"
+
+
+class CannotLoad(RuntimeError):
+    """A model could not be loaded; the message says what was wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class LM:
+    """A language model and its tokenizer, which belong together.
+
+    Attributes:
+        name: what it was loaded as.
+        model: a transformers causal language model, in evaluation mode.
+        tokenizer: its tokenizer, with distinct padding and end-of-turn tokens.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, trainable or not."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def trainable(self) -> int:
+        """Number of weights that training changes."""
+        return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+
+def best_device() -> torch.device:
+    """CUDA if there is one, else Apple's GPU, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def precision(device: torch.device) -> contextlib.AbstractContextManager:
+    """Autocast to bfloat16 where the device has it in hardware; full float32 elsewhere."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def embedded() -> list[str]:
+    """Names of the checkpoints that came with the package."""
+    return sorted(folder.name for folder in CHECKPOINTS.glob("*") if (folder / "config.json").exists())
+
+
+def load(name: str | Path, device: torch.device | str | None = None) -> LM:
+    """Load a model and its tokenizer.
+
+    Args:
+        name: an embedded checkpoint ("base", "sft"), a folder in the hub's format, or a hub name
+            ("HuggingFaceTB/SmolLM2-135M").
+        device: where to put it; the best one present if not given.
+    Raises:
+        CannotLoad: no such name, no network, or damaged files. The message names the mend.
+    """
+    folder = CHECKPOINTS / str(name) if str(name) in embedded() else Path(name)
+    local = (folder / "config.json").exists()
+    if not local and (folder.exists() or str(name).count("/") != 1):
+        raise CannotLoad(
+            f"There is no model {str(name)!r}. Embedded: {', '.join(embedded())}. Otherwise give a folder that holds "
+            "config.json, model.safetensors and tokenizer.json, or a hub name such as 'HuggingFaceTB/SmolLM2-135M'."
+        )
+    source = str(folder) if local else str(name)
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            model, report = AutoModelForCausalLM.from_pretrained(
+                source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, json.JSONDecodeError) as error:
+        raise CannotLoad(_why_not(str(name), local, error)) from error
+    if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
+        raise CannotLoad(f"The checkpoint {str(name)!r} lacks weights: {', '.join(absent[:3])}. {_mend(str(name))}")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return LM(str(name), model.to(device or best_device()).eval(), tokenizer)
+
+
+def _mend(name: str) -> str:
+    if name in embedded():
+        return "Reinstall the package, or run `make checkpoints` in a checkout to build it anew."
+    return "Save it again with `save_pretrained`, or download it again."
+
+
+def _why_not(name: str, local: bool, error: Exception) -> str:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if local:
+        return f"The checkpoint {name!r} is damaged or incomplete ({first}). {_mend(name)}"
+    return (
+        f"{name!r} could not be fetched from the hub ({first}). Check the name and the network. "
+        f"These need no network: {', '.join(embedded())}."
+    )
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep transformers' loading bars and notes out of notebooks."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def save(lm: LM, folder: Path) -> None:
+    """Write a model and its tokenizer in the hub's format, weights as float16 safetensors.
+
+    Float16 halves the file; loaded back to float32, the rounding is far below what a question can notice.
+    """
+    half = copy.deepcopy(lm.model).to(torch.float16)
+    half.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+
+
+def clone(lm: LM, name: str | None = None) -> LM:
+    """A copy whose training leaves the original alone."""
+    return replace(lm, name=name or lm.name, model=copy.deepcopy(lm.model))
+
+
+def with_lora(lm: LM, rank: int = 16) -> LM:
+    """A copy with LoRA adapters of the given rank on all linear layers; only they are trainable.
+
+    Alpha is twice the rank, so that the adapters' scale does not change with the rank.
+    """
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(copy.deepcopy(lm.model), config))
+
+
+def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer in which every digit is a token of its own.
+
+    Digits stand alone because a model that sees 12 and 120 as unrelated symbols cannot learn to add.
+    Padding, end of document and end of turn are three tokens: notebook 02 shows what happens otherwise.
+    """
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    special = [PADDING, DOCUMENT_END, TURN_START, TURN_END]
+    bpe.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token=DOCUMENT_END,
+        eos_token=TURN_END,
+        pad_token=PADDING,
+        additional_special_tokens=[TURN_START],
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = CHATML.jinja
+    return tokenizer
+
+
+def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int = 192, layers: int = 4, seed: int = 0) -> LM:
+    """A randomly initialised Llama model (Touvron et al. 2023) for the given tokenizer."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        intermediate_size=8 * hidden // 3,
+        num_attention_heads=hidden // 32,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=[tokenizer.eos_token_id, tokenizer.bos_token_id],
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LM("new", LlamaForCausalLM(config).to(best_device()).eval(), tokenizer)

@@ -1,0 +1,318 @@
+"""The one loop that every supervised stage uses, from pretraining to SFT and reward models.
+
+Serves notebooks 01 and 03 and all that follow. AdamW (Loshchilov & Hutter 2019), linear warm-up and linear decay,
+gradient clipping, gradient accumulation with the mean over all tokens of the accumulated batch. Left out on purpose:
+several devices, mixed data sources, callbacks.
+"""
+
+import hashlib
+import json
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from course import SEED
+from course.batching import IGNORE, collate, length_batches
+from course.losses.sft import token_losses
+from course.models import LM, precision
+from course.plots import LiveCurve
+
+SAVE_EVERY = 20.0  # seconds between saved states: a killed kernel loses no more than this
+
+
+@dataclass
+class Run:
+    """What a training run did.
+
+    Attributes:
+        losses: mean loss per labelled token of each optimizer step, in nats, before that step's update.
+        held_out: (step, loss) pairs on the held-out examples: at the start and after each epoch.
+        tokens: tokens that went through the model, padding left out.
+        seconds: time spent, earlier parts of a resumed run included.
+        interrupted: the run was stopped before its last step.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    held_out: list[tuple[int, float]] = field(default_factory=list)
+    tokens: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+
+class TrainingStopped(RuntimeError):
+    """Training cannot go on; the message says where it stopped and what to check."""
+
+
+def fit(
+    lm: LM,
+    examples: Sequence[dict[str, list[int]]],
+    *,
+    epochs: int = 2,
+    learning_rate: float = 3e-4,
+    batch_size: int = 16,
+    accumulate: int = 1,
+    warmup: float = 0.05,
+    clip: float = 1.0,
+    weight_decay: float = 0.0,
+    shuffle: bool = True,
+    held_out: Sequence[dict[str, list[int]]] = (),
+    seed: int = SEED,
+    title: str = "Training",
+    state: Path | str | None = None,
+) -> Run:
+    """Train a model in place by next-token prediction on the labelled tokens.
+
+    Interrupt it (the stop button, Ctrl-C) and the step at hand is finished, the state saved, and the run so far
+    returned. Called again with the same arguments and `state`, it goes on where it stopped and ends with the numbers
+    that an uninterrupted run gives.
+
+    Args:
+        lm: the model; weights that do not require gradients stay as they are.
+        examples: dicts of `input_ids` and `labels`, lists of equal length, -100 where nothing is to be learnt.
+        epochs: passes over the examples.
+        learning_rate: the highest rate, reached after warm-up.
+        batch_size: examples in a forward pass.
+        accumulate: forward passes per optimizer step.
+        warmup: share of the steps in which the rate rises from 0.
+        clip: largest norm of the gradient.
+        weight_decay: AdamW's, on matrices only.
+        shuffle: draw batches of similar length in random order; otherwise take the examples in the order given.
+        held_out: examples whose loss is measured at the start and after each epoch.
+        seed: of the order of the batches.
+        title: shown above the live curve.
+        state: a file to save to and resume from.
+    Raises:
+        TrainingStopped: the loss is not a number, or the state file is damaged or of another run.
+        ValueError: no examples, or none with a labelled token.
+    """
+    if not examples:
+        raise ValueError("There are no examples to train on. Look at what your filters dropped.")
+    plan = _plan(examples, epochs, batch_size, accumulate, shuffle, seed)
+    weights = [p for p in lm.model.parameters() if p.requires_grad]
+    optimizer = _optimizer(lm.model, learning_rate, weight_decay)
+    settings = [epochs, learning_rate, batch_size, accumulate, warmup, clip, weight_decay, shuffle, seed, lm.parameters]
+    keeper = _State(state, _fingerprint(examples, settings), lm.model, optimizer) if state else None
+    run = (keeper.restore() if keeper else None) or Run()
+    run.interrupted = False
+    steps_per_epoch = len(plan) // epochs
+    pad = lm.tokenizer.pad_token_id
+    began, before = time.monotonic(), run.seconds
+    saved = began
+    lm.model.train()
+    with LiveCurve(title, len(plan), y="loss (nats per token)") as curve, _deferred_interrupt() as interrupted:
+        for step, loss in enumerate(run.losses):
+            curve.update(step, training=loss)
+        for step in range(len(run.losses), len(plan)):
+            if held_out and step % steps_per_epoch == 0:
+                run.held_out.append((step, mean_loss(lm, held_out, batch_size)))
+                lm.model.train()
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * rate_at(step, len(plan), warmup)
+            batches = [collate([examples[i] for i in indices], pad) for indices in plan[step]]
+            loss = _backward(lm, batches)
+            if not math.isfinite(loss):
+                raise TrainingStopped(_not_finite(loss, step, optimizer.param_groups[0]["lr"], run.losses))
+            nn.utils.clip_grad_norm_(weights, clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            run.losses.append(loss)
+            run.tokens += sum(int(batch["attention_mask"].sum()) for batch in batches)
+            run.seconds = before + time.monotonic() - began
+            latest = {"held out": run.held_out[-1][1]} if run.held_out and run.held_out[-1][0] == step else {}
+            curve.update(step, training=loss, **latest)
+            if keeper and (interrupted() or time.monotonic() - saved > SAVE_EVERY):
+                keeper.save(run)
+                saved = time.monotonic()
+            if interrupted():
+                run.interrupted = step + 1 < len(plan)
+                break
+        if held_out and not run.interrupted:
+            run.held_out.append((len(plan), mean_loss(lm, held_out, batch_size)))
+            curve.update(len(plan), **{"held out": run.held_out[-1][1]})
+    lm.model.eval()
+    run.seconds = before + time.monotonic() - began
+    if run.interrupted:
+        _say_interrupted(run, len(plan), state)
+    elif keeper:
+        keeper.remove()
+    return run
+
+
+def rate_at(step: int, steps: int, warmup: float) -> float:
+    """Share of the highest learning rate at a step: linear from 0 up, then linear down to 0 at the end."""
+    rising = math.ceil(warmup * steps)
+    if step < rising:
+        return step / rising
+    return (steps - step) / max(1, steps - rising)
+
+
+@torch.no_grad()
+def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]], batch_size: int = 32) -> float:
+    """Mean loss per labelled token over the examples, in nats."""
+    lm.model.eval()
+    lengths = [len(example["input_ids"]) for example in examples]
+    total, count = 0.0, 0
+    for indices in length_batches(lengths, batch_size, seed=0):
+        batch = collate([examples[i] for i in indices], lm.tokenizer.pad_token_id)
+        total += float(_token_losses(lm, batch).sum())
+        count += _labelled(batch)
+    return total / count
+
+
+def _labelled(batch: dict[str, Tensor]) -> int:
+    return int((batch["labels"][:, 1:] != IGNORE).sum())
+
+
+def _token_losses(lm: LM, batch: dict[str, Tensor]) -> Tensor:
+    # No attention mask: padding stands at the right, so under causal attention no real token can see it, and
+    # attention without a mask takes a faster kernel. Labels there are -100, so it adds nothing to the loss.
+    with precision(lm.device):
+        logits = lm.model(input_ids=batch["input_ids"].to(lm.device)).logits
+    return token_losses(logits, batch["labels"].to(lm.device))
+
+
+def _backward(lm: LM, batches: list[dict[str, Tensor]]) -> float:
+    """Accumulate the gradient of the mean loss over all labelled tokens of the batches; returns that mean.
+
+    Dividing each part by the tokens of the whole, rather than averaging the parts' means, makes accumulation equal
+    to one large batch.
+    """
+    count = sum(_labelled(batch) for batch in batches)
+    if count == 0:
+        raise ValueError("A batch has no labelled token: every label is -100. Look at how the assistant mask was made.")
+    total = 0.0
+    for batch in batches:
+        part = _token_losses(lm, batch).sum() / count
+        part.backward()
+        total += float(part.detach())
+    return total
+
+
+def _plan(
+    examples: Sequence[dict[str, list[int]]], epochs: int, batch_size: int, accumulate: int, shuffle: bool, seed: int
+) -> list[list[list[int]]]:
+    """For each optimizer step its batches, each a list of indices into the examples."""
+    lengths = [len(example["input_ids"]) for example in examples]
+    plan: list[list[list[int]]] = []
+    for epoch in range(epochs):
+        if shuffle:
+            batches = length_batches(lengths, batch_size, seed=1000 * seed + epoch)
+        else:
+            batches = [list(range(i, min(i + batch_size, len(examples)))) for i in range(0, len(examples), batch_size)]
+        plan += [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]
+    return plan
+
+
+def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), fused=True)
+
+
+def _not_finite(loss: float, step: int, rate: float, losses: list[float]) -> str:
+    recent = ", ".join(f"{value:.3f}" for value in losses[-3:]) or "none"
+    return (
+        f"The loss is {loss} at step {step}; the steps before had {recent}. The weights were not changed by this step. "
+        f"Check the learning rate (now {rate:.2g}; try a tenth), the data (a batch of empty or damaged examples), and "
+        "whether the weights were finite when you began."
+    )
+
+
+def _say_interrupted(run: Run, steps: int, state: Path | str | None) -> None:
+    how = f"Run the cell again and it goes on from {state}." if state else "Give `state=` a file name to be able to go on."
+    print(f"Stopped after {len(run.losses)} of {steps} steps. {how}")
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Turn the first interrupt into a flag, so that no step is cut in half; a second one interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    pressed: list[int] = []
+    previous = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _fingerprint(examples: Sequence[dict[str, list[int]]], settings: list[Any]) -> str:
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for example in examples:
+        digest.update(json.dumps([example["input_ids"], example["labels"]]).encode())
+    return digest.hexdigest()
+
+
+class _State:
+    """The file that a run can be resumed from: weights, AdamW's two moments and the run so far, as safetensors."""
+
+    def __init__(self, path: Path | str, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer):
+        self.path, self.fingerprint, self.model, self.optimizer = Path(path), fingerprint, model, optimizer
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def save(self, run: Run) -> None:
+        tensors = {}
+        for name, weight in self._weights().items():
+            moments = self.optimizer.state[weight]
+            tensors[f"weight/{name}"] = weight.detach()
+            tensors |= {f"{key}/{name}": moments[key] for key in ("step", "exp_avg", "exp_avg_sq")}
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        about = {"fingerprint": self.fingerprint, "run": json.dumps(run.__dict__)}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name(self.path.name + ".part")
+        save_file(tensors, part, metadata=about)
+        os.replace(part, self.path)  # atomic: a kill leaves the old state or the new, never half of one
+
+    def restore(self) -> Run | None:
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                about = file.metadata()
+                if about["fingerprint"] != self.fingerprint:
+                    raise TrainingStopped(
+                        f"{self.path} holds the state of another run (other data or settings). Give this run another "
+                        "file, or delete that one to begin anew."
+                    )
+                run = Run(**json.loads(about["run"]))
+                run.held_out = [tuple(pair) for pair in run.held_out]
+                with torch.no_grad():
+                    for name, weight in self._weights().items():
+                        weight.copy_(file.get_tensor(f"weight/{name}"))
+                        self.optimizer.state[weight] = {
+                            key: file.get_tensor(f"{key}/{name}").to("cpu" if key == "step" else weight.device)
+                            for key in ("step", "exp_avg", "exp_avg_sq")
+                        }
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise TrainingStopped(
+                f"The training state in {self.path} cannot be read ({error}). Delete the file to begin anew."
+            ) from error
+        return run
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
