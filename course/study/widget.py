@@ -106,7 +106,7 @@ class StudyWidget(anywidget.AnyWidget):
         """Make a widget.
 
         Args:
-            data: what the script draws, JSON only. HTML in it must come from `content.to_html`.
+            data: what the script draws, JSON only. HTML in it must come from `markup.to_html`.
             ids: entries of `progress()` that it starts from, if the class has a `kind`.
         """
         state = {}
@@ -163,9 +163,7 @@ class StudyWidget(anywidget.AnyWidget):
             try:
                 self.remember(id, value)
                 self.notice = ""
-            except (
-                Exception
-            ) as problem:  # an exception in a message handler reaches no cell: say it in the widget
+            except Exception as problem:  # an exception in a message handler reaches no cell: say it in the widget
                 self.notice = f"This could not be kept and will be lost with the kernel: {problem}"
 
 
