@@ -1,0 +1,194 @@
+"""From lists of token ids to the rectangles of numbers that a model reads.
+
+Serves notebooks 01 (blocks of text), 03 (labels, padding) and 04 (what padding wastes). Everything here is
+lists of integers and tensors: no tokenizer, no model.
+
+An example is a dict with `input_ids` and `labels`, two lists of the same length. A label is the token itself
+where the model is to learn it, and -100 where it is not, which `torch` and `transformers` leave out.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+IGNORE = -100
+"""The label of a token that nothing is to be learnt from."""
+
+Example = Mapping[str, Sequence[int]]
+
+
+def make_labels(input_ids: Sequence[int], mask: Sequence[int]) -> list[int]:
+    """The tokens where the mask is 1, -100 where it is 0.
+
+    >>> make_labels([5, 6, 7, 8], [0, 0, 1, 1])
+    [-100, -100, 7, 8]
+
+    Raises:
+        ValueError: the two differ in length.
+    """
+    if len(input_ids) != len(mask):
+        raise ValueError(f"There are {len(input_ids)} tokens and {len(mask)} entries in the mask.")
+    return [token if keep else IGNORE for token, keep in zip(input_ids, mask, strict=True)]
+
+
+def pad(sequences: Sequence[Sequence[int]], value: int, side: str = "right") -> Tensor:
+    """Sequences of different lengths as one tensor, filled up with `value`.
+
+    >>> pad([[1, 2, 3], [4]], value=0, side="left")
+    tensor([[1, 2, 3],
+            [0, 0, 4]])
+
+    Returns:
+        int64, shape (number of sequences, length of the longest).
+    Raises:
+        ValueError: there are no sequences, or the side is neither "right" nor "left".
+    """
+    if not sequences:
+        raise ValueError("There is nothing to pad: the list of sequences is empty.")
+    if side not in ("right", "left"):
+        raise ValueError(f'side is "right" or "left", not {side!r}.')
+    width = max(map(len, sequences))
+    padded = torch.full((len(sequences), width), value, dtype=torch.long)
+    for row, sequence in zip(padded, sequences, strict=True):
+        start = 0 if side == "right" else width - len(sequence)
+        row[start : start + len(sequence)] = torch.as_tensor(sequence, dtype=torch.long)
+    return padded
+
+
+def collate(examples: Sequence[Example], pad_id: int, side: str = "right") -> dict[str, Tensor]:
+    """A batch for the model: pad with `pad_id`, attend to real tokens only, learn nothing from padding.
+
+    Args:
+        examples: dicts of `input_ids` and `labels`.
+        pad_id: the token to fill up with. Its value changes nothing, since it is masked twice.
+        side: "right" to train, "left" to generate, where every prompt must end at the same place.
+    Returns:
+        `input_ids`, `attention_mask` and `labels`, each int64 of shape (batch, longest example).
+    Raises:
+        ValueError: no examples, an example whose lists differ in length, or one with no label to learn; names
+            the example by its place in the list, from 0.
+    """
+    if not examples:
+        raise ValueError("There is nothing to collate: the list of examples is empty.")
+    for i, example in enumerate(examples):
+        if len(example["input_ids"]) != len(example["labels"]):
+            lengths = f"{len(example['input_ids'])} input_ids and {len(example['labels'])} labels"
+            raise ValueError(f"Example {i} has {lengths}; make the labels with make_labels.")
+        if not _learnable(example["labels"]):
+            raise ValueError(
+                f"Example {i} has no token to learn: all its labels are masked (-100). Check that the mask "
+                "marks the assistant's tokens and not the user's, and drop examples without an answer."
+            )
+    labels = [list(example["labels"]) for example in examples]
+    if side == "left":
+        # Nothing stands before an example's first token, so nothing may learn to predict it; on the left it
+        # is preceded by padding, whose output would.
+        labels = [[IGNORE, *row[1:]] for row in labels]
+    return {
+        "input_ids": pad([example["input_ids"] for example in examples], pad_id, side),
+        "attention_mask": pad([[1] * len(example["input_ids"]) for example in examples], 0, side),
+        "labels": pad(labels, IGNORE, side),
+    }
+
+
+@dataclass(frozen=True)
+class ClipReport:
+    """What `clip` did: of `total` examples, `cut` were shortened and the rows in `dropped` left out."""
+
+    total: int
+    max_length: int
+    longest: int
+    cut: int
+    dropped: list[int]
+
+    def __str__(self) -> str:
+        over = self.cut + len(self.dropped)
+        if not over:
+            return f"All {self.total} examples fit into {self.max_length} tokens (the longest has {self.longest})."
+        return (
+            f"{over} of {self.total} examples were longer than {self.max_length} tokens (the longest had "
+            f"{self.longest}): {self.cut} were cut, so that they end without their last tokens and do not teach "
+            f"to stop; {len(self.dropped)} were dropped, because no token to learn was left."
+        )
+
+
+def clip(examples: Sequence[Example], max_length: int) -> tuple[list[dict[str, list[int]]], ClipReport]:
+    """Shorten examples to their first `max_length` tokens, and drop those with nothing left to learn.
+
+    Returns:
+        The examples that are left, in their order, and a report that says how many were cut or dropped and why.
+    Raises:
+        ValueError: max_length is below 2, or no example is left.
+    """
+    if max_length < 2:
+        raise ValueError(f"max_length={max_length} leaves no token to predict; give at least 2.")
+    kept, cut, dropped = [], 0, []
+    for i, example in enumerate(examples):
+        short = {name: list(example[name][:max_length]) for name in ("input_ids", "labels")}
+        is_cut = len(example["input_ids"]) > max_length
+        if is_cut and not _learnable(short["labels"]):
+            dropped.append(i)
+            continue
+        kept.append(short)
+        cut += is_cut
+    longest = max((len(example["input_ids"]) for example in examples), default=0)
+    report = ClipReport(len(examples), max_length, longest, cut, dropped)
+    if not kept:
+        raise ValueError(f"No example is left. {report}" if examples else "There are no examples to clip.")
+    return kept, report
+
+
+def blocks(documents: Sequence[Sequence[int]], length: int, end_id: int) -> Tensor:
+    """All documents in one row, cut into pieces of the same length: how a base model reads its text.
+
+    `end_id` stands before the first document and after each, so that every document begins after one. What
+    does not fill a last block is left out.
+
+    >>> blocks([[1, 2], [3], [4, 5]], length=4, end_id=0)
+    tensor([[0, 1, 2, 0],
+            [3, 0, 4, 5]])
+
+    Returns:
+        int64, shape (number of blocks, length).
+    Raises:
+        ValueError: length is below 2, or the documents do not fill one block.
+    """
+    if length < 2:
+        raise ValueError(f"length={length} leaves no token to predict; give at least 2.")
+    row = torch.tensor([end_id, *chain.from_iterable([*document, end_id] for document in documents)])
+    count = len(row) // length
+    if not count:
+        raise ValueError(f"All documents together have {len(row)} tokens, fewer than one block of {length}.")
+    return row[: count * length].view(count, length)
+
+
+def length_batches(lengths: Sequence[int], batch_size: int, seed: int) -> list[list[int]]:
+    """Batches of examples of similar length, in random order, so that little of a batch is padding.
+
+    Args:
+        lengths: number of tokens of each example.
+        batch_size: examples in a batch; one batch may be smaller.
+        seed: shuffles the batches, and examples of equal length among themselves.
+    Returns:
+        Lists of positions in `lengths`; each occurs once.
+    Raises:
+        ValueError: there are no lengths, or batch_size is below 1.
+    """
+    if not lengths or batch_size < 1:
+        raise ValueError(f"Cannot make batches of {batch_size} from {len(lengths)} examples.")
+    rng = random.Random(seed)
+    order = list(range(len(lengths)))
+    rng.shuffle(order)
+    order.sort(key=lengths.__getitem__)  # stable: examples of equal length stay shuffled
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    rng.shuffle(batches)
+    return batches
+
+
+def _learnable(labels: Sequence[int]) -> bool:
+    """Whether any label can be learnt; the first cannot, since nothing comes before it."""
+    return any(label != IGNORE for label in labels[1:])

@@ -1,0 +1,56 @@
+"""Data formats: what a training record looks like, how one shape becomes another, how raw data is cleaned.
+
+Serves notebooks 02 (chat data), 05 (filtering what a model wrote) and 06 (preference data). The six
+shapes and their checks are in `records.py`, the ways to read them in `load.py`, the ways from one to another
+in `convert.py`, and the pipeline from raw data to a set to train on in `prepare.py`. None of it needs torch.
+"""
+
+from course.formats.convert import (
+    as_messages,
+    as_text,
+    conversation_to_instruction,
+    instruction_to_conversation,
+    likert_to_pairs,
+    pairs_to_ranking,
+    preference_to_conversation,
+    preference_to_unpaired,
+    ranking_to_pairs,
+    unpaired_to_preference,
+)
+from course.formats.load import load_records, validate
+from course.formats.prepare import Dropped, Prepared, Step, prepare_sft_data
+from course.formats.records import (
+    KINDS,
+    ROLES,
+    DataError,
+    Message,
+    Problem,
+    Record,
+    check,
+)
+
+__all__ = [
+    "KINDS",
+    "ROLES",
+    "DataError",
+    "Dropped",
+    "Message",
+    "Prepared",
+    "Problem",
+    "Record",
+    "Step",
+    "as_messages",
+    "as_text",
+    "check",
+    "conversation_to_instruction",
+    "instruction_to_conversation",
+    "likert_to_pairs",
+    "load_records",
+    "pairs_to_ranking",
+    "preference_to_conversation",
+    "preference_to_unpaired",
+    "prepare_sft_data",
+    "ranking_to_pairs",
+    "unpaired_to_preference",
+    "validate",
+]

@@ -1,0 +1,262 @@
+"""From raw records to a set to fine-tune on: format, filter, de-duplicate, balance.
+
+Serves notebook 02, where every step is run by itself, and 05, where it cleans what a model wrote. Near
+duplicates are found by the overlap of word shingles (Broder 1997, "On the resemblance and containment of
+documents"). On millions of rows one would estimate that overlap by MinHash; here it is exact.
+
+Each step is a pure function that gives one verdict per record, in order: None to keep it, or in a few words
+the reason to drop it. `prepare_sft_data` applies them one after the other and does the counting.
+"""
+
+import random
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from course import SEED
+from course.formats.convert import instruction_to_conversation
+from course.formats.records import DataError, Problem, Record, check
+
+Verdict = str | None
+Shingles = frozenset[tuple[str, ...]]
+
+MARKUP = re.compile(
+    r"<\|[a-z_]+\|>|\[/?INST\]|<</?SYS>>"  # another chat template's markers
+    r"|</?(?:p|br|div|span|li|ul|a|b|i)\b[^<>]*>|&(?:nbsp|amp|lt|gt|quot|#\d+);"  # left over from a web page
+    r"|\ufffd",  # what remains of a character that was decoded wrongly
+    re.IGNORECASE,
+)
+REFUSAL = re.compile(r"\bas an? (?:ai|large)? ?language model\b|\bmy knowledge cut-?off\b", re.IGNORECASE)
+"""Another model talking about itself. A refusal in the answer's own words is not boilerplate."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step left over, and how many records it dropped for which reason."""
+
+    name: str
+    kept: int
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A record that was left out: its row in the raw data (from 0), the step, the reason, and itself."""
+
+    row: int
+    step: str
+    reason: str
+    record: Record
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Conversation records to train on, the counts of each step, and every record that was dropped."""
+
+    records: list[Record]
+    counts: list[Step]
+    dropped: list[Dropped]
+
+    def __str__(self) -> str:
+        lines = []
+        for step in self.counts:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in step.dropped.items())
+            lines.append(f"{step.name:<14}{step.kept:>7} kept" + (f"   dropped {reasons}" if reasons else ""))
+        return "\n".join(lines)
+
+
+def prepare_sft_data(
+    raw: Sequence[Record],
+    *,
+    min_words: int = 1,
+    max_words: int = 400,
+    keep: Callable[[Record], bool] | None = None,
+    similar: float = 0.8,
+    balance_by: str | None = None,
+    per_task: int | None = None,
+    seed: int = SEED,
+) -> Prepared:
+    """Format, filter, de-duplicate and balance raw records for SFT.
+
+    Args:
+        raw: instruction, conversation or prompt-and-completion records, mixed as they come.
+        min_words, max_words: bounds for the words of an answer, each answer of a conversation by itself.
+        keep: your own filter. Gets a formatted record and says whether it may stay.
+        similar: word-shingle overlap, above 0 and up to 1, from which the later of two records is dropped.
+        balance_by: column that names a record's task; without it nothing is balanced.
+        per_task: the most records of a task; as many as the smallest task has if not given.
+        seed: decides which records of a large task stay. The same input and seed give the same output.
+    Returns:
+        What is left, in the order of `raw`; the counts add up: raw = kept + dropped, step after step.
+    Raises:
+        DataError: a record lacks the column `balance_by`.
+        ValueError: a bound makes no sense.
+    """
+    if not 0 < similar <= 1:
+        raise ValueError(f"similar is a share above 0 and up to 1, not {similar}.")
+    if not 0 <= min_words <= max_words:
+        raise ValueError(f"min_words={min_words} and max_words={max_words} leave no length between them.")
+    if per_task is not None and (per_task < 1 or balance_by is None):
+        raise ValueError("per_task is a count of 1 or more, and wants balance_by to say what a task is.")
+
+    kept: dict[int, Any] = {row: as_conversation(record) for row, record in enumerate(raw)}
+    counts, dropped = [Step("raw", len(kept), {})], []
+
+    def apply(name: str, verdicts: list[Verdict]) -> None:
+        judged = zip(list(kept), verdicts, strict=True)
+        out = [Dropped(row, name, verdict, raw[row]) for row, verdict in judged if verdict is not None]
+        for drop in out:
+            del kept[drop.row]
+        counts.append(Step(name, len(kept), dict(Counter(drop.reason for drop in out).most_common())))
+        dropped.extend(out)
+
+    apply("format", [result if isinstance(result, str) else None for result in kept.values()])
+    apply("filter", [fault(record, min_words, max_words, keep) for record in kept.values()])
+    apply("de-duplicate", duplicates(list(kept.values()), similar))
+    if balance_by is not None:
+        _require_column(kept, balance_by)
+        tasks = [str(record[balance_by]) for record in kept.values()]
+        apply("balance", surplus(tasks, per_task, seed))
+    return Prepared(list(kept.values()), counts, dropped)
+
+
+# --- format -------------------------------------------------------------------------------------------------
+
+
+def as_conversation(record: Record) -> Record | str:
+    """One raw record as a tidy conversation, or the reason why it cannot become one."""
+    kind, chat = "conversation", record
+    if isinstance(record, dict) and "instruction" in record:
+        kind = "instruction"
+    elif isinstance(record, dict) and {"prompt", "completion"} <= record.keys():
+        chat = _from_prompt_and_completion(record)
+    problems = check(chat, kind)
+    if problems:
+        field = re.sub(r"\[\d+\]", "", problems[0].field)  # without the turn's number: reasons are counted
+        return f"{field} {problems[0].what}".strip()
+    if kind == "instruction":
+        chat = instruction_to_conversation(record)
+    return {**chat, "messages": [{**turn, "content": tidy(turn["content"])} for turn in chat["messages"]]}
+
+
+def _from_prompt_and_completion(record: Record) -> Record:
+    sides = {"user": record["prompt"], "assistant": record["completion"]}
+    turns = [
+        side if isinstance(side, list) else [{"role": role, "content": side}] for role, side in sides.items()
+    ]
+    rest = {field: value for field, value in record.items() if field not in ("prompt", "completion")}
+    return {"messages": turns[0] + turns[1], **rest}
+
+
+def tidy(text: str) -> str:
+    """The text with one way of writing each character and line end, and no space around it."""
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+# --- filter -------------------------------------------------------------------------------------------------
+
+
+def fault(
+    record: Record, min_words: int, max_words: int, keep: Callable[[Record], bool] | None = None
+) -> Verdict:
+    """The first reason, if any, not to learn from this conversation."""
+    answers = [turn["content"] for turn in record["messages"] if turn["role"] == "assistant"]
+    if any(len(words(answer)) < min_words for answer in answers):
+        return "too short"
+    if any(len(words(answer)) > max_words for answer in answers):
+        return "too long"
+    if any(MARKUP.search(turn["content"]) or turn["content"].count("```") % 2 for turn in record["messages"]):
+        return "broken markup"
+    if any(REFUSAL.search(answer) for answer in answers):
+        return "refusal boilerplate"
+    if keep is not None and not keep(record):
+        return f"not {getattr(keep, '__name__', 'kept by your filter')}"
+    return None
+
+
+# --- de-duplicate -------------------------------------------------------------------------------------------
+
+
+def words(text: str) -> list[str]:
+    """Words in lower case, and signs that carry meaning (+, -, %); punctuation and spacing are dropped."""
+    return re.findall(
+        r"\w+|[^\w\s.,;:!?'\"()\u2018\u2019\u201c\u201d]", unicodedata.normalize("NFKC", text).casefold()
+    )
+
+
+def shingles(text: str, size: int = 3) -> Shingles:
+    """All runs of `size` neighbouring words; a shorter text is one shingle."""
+    found = words(text)
+    return frozenset(tuple(found[i : i + size]) for i in range(max(1, len(found) - size + 1)))
+
+
+def jaccard(one: Shingles, other: Shingles) -> float:
+    """Shared shingles as a part of all shingles of the two: 1 for the same set, 0 for nothing in common."""
+    return len(one & other) / len(one | other)
+
+
+def duplicates(records: Sequence[Record], similar: float) -> list[Verdict]:
+    """Which records repeat an earlier one that stays: word for word, or with a shingle overlap >= `similar`.
+
+    Two sets can only overlap that much if they share one of the few rarest shingles of the later one, so
+    each record is compared with those few candidates and not with all (the prefix filter of Chaudhuri et al.
+    2006). The result is that of comparing every two.
+    """
+    texts = [
+        "\n".join(f"{turn['role']} {turn['content']}" for turn in record["messages"]) for record in records
+    ]
+    sets = [shingles(text) for text in texts]
+    count = Counter(shingle for one in sets for shingle in one)
+    seen: set[str] = set()
+    holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)  # which kept records have a shingle
+    verdicts: list[Verdict] = []
+    for i, (text, own) in enumerate(zip(texts, sets, strict=True)):
+        exact = " ".join(words(text))
+        rarest_first = sorted(own, key=lambda shingle: (count[shingle], shingle))
+        prefix = rarest_first[: len(own) - ceil(similar * len(own) - 1e-9) + 1]  # 1e-9: 0.55 * 20 is above 11
+        candidates = {j for shingle in prefix for j in holders[shingle]}
+        if exact in seen:
+            verdicts.append("exact duplicate")
+        elif any(jaccard(own, sets[j]) >= similar for j in candidates):
+            verdicts.append("near duplicate")
+        else:
+            verdicts.append(None)
+            seen.add(exact)
+            for shingle in prefix:
+                holders[shingle].append(i)
+    return verdicts
+
+
+# --- balance ------------------------------------------------------------------------------------------------
+
+
+def surplus(tasks: Sequence[str], per_task: int | None, seed: int) -> list[Verdict]:
+    """Which records are more than their task's share, chosen at random.
+
+    Args:
+        tasks: the task of each record.
+        per_task: the most that a task keeps; None for the size of the smallest task.
+        seed: a task draws from its own stream, so that adding another does not change this one's choice.
+    """
+    verdicts: list[Verdict] = [None] * len(tasks)
+    by_task: defaultdict[str, list[int]] = defaultdict(list)
+    for row, task in enumerate(tasks):
+        by_task[task].append(row)
+    share = per_task or min(map(len, by_task.values()), default=0)
+    for task, rows in by_task.items():
+        extra = max(0, len(rows) - share)
+        for row in random.Random(f"{seed} {task}").sample(rows, extra):
+            verdicts[row] = f"more than {share} of {task}"
+    return verdicts
+
+
+def _require_column(kept: dict[int, Record], column: str) -> None:
+    mend = "Add it, or call without balance_by."
+    missing = [row for row, record in kept.items() if record.get(column) is None]
+    if missing:
+        problems = [Problem(column, "is missing", mend, f"row {row}") for row in missing]
+        raise DataError(f"Not every record has the column {column!r} (rows count from 0).", problems)
