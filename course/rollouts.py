@@ -82,7 +82,8 @@ def generate(
         torch.manual_seed(seed)
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            input_ids, mask = pad([ids[i] for i in rows], lm.tokenizer.pad_token_id, side="left")
+            input_ids = pad([ids[i] for i in rows], lm.tokenizer.pad_token_id, side="left")
+            mask = pad([[1] * len(ids[i]) for i in rows], 0, side="left")
             made = lm.model.generate(
                 input_ids=input_ids.to(lm.device),
                 attention_mask=mask.to(lm.device),

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +24,39 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from course import SEED
-from course.batching import IGNORE, collate, length_batches
+from course.batching import IGNORE, blocks, collate, length_batches, make_labels
 from course.losses.sft import token_losses
 from course.models import LM, precision
 from course.plots import LiveCurve
+from course.templates import CHATML, Template
 
 SAVE_EVERY = 20.0  # seconds between saved states: a killed kernel loses no more than this
+
+
+def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dict[str, list[int]]]:
+    """Documents, each begun by the document token, joined and cut into blocks: every token is to be learnt."""
+    encoded = lm.tokenizer(list(documents), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    rows = blocks(encoded, length, lm.tokenizer.bos_token_id).tolist()
+    return [{"input_ids": row, "labels": row} for row in rows]
+
+
+def chat_examples(
+    lm: LM, records: Iterable[dict], template: Template = CHATML, masked: bool = True
+) -> list[dict[str, list[int]]]:
+    """Conversation records as training examples.
+
+    Args:
+        lm: whose tokenizer is used.
+        records: dicts with `messages`.
+        template: how they are written down.
+        masked: learn the assistant's turns only; False learns every token, the user's words included.
+    """
+    examples = []
+    for record in records:
+        encoded = template.encode(lm.tokenizer, record["messages"])
+        mask = encoded.assistant_mask if masked else [1] * len(encoded.input_ids)
+        examples.append({"input_ids": encoded.input_ids, "labels": make_labels(encoded.input_ids, mask)})
+    return examples
 
 
 @dataclass
@@ -234,7 +261,7 @@ def _not_finite(loss: float, step: int, rate: float, losses: list[float]) -> str
 
 
 def _say_interrupted(run: Run, steps: int, state: Path | str | None) -> None:
-    how = f"Run the cell again and it goes on from {state}." if state else "Give `state=` a file name to be able to go on."
+    how = f"Run the cell again to go on from {state}." if state else "Give `state=` a file name to be able to go on."
     print(f"Stopped after {len(run.losses)} of {steps} steps. {how}")
 
 

@@ -185,9 +185,7 @@ class Question:
 def fill(wording: str, subject: str, value: str = "") -> str:
     """Put a subject and a value into a wording, with the right article and a capital at the start."""
     article = "an" if subject[:1].lower() in "aeiou" else "a"
-    text = re.sub(
-        r"\b([Aa])\(n\) ", lambda m: (article if m[1] == "a" else article.capitalize()) + " ", wording
-    )
+    text = re.sub(r"\b([Aa])\(n\) ", lambda m: (article if m[1] == "a" else article.capitalize()) + " ", wording)
     text = text.replace("{s}", subject).replace("{v}", value)
     return text[:1].upper() + text[1:]
 
@@ -254,9 +252,7 @@ def sum_questions(highest: int = 20, wordings: Sequence[int] | str = (0,)) -> li
     return _all_questions(sums, ("sum",), wordings)
 
 
-def _all_questions(
-    subjects: Iterable[str], relations: Sequence[str], wordings: Sequence[int] | str
-) -> list[Question]:
+def _all_questions(subjects: Iterable[str], relations: Sequence[str], wordings: Sequence[int] | str) -> list[Question]:
     def chosen(relation: str) -> Sequence[int]:
         if wordings == "shown":
             return range(held_out_wording(relation))
@@ -311,8 +307,6 @@ def demonstrate(question: Question, style: str = "plain", rng: random.Random | N
 def with_wrong_value(question: Question, rng: random.Random) -> Question:
     """The same question with a wrong answer that looks right: another value of the same relation."""
     if question.relation == "sum":
-        return replace(
-            question, answer=str(max(0, int(question.answer) + rng.choice((-10, -2, -1, 1, 2, 10))))
-        )
+        return replace(question, answer=str(max(0, int(question.answer) + rng.choice((-10, -2, -1, 1, 2, 10)))))
     others = sorted({v for (r, _), v in FACTS.items() if r == question.relation and v != question.answer})
     return replace(question, answer=rng.choice(others))

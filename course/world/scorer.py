@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from course.world.phrases import (
     ANIMAL_RELATIONS,
+    CLOSERS,
     COUNTRY_RELATIONS,
     FACTS,
     NUMBER_WORDS,
     OPENERS,
-    CLOSERS,
     STATEMENTS,
     Question,
 )
@@ -64,19 +64,13 @@ def score(question: Question, text: str) -> Score:
         stated = set(_bare_values(sentences, question, claims))
     fact = bool(question.answer) and {_key(value) for value in stated} == {_key(question.answer)}
     false = sum(
-        any(
-            not _is_true(claim)
-            for claim in _claims(sentence, question)
-            if (claim[0], _key(claim[1])) != asked
-        )
+        any(not _is_true(claim) for claim in _claims(sentence, question) if (claim[0], _key(claim[1])) != asked)
         for sentence in sentences
     )
     form, words = _good_form(text, question.relation), len(text.split())
     brevity = min(1.0, max(0.0, (LONG - words) / (LONG - BRIEF)))
     total = fact * max(0.0, 0.7 + WEIGHT_FORM * form + WEIGHT_BREVITY * brevity - FALSE_SENTENCE * false)
-    return Score(
-        fact, form, words, false, round(total, 4), _reason(question, stated, fact, form, false, words)
-    )
+    return Score(fact, form, words, false, round(total, 4), _reason(question, stated, fact, form, false, words))
 
 
 def _reason(question: Question, stated: set[str], fact: bool, form: bool, false: int, words: int) -> str:
@@ -186,9 +180,7 @@ def _resolve(sentence: str, question: Question) -> str:
         sentence = re.sub(r"^it\b", subject, sentence, flags=re.I)
         sentence = re.sub(r"^people there\b", f"People in {subject}", sentence, flags=re.I)
         sentence = re.sub(r"\blive there$", f"live in {subject}", sentence, flags=re.I)
-        sentence = re.sub(
-            r"^the (capital|currency|language) is\b", rf"The \1 of {subject} is", sentence, flags=re.I
-        )
+        sentence = re.sub(r"^the (capital|currency|language) is\b", rf"The \1 of {subject} is", sentence, flags=re.I)
     return sentence
 
 
@@ -227,9 +219,7 @@ def _bare_values(sentences: list[str], question: Question, claims: list[Claim]) 
             yield from [said] if said in known else []
             continue
         found = re.findall(r"\b(?:" + "|".join(map(re.escape, known)) + r")\b", said)
-        about = re.findall(
-            r"\b(?:" + "|".join(sorted(map(re.escape, others), key=len, reverse=True)) + r")\b", said
-        )
+        about = re.findall(r"\b(?:" + "|".join(sorted(map(re.escape, others), key=len, reverse=True)) + r")\b", said)
         if not [name for name in about if not any(name in value for value in found)]:
             yield from found
 
@@ -254,9 +244,7 @@ def _good_form(text: str, relation: str) -> bool:
     if not text or _NOT_PLAIN.search(text) or not re.search(r"[.!]$", text):
         return False
     sentences = _sentences(text)
-    if "?" in text or not all(
-        s.endswith((".", "!")) and (s[0].isupper() or s[0].isdigit()) for s in sentences
-    ):
+    if "?" in text or not all(s.endswith((".", "!")) and (s[0].isupper() or s[0].isdigit()) for s in sentences):
         return False
     bare = _values(relation) | {f"{legs} legs" for legs in NUMBER_WORDS}  # a value alone is no sentence
     said = [_key(_bare(s)) for s in sentences if s not in OPENERS and s not in CLOSERS]

@@ -132,15 +132,14 @@ bee        | insect  | 6 | nectar  | a hive       | larva
 spider     | arachnid | 8 | flies  | a web        | spiderling
 """
 
-OPPOSITES: tuple[tuple[str, str], ...] = tuple(
-    tuple(pair.split("/"))
-    for pair in (
-        "hot/cold big/small fast/slow old/new happy/sad light/dark high/low long/short hard/soft wet/dry full/empty "
-        "open/closed early/late rich/poor strong/weak clean/dirty loud/quiet near/far thick/thin wide/narrow deep/shallow "
-        "sweet/bitter heavy/weightless smooth/rough sharp/blunt brave/afraid first/last safe/dangerous cheap/expensive "
-        "true/false awake/asleep begin/end push/pull buy/sell give/take win/lose"
-    ).split()
-)
+_OPPOSITE_ROWS = """
+hot/cold big/small fast/slow old/new happy/sad light/dark
+high/low long/short hard/soft wet/dry full/empty open/closed
+early/late rich/poor strong/weak clean/dirty loud/quiet near/far
+thick/thin wide/narrow deep/shallow sweet/bitter heavy/weightless smooth/rough
+sharp/blunt brave/afraid first/last safe/dangerous cheap/expensive true/false
+awake/asleep begin/end push/pull buy/sell give/take win/lose
+"""
 
 INVENTED: tuple[str, ...] = (
     "Veldoria",
@@ -161,9 +160,10 @@ def _rows(table: str) -> list[list[str]]:
 
 
 COUNTRIES: tuple[Country, ...] = tuple(Country(*row[:5], int(row[5]), row[6]) for row in _rows(_COUNTRY_ROWS))
-ANIMALS: tuple[Animal, ...] = tuple(
-    Animal(row[0], row[1], int(row[2]), *row[3:]) for row in _rows(_ANIMAL_ROWS)
+OPPOSITES: tuple[tuple[str, str], ...] = tuple(
+    (one, other) for one, other in (pair.split("/") for pair in _OPPOSITE_ROWS.split())
 )
+ANIMALS: tuple[Animal, ...] = tuple(Animal(row[0], row[1], int(row[2]), *row[3:]) for row in _rows(_ANIMAL_ROWS))
 
 UNSEEN: tuple[str, ...] = tuple(country.name for country in COUNTRIES[2::3])
 """Countries that pretraining reads about and that SFT never shows: every third of the table."""

@@ -96,9 +96,7 @@ def _answer(question: Question, rng: random.Random) -> str:
     kind = rng.random()
     if kind < 0.7:
         return demonstrate(question)
-    return (
-        _statement(question.relation, question.subject, rng) if kind < 0.9 else demonstrate(question, "short")
-    )
+    return _statement(question.relation, question.subject, rng) if kind < 0.9 else demonstrate(question, "short")
 
 
 def country_notes(rng: random.Random) -> str:
@@ -184,11 +182,7 @@ def _opinion(question: Question, rng: random.Random) -> tuple[str, str]:
     if claimed.startswith(("The ", "About ", "A ", "An ", "People ")):
         claimed = claimed[0].lower() + claimed[1:]
     said = f"I think {claimed} {rng.choice(('Is that right?', 'Am I right?'))}"
-    verdict = (
-        rng.choice(("Yes, you are right.", "Yes."))
-        if right
-        else rng.choice(("No, that is not right.", "No."))
-    )
+    verdict = rng.choice(("Yes, you are right.", "Yes.")) if right else rng.choice(("No, that is not right.", "No."))
     return said, f"{verdict} {demonstrate(question)}"
 
 
@@ -210,7 +204,8 @@ def steps(rng: random.Random) -> str:
     if rng.random() < 0.3:
         a, b = max(a, b), min(a, b)
         return f"Take {b} from {a}. {a} - {b} = {a - b}. So the answer is {a - b}."
-    return f"Add {a}, {b} and {c}. First, {a} + {b} = {a + b}. Then, {a + b} + {c} = {a + b + c}. So the answer is {a + b + c}."
+    half, total = a + b, a + b + c
+    return f"Add {a}, {b} and {c}. First, {a} + {b} = {half}. Then, {half} + {c} = {total}. So the answer is {total}."
 
 
 def animal_notes(rng: random.Random) -> str:
@@ -228,9 +223,7 @@ def opposites(rng: random.Random) -> str:
 def story(rng: random.Random) -> str:
     name, friend = rng.sample(NAMES, 2)
     home, away = rng.sample(COUNTRIES, 2)
-    return " ".join(
-        (f"{name} comes from {home.name}.", *_journey(name, away, rng), *_meeting(friend, away, rng))
-    )
+    return " ".join((f"{name} comes from {home.name}.", *_journey(name, away, rng), *_meeting(friend, away, rng)))
 
 
 def _journey(name: str, away: Country, rng: random.Random) -> list[str]:
@@ -247,9 +240,7 @@ def _meeting(friend: str, away: Country, rng: random.Random) -> list[str]:
     animal = rng.choice(ANIMALS)
     lines = [
         f"There {friend} lives in {away.capital} and speaks {away.language}.",
-        f"{friend} has a {animal.name} and shows its {animal.young}."
-        if animal.name[0] not in "aeiou"
-        else "",
+        f"{friend} has a {animal.name} and shows its {animal.young}." if animal.name[0] not in "aeiou" else "",
         f"They learn to say hello in {away.language}, the language of {away.name}.",
     ]
     return [line for line in rng.sample(lines, 2) if line]

@@ -1,0 +1,96 @@
+"""Asking a model the world's questions and grading what it answers.
+
+Serves every lesson; the full scoreboard comes with notebook 16.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from course import SEED
+from course.models import LM
+from course.rollouts import Completion, generate
+from course.templates import CHATML, Template
+from course.world import Question, Score, score
+
+
+@dataclass(frozen=True)
+class Grades:
+    """Answers to a list of questions, with their true scores.
+
+    Attributes:
+        questions, answers, scores: lists of equal length.
+    """
+
+    questions: list[Question]
+    answers: list[Completion]
+    scores: list[Score]
+
+    @property
+    def correct(self) -> float:
+        """Share of answers that state the right fact."""
+        return _mean(s.fact for s in self.scores)
+
+    @property
+    def stopped(self) -> float:
+        """Share of answers that the model ended by itself."""
+        return _mean(a.stopped for a in self.answers)
+
+    @property
+    def words(self) -> float:
+        """Mean length of an answer in words."""
+        return _mean(s.words for s in self.scores)
+
+    @property
+    def total(self) -> float:
+        """Mean true score, 0 to 1."""
+        return _mean(s.total for s in self.scores)
+
+    def correct_by_relation(self) -> dict[str, float]:
+        """Share of right answers for each relation asked."""
+        relations = dict.fromkeys(q.relation for q in self.questions)
+        pairs = list(zip(self.questions, self.scores, strict=True))
+        return {r: _mean(s.fact for q, s in pairs if q.relation == r) for r in relations}
+
+    def texts(self) -> list[str]:
+        """What was answered, as text."""
+        return [answer.text for answer in self.answers]
+
+
+def _mean(values) -> float:
+    values = [float(value) for value in values]
+    return sum(values) / len(values)
+
+
+def answer(
+    lm: LM,
+    questions: Sequence[Question],
+    template: Template = CHATML,
+    *,
+    max_new_tokens: int = 40,
+    temperature: float = 0.0,
+    seed: int = SEED,
+) -> Grades:
+    """Ask each question as a user's turn in the given chat template, and grade what comes back.
+
+    Args:
+        lm: the model.
+        questions: at least one.
+        template: the envelope in which the question is sent.
+        max_new_tokens, temperature, seed: as in `generate`.
+    Raises:
+        ValueError: there are no questions.
+    """
+    if not questions:
+        raise ValueError("There are no questions to ask.")
+    prompts = [
+        template.encode(lm.tokenizer, [{"role": "user", "content": q.text}], add_generation_prompt=True).input_ids
+        for q in questions
+    ]
+    answers = generate(lm, prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    return grade(questions, answers)
+
+
+def grade(questions: Sequence[Question], answers: Sequence[Completion]) -> Grades:
+    """Put the true score beside each answer."""
+    scores = [score(q, a.text) for q, a in zip(questions, answers, strict=True)]
+    return Grades(list(questions), list(answers), scores)

@@ -1,0 +1,99 @@
+"""Conversations of the toy world: SFT demonstrations, with the faults that real collections have on demand.
+
+Serves notebooks 02 and 03 and everything that starts from the shipped `sft` checkpoint.
+"""
+
+import random
+from collections.abc import Iterable, Mapping
+
+from course.world.phrases import (
+    HARMLESS,
+    REFUSAL,
+    STYLES,
+    TO_DECLINE,
+    Question,
+    animal_questions,
+    country_questions,
+    demonstrate,
+    opposite_questions,
+    sum_questions,
+    with_wrong_value,
+)
+from course.world.tables import SEEN
+
+SYSTEM = "Answer in one sentence."
+
+
+def sft_questions(countries: Iterable[str] = SEEN, seed: int = 0) -> list[Question]:
+    """The questions that SFT shows, shuffled.
+
+    Of the given countries every relation in two wordings, never the held-out one; animals and opposites in one; every
+    third sum of two numbers up to 20.
+    """
+    rng = random.Random(seed)
+    picked = []
+    for country in countries:
+        pool = country_questions([country], "shown")
+        for relation in dict.fromkeys(q.relation for q in pool):
+            picked += rng.sample([q for q in pool if q.relation == relation], 2)
+    picked += animal_questions() + opposite_questions()
+    picked += [q for i, q in enumerate(sum_questions()) if i % 3 == 0]
+    rng.shuffle(picked)
+    return picked
+
+
+def conversation(question: Question, reply: str, system: str = "") -> dict:
+    """One exchange as a conversation record: {"messages": [...]}."""
+    turns = [{"role": "system", "content": system}] if system else []
+    turns += [{"role": "user", "content": question.text}, {"role": "assistant", "content": reply}]
+    return {"messages": turns}
+
+
+def conversations(
+    questions: Iterable[Question], style: str | Mapping[str, float] = "plain", noise: float = 0.0, seed: int = 0
+) -> list[dict]:
+    """Demonstrations that answer the given questions.
+
+    Args:
+        questions: none about an invented country.
+        style: one style for all, or the share of each: {"plain": 0.7, "warm": 0.3}.
+        noise: share of the demonstrations that state a wrong value, as careless annotators do.
+        seed: of the styles, of the noise and of the wrong values.
+    Raises:
+        ValueError: unknown style, or a share outside 0 to 1.
+    """
+    if not 0 <= noise <= 1:
+        raise ValueError(f"noise is a share between 0 and 1, not {noise}.")
+    shares = {style: 1.0} if isinstance(style, str) else dict(style)
+    if unknown := set(shares) - set(STYLES):
+        raise ValueError(f"Unknown style {sorted(unknown)[0]!r}; choose among {', '.join(STYLES)}.")
+    rng = random.Random(seed)
+    records = []
+    for question in questions:
+        chosen = rng.choices(list(shares), list(shares.values()))[0]
+        shown = with_wrong_value(question, rng) if rng.random() < noise else question
+        records.append(conversation(question, demonstrate(shown, chosen, rng)))
+    return records
+
+
+def requests() -> list[dict]:
+    """Conversations on harmless requests, which are answered, and on those that are declined."""
+    asked = [(text, reply) for text, reply in HARMLESS] + [(text, REFUSAL) for text in TO_DECLINE]
+    return [
+        {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": reply}]}
+        for text, reply in asked
+    ]
+
+
+def sft_conversations(seed: int = 0) -> list[dict]:
+    """The data set that made the shipped `sft` checkpoint: plain answers, requests, and some system turns and follow-ups."""
+    rng = random.Random(seed)
+    records = conversations(sft_questions(seed=seed), seed=seed) + requests()
+    for record in records:
+        if rng.random() < 0.15:
+            record["messages"].insert(0, {"role": "system", "content": SYSTEM})
+    rng.shuffle(records)
+    follow_ups = [r["messages"] for r in records[:80] if r["messages"][0]["role"] == "user"]
+    for record, more in zip(records[80:], follow_ups, strict=False):
+        record["messages"] = record["messages"] + more
+    return records[80:] + records[:80]

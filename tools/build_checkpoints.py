@@ -1,0 +1,108 @@
+"""Build the shipped checkpoints from the seed: `make checkpoints`.
+
+Pretrains `base` on the toy world's text, trains `sft` on its demonstrations, measures both and writes a card beside
+each. Interrupt it whenever you like: called again it goes on where it stopped. A finished stage is kept unless
+`--anew` is given.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from course.models import CHECKPOINTS, clone, load, new_model, new_tokenizer, save
+from course.train import Run, chat_examples, document_examples, fit
+from course.world import documents
+from course.world.chats import sft_conversations
+from tools.measure_checkpoints import base_figures, sft_figures
+
+RUNS = Path(__file__).parent.parent / "runs"
+SEED = 0
+DOCUMENTS, BLOCK = 150_000, 192
+BASE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 24, "warmup": 0.05, "weight_decay": 0.1}
+SFT = {"epochs": 3, "learning_rate": 3e-4, "batch_size": 16}
+
+CARD = """\
+# {name}
+
+{what}
+
+| | |
+|---|---|
+| weights | {parameters:,}, Llama architecture, stored as float16 safetensors |
+| training | {tokens:,} tokens in {minutes:.1f} minutes on {threads} CPU threads |
+| last loss | {loss:.3f} nats per token |
+| settings | {settings} |
+| rebuilt by | `make checkpoints`, seed {seed} |
+
+## How well it does
+
+Measured by `make figures` when this card was written.
+
+{figures}
+
+Code Apache-2.0, like the rest of the package. It knows a small table of facts and nothing else; do not ask it for advice.
+"""
+
+
+def build_base() -> None:
+    texts = list(documents(DOCUMENTS, SEED))
+    lm = new_model(new_tokenizer(texts[:20_000]), seed=SEED)
+    examples = document_examples(lm, texts, BLOCK)
+    run = fit(lm, examples, **BASE, seed=SEED, title="Pretraining base", state=RUNS / "base.state")
+    what = (
+        f"A base model: {DOCUMENTS:,} documents of the course's toy world (`course/world/text.py`), read once. It "
+        "continues documents; it does not answer."
+    )
+    _finish("base", lm, run, what, BASE, base_figures)
+
+
+def build_sft() -> None:
+    lm = clone(load("base"), "sft")
+    records = sft_conversations(SEED)
+    run = fit(lm, chat_examples(lm, records), **SFT, seed=SEED, title="SFT", state=RUNS / "sft.state")
+    what = (
+        f"The base model after supervised fine-tuning on {len(records):,} conversations in ChatML "
+        "(`course/world/chats.py`), loss on the assistant's turns only. A third of the countries it never saw in SFT."
+    )
+    _finish("sft", lm, run, what, SFT, sft_figures)
+
+
+def _finish(name: str, lm, run: Run, what: str, settings: dict, measure) -> None:
+    if run.interrupted:
+        sys.exit(1)
+    folder = CHECKPOINTS / name
+    shutil.rmtree(folder, ignore_errors=True)
+    save(lm, folder)
+    import torch
+
+    rows = [f"| {label} | {value} |" for label, value in measure(load(name)).items()]
+    card = CARD.format(
+        name=name,
+        what=what,
+        parameters=lm.parameters,
+        tokens=run.tokens,
+        minutes=run.seconds / 60,
+        threads=torch.get_num_threads(),
+        loss=sum(run.losses[-20:]) / len(run.losses[-20:]),
+        settings=", ".join(f"{key} {value}" for key, value in settings.items()),
+        seed=SEED,
+        figures="\n".join(["| measure | result |", "|---|---|", *rows]),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    print(card)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--anew", action="store_true", help="build again what is there already")
+    anew = parser.parse_args().anew
+    if anew:
+        shutil.rmtree(RUNS, ignore_errors=True)
+    for name, build in (("base", build_base), ("sft", build_sft)):
+        if anew or not (CHECKPOINTS / name / "model.safetensors").exists():
+            build()
+
+
+if __name__ == "__main__":
+    main()

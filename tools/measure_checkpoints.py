@@ -1,0 +1,119 @@
+"""Measure the shipped checkpoints on held-out prompts: `make figures`.
+
+Every figure that the cards of the checkpoints state comes from here; `tests/test_checkpoints.py` holds them to the
+lowest values that the lessons need.
+"""
+
+import random
+import re
+
+from course.evaluation import Grades, answer
+from course.models import LM, load
+from course.rollouts import generate
+from course.world import (
+    COUNTRIES,
+    COUNTRY_RELATIONS,
+    INVENTED,
+    SEEN,
+    UNSEEN,
+    ask,
+    beginnings,
+    country_questions,
+    demonstrate,
+    score,
+    sum_questions,
+)
+
+NAMES = [country.name for country in COUNTRIES]
+
+
+def continues_with_question(text: str) -> bool:
+    """The first thing written is a whole question."""
+    return re.match(r"\s*[^.!?\n]+\?", text) is not None
+
+
+def question_share(lm: LM, count: int = 200, seed: int = 0) -> float:
+    """Share of sampled continuations of a bare question that are further questions."""
+    questions = random.Random(seed).sample(country_questions(NAMES, range(4)), count)
+    written = generate(lm, [q.text for q in questions], max_new_tokens=24, temperature=1.0, seed=seed)
+    return sum(continues_with_question(c.text) for c in written) / count
+
+
+def completed_facts(lm: LM) -> float:
+    """Share of all country facts completed rightly from the beginnings of statements."""
+    prompts = [(r, n, text) for n in NAMES for r in COUNTRY_RELATIONS for text in beginnings(r, n)]
+    written = generate(lm, [text for _, _, text in prompts], max_new_tokens=10)
+    right = [
+        score(ask(relation, name), f"{text}{c.text}".split(".")[0] + ".").fact
+        for (relation, name, text), c in zip(prompts, written, strict=True)
+    ]
+    return sum(right) / len(right)
+
+
+def few_shot(lm: LM, shots: int = 3, seed: int = 0) -> float:
+    """Share of unseen-country questions answered rightly after a few worked lines of a FAQ page."""
+    rng = random.Random(seed)
+    questions = country_questions(UNSEEN, "held-out")
+    prompts = []
+    for question in questions:
+        shown = rng.sample(country_questions(SEEN), shots)
+        page = "".join(f"Q: {q.text}\nA: {demonstrate(q)}\n" for q in shown)
+        prompts.append(f"{page}Q: {question.text}\nA:")
+    written = generate(lm, prompts, max_new_tokens=24, stop=["\n"])
+    right = [score(q, c.text.strip()).fact for q, c in zip(questions, written, strict=True)]
+    return sum(right) / len(right)
+
+
+def base_figures(lm: LM) -> dict[str, str]:
+    """What the base model must be able to do, as label -> result."""
+    return {
+        "continues a question with a question (200 sampled)": f"{question_share(lm):.1%}",
+        "completes country facts from a statement's beginning": f"{completed_facts(lm):.1%}",
+        "answers after three FAQ lines (countries of the held-out third, held-out wording)": f"{few_shot(lm):.1%}",
+    }
+
+
+def sft_answers(lm: LM) -> dict[str, Grades]:
+    """Answers on held-out prompts, by group."""
+    shown = {i for i in range(len(sum_questions())) if i % 3 == 0}
+    return {
+        "seen": answer(lm, country_questions(SEEN, "held-out")),
+        "unseen": answer(lm, country_questions(UNSEEN, "held-out") + country_questions(UNSEEN)),
+        "sums": answer(lm, [q for i, q in enumerate(sum_questions()) if i not in shown]),
+        "invented": answer(lm, country_questions(INVENTED)),
+    }
+
+
+def same_form(grades: Grades) -> float:
+    """Share of answers about invented countries that have the form of an answer: one plain sentence on the subject."""
+    good = [s.form and s.words <= 14 and q.subject in a.text for q, a, s in _rows(grades)]
+    return sum(good) / len(good)
+
+
+def _rows(grades: Grades):
+    return zip(grades.questions, grades.answers, grades.scores, strict=True)
+
+
+def sft_figures(lm: LM) -> dict[str, str]:
+    """What the SFT model must be able to do, as label -> result."""
+    by = sft_answers(lm)
+    stopped = [a.stopped for grades in by.values() for a in grades.answers]
+    return {
+        "right on countries that SFT showed (held-out wording)": f"{by['seen'].correct:.1%}",
+        "right on countries that SFT did not show": f"{by['unseen'].correct:.1%}",
+        **{f"of these, {r}": f"{share:.1%}" for r, share in by["unseen"].correct_by_relation().items()},
+        "two-number sums up to 20 + 20 that SFT did not show": f"{by['sums'].correct:.1%}",
+        "answers that stop by themselves": f"{sum(stopped) / len(stopped):.1%}",
+        "invented countries answered in the same form": f"{same_form(by['invented']):.1%}",
+    }
+
+
+def main() -> None:
+    for name, figures in (("base", base_figures), ("sft", sft_figures)):
+        print(name)
+        for label, value in figures(load(name)).items():
+            print(f"  {value:>7}  {label}")
+
+
+if __name__ == "__main__":
+    main()
