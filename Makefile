@@ -1,0 +1,67 @@
+# The two commands a learner needs are `make lab` and `make test`; `make help` lists the rest.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+READY := .venv/.ready
+# The first Python on this machine that is new enough, or what you name: make lab PYTHON=/path/to/python3
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
+# JupyterLab refuses to start for root, which is who you are in many containers.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+NB ?=
+SEEDS ?= 0 1 2
+
+.PHONY: help lab test notebooks header claims bench checkpoints format pins clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Everything is installed once, from the pinned versions, and again only when one of these two files changes.
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
+		echo "Python 3.11 or newer is needed and none was found (python3 here: $$(python3 --version 2>&1))." >&2; \
+		echo "Install one, or name it: make lab PYTHON=/path/to/python3" >&2; exit 1; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e ".[lab,dev]"
+	@touch $@
+
+lab: $(READY) ## Install if needed, then open the course in JupyterLab
+	$(BIN)/jupyter lab $(AS_ROOT) notebooks/00_start_here.ipynb
+
+test: $(READY) ## Install if needed, then run every test: style, unit, browser and all notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+notebooks: $(READY) ## Run the notebooks and store their outputs (one of them: NB=01)
+	$(BIN)/python -m tools.notebooks run $(NB)
+
+header: $(READY) ## Rewrite launch badges and set-up lines without running anything (one of them: NB=01)
+	$(BIN)/python -m tools.notebooks header $(NB)
+
+claims: $(READY) ## Run the notebooks on several seeds and report every claim (SEEDS="0 1 2", NB=01)
+	$(BIN)/python -m tools.claims_report --seeds $(SEEDS) $(if $(NB),--only $(NB))
+
+bench: $(READY) ## Measure run times and throughput
+	$(BIN)/python -m tools.bench
+
+checkpoints: $(READY) ## Train the checkpoints in course/checkpoints again from the seed
+	$(BIN)/python -m tools.build_checkpoints
+
+format: $(READY) ## Put code and notebooks into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pins: ## Write constraints.txt anew from the newest versions that pyproject.toml admits
+	rm -rf .venv/pins && "$(PYTHON)" -m venv .venv/pins
+	.venv/pins/bin/python -m pip install -e ".[lab,dev]"
+	{ sed -n '/^#/p' constraints.txt; .venv/pins/bin/python -m pip freeze --exclude-editable --all \
+		| grep -v '^pip==' | sed 's/+[a-z0-9]*$$//'; } > constraints.new && mv constraints.new constraints.txt
+	rm -rf .venv/pins
+
+clean: ## Remove what was installed or built here; your progress is kept
+	rm -rf .venv build dist runs .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
