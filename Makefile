@@ -14,7 +14,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 NB ?=
 SEEDS ?= 0 1 2
 
-.PHONY: help lab test notebooks header claims bench checkpoints format pins clean
+.PHONY: help lab test notebooks header claims bench checkpoints figures format pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,8 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
 		echo "Python 3.11 or newer is needed and none was found (python3 here: $$(python3 --version 2>&1))." >&2; \
 		echo "Install one, or name it: make lab PYTHON=/path/to/python3" >&2; exit 1; }
-	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { rm -rf .venv; \
+		echo "That Python cannot make virtual environments (Debian: apt-get install python3-venv)." >&2; exit 1; }
 	$(BIN)/python -m pip install -c constraints.txt -e ".[lab,dev]"
 	@touch $@
 
@@ -51,17 +52,20 @@ bench: $(READY) ## Measure run times and throughput
 checkpoints: $(READY) ## Train the checkpoints in course/checkpoints again from the seed
 	$(BIN)/python -m tools.build_checkpoints
 
+figures: $(READY) ## Measure the shipped checkpoints
+	$(BIN)/python -m tools.measure_checkpoints
+
 format: $(READY) ## Put code and notebooks into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 pins: ## Write constraints.txt anew from the newest versions that pyproject.toml admits
-	rm -rf .venv/pins && "$(PYTHON)" -m venv .venv/pins
-	.venv/pins/bin/python -m pip install -e ".[lab,dev]"
-	{ sed -n '/^#/p' constraints.txt; .venv/pins/bin/python -m pip freeze --exclude-editable --all \
-		| grep -v '^pip==' | sed 's/+[a-z0-9]*$$//'; } > constraints.new && mv constraints.new constraints.txt
-	rm -rf .venv/pins
+	rm -rf build/pins && "$(PYTHON)" -m venv build/pins
+	build/pins/bin/python -m pip install -e ".[lab,dev]"
+	{ sed -n '/^#/p' constraints.txt; build/pins/bin/python -m pip freeze --exclude-editable --all \
+		| grep -v '^pip==' | sed 's/+[a-z0-9]*$$//'; } > build/constraints.txt
+	mv build/constraints.txt constraints.txt
 
-clean: ## Remove what was installed or built here; your progress is kept
-	rm -rf .venv build dist runs .pytest_cache .ruff_cache .hypothesis
+clean: ## Remove what was installed or built here; progress and runs/ are kept
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

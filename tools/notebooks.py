@@ -15,6 +15,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,20 @@ class PeakMemory(threading.Thread):
         self.join()
 
 
+@contextmanager
+def few_cores() -> Iterator[None]:
+    """Hold this process and those it starts to `CORES` cores, where the system can; elsewhere do nothing."""
+    if not hasattr(os, "sched_setaffinity"):  # Linux has it; macOS and Windows hold down the thread count only
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:CORES])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def execute(notebook: NotebookNode, folder: Path, env: dict[str, str], *, keep_going: bool = False) -> form.Measured:
     """Run all cells in place, in a fresh kernel, on at most two cores.
 
@@ -110,8 +126,6 @@ def execute(notebook: NotebookNode, folder: Path, env: dict[str, str], *, keep_g
     Raises:
         CellExecutionError: a cell raised, unless `keep_going`.
     """
-    if hasattr(os, "sched_setaffinity"):  # children inherit it; elsewhere only the thread count is held down
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     client = NotebookClient(
         notebook,
         timeout=CELL_SECONDS,
@@ -123,7 +137,7 @@ def execute(notebook: NotebookNode, folder: Path, env: dict[str, str], *, keep_g
         store_widget_state=False,
     )
     start = time.perf_counter()
-    with PeakMemory() as memory:
+    with PeakMemory() as memory, few_cores():
         client.on_notebook_complete = lambda **_: memory.look()  # what the last cell holds, before the kernel goes
         client.execute(env=env)
     return form.Measured(round(time.perf_counter() - start, 1), round(memory.peak / 1e6))

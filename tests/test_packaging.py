@@ -1,0 +1,225 @@
+"""The ranges, the pins, what conda and Binder read, the wheel, and the direction of imports agree with each other."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tests.conftest import ROOT
+from tools.notebook_form import project_url
+
+with (ROOT / "pyproject.toml").open("rb") as file:
+    PROJECT = tomllib.load(file)["project"]
+NEEDED = {canonicalize_name(r.name): r for r in map(Requirement, PROJECT["dependencies"])}
+EXTRAS = {name: list(map(Requirement, listed)) for name, listed in PROJECT["optional-dependencies"].items()}
+COLAB = {
+    "anywidget": "0.9.21",
+    "ipywidgets": "7.7.1",
+    "numpy": "2.1.3",
+    "peft": "0.20.0",
+    "plotly": "5.24.1",
+    "torch": "2.11.0",
+    "transformers": "5.15.0",
+}
+CUDA = ("nvidia-", "cuda-", "triton")
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a requirements file that ask for something."""
+    text = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    return [line for line in text if line and not line.startswith("#")]
+
+
+def pins(path: Path) -> dict[str, Version]:
+    """Name to version; any line that is neither an option nor `name==version` fails."""
+    split = [line.split("==") for line in lines(path) if not line.startswith("-")]
+    return {canonicalize_name(name): Version(version) for name, version in split}
+
+
+PINS = pins(ROOT / "constraints.txt")
+
+
+@pytest.mark.parametrize("requirement", [*NEEDED.values(), *EXTRAS["lab"], *EXTRAS["dev"]], ids=str)
+def test_every_direct_need_is_pinned_within_its_range(requirement: Requirement) -> None:
+    assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+@pytest.mark.parametrize("name", COLAB)
+def test_the_ranges_admit_what_colab_has(name: str) -> None:
+    assert COLAB[name] in NEEDED[name].specifier
+
+
+def installed_for(requirement: Requirement, seen: set[str]) -> None:
+    """Add to `seen` the names of all that this machine needs for the requirement."""
+    name = canonicalize_name(requirement.name)
+    if name in seen or name.startswith(CUDA):  # torch pins its CUDA packages itself
+        return
+    seen.add(name)
+    for text in importlib.metadata.requires(name) or []:
+        child = Requirement(text)
+        environments = [{"extra": extra} for extra in ("", *requirement.extras)]
+        if child.marker is None or any(child.marker.evaluate(one) for one in environments):
+            installed_for(child, seen)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the pinned set is the one for Linux")
+def test_nothing_that_gets_installed_is_left_unpinned() -> None:
+    seen: set[str] = set()
+    for requirement in [*NEEDED.values(), *EXTRAS["lab"], *EXTRAS["dev"]]:
+        installed_for(requirement, seen)
+    assert len(seen) > len(NEEDED)
+    assert seen - PINS.keys() == set()
+
+
+def test_pins_name_no_local_build() -> None:
+    assert [name for name, version in PINS.items() if version.local] == []
+
+
+def test_conda_gets_a_python_in_range_and_the_pinned_packages() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    python, pip, packages = environment["dependencies"]
+    assert Version(python.removeprefix("python=")) in SpecifierSet(PROJECT["requires-python"])
+    assert pip == "pip"
+    assert packages["pip"] == ["--constraint constraints.txt", f"--editable .[{','.join(EXTRAS)}]"]
+
+
+def test_binder_gets_the_pinned_versions_of_all_that_it_does_not_bring() -> None:
+    binder = pins(ROOT / "binder" / "requirements.txt")
+    brought = {"ipywidgets"}
+    assert binder.keys() == NEEDED.keys() - brought
+    assert {name: version.public for name, version in binder.items()} == {n: str(PINS[n]) for n in binder}
+    assert binder["torch"].local == "cpu"
+
+
+def test_binder_installs_what_is_heavy_before_it_copies_the_repository() -> None:
+    # One name of a file there, and every change of a lesson would install torch again.
+    options = [line for line in lines(ROOT / "binder" / "requirements.txt") if line.startswith("-")]
+    assert [option.split()[0] for option in options] == ["--extra-index-url"]
+    assert "pip install --no-cache-dir --no-deps -e ." in (ROOT / "binder" / "postBuild").read_text("utf-8")
+    assert (ROOT / "binder" / "start").read_text("utf-8").rstrip().endswith('exec "$@"')
+    python = (ROOT / "binder" / "runtime.txt").read_text("utf-8").strip().removeprefix("python-")
+    assert Version(python) in SpecifierSet(PROJECT["requires-python"])
+    assert not (ROOT / ".binder").exists()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_pages_name_the_address_that_the_project_defines(page: str) -> None:
+    named = re.findall(r"github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?(?=[/\s)\"'`]|$)", (ROOT / page).read_text("utf-8"))
+    badges = re.findall(r"(?:/github/|/v2/gh/)([\w.-]+/[\w.-]+)/", (ROOT / page).read_text("utf-8"))
+    assert {f"https://github.com/{one}" for one in [*named, *badges]} <= {project_url()}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the working tree, built without the network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-q"]
+    done = subprocess.run([*command, "-w", folder, ROOT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return next(folder.glob("*.whl"))
+
+
+def of_package() -> Iterator[Path]:
+    """The files that belong to the package, caches left out, as paths in the repository."""
+    for folder in ("course", "quizzes"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and ".ipynb_checkpoints" not in path.parts:
+                yield path.relative_to(ROOT)
+
+
+def test_the_wheel_carries_the_package_with_checkpoints_pages_and_quizzes_and_nothing_else(wheel: Path) -> None:
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    wanted = {path.as_posix() if path.parts[0] == "course" else f"course/{path.as_posix()}" for path in of_package()}
+    assert inside == wanted
+    assert "course/quizzes/practice.yaml" in inside
+    assert any(name.startswith("course/study/static/") for name in inside)
+    assert any(re.fullmatch(r"course/checkpoints/base/.*\.safetensors", name) for name in inside)
+
+
+def test_the_wheel_carries_both_licences(wheel: Path) -> None:
+    names = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" in name}
+    assert {"LICENSE", "LICENSE-TEXT"} <= names
+
+
+def test_the_installed_wheel_finds_its_own_quizzes(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    program = (
+        f"import sys; sys.path.insert(0, {str(site)!r})\n"
+        "import course, course.study.content as content\n"
+        f"assert course.__file__.startswith({str(site)!r}), course.__file__\n"
+        "print(content.FOLDER)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == site / "course" / "quizzes"
+
+
+@pytest.mark.parametrize("module", ["course", "course.study", "course.formats", "course.world", "course.claims"])
+def test_importing_takes_no_torch_with_it(module: str) -> None:
+    program = f"import sys, {module}; print(sorted(sys.modules.keys() & {{'torch', 'transformers', 'plotly'}}))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file of the package imports anywhere, with relative ones written out."""
+    package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            start = ".".join([*base, *filter(None, [node.module])])
+            found |= {start} | {f"{start}.{alias.name}" for alias in node.names}
+    return found
+
+
+def top(name: str) -> str:
+    """`course.study` for `course.study.quiz`: the unit in which the rules are stated."""
+    return ".".join(name.split(".")[:2])
+
+
+SOURCES = sorted((ROOT / "course").rglob("*.py"))
+
+
+def unit(path: Path) -> str:
+    return top(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_keep_the_rules(path: Path) -> None:
+    names, here = imports(path), unit(path)
+    outside = {name.split(".")[0] for name in names}
+    own = {top(name) for name in names if name.startswith("course.")} - {here}
+    if here in ("course.losses", "course.batching"):
+        assert own <= {"course.batching"}, "losses and batching know tensors only"
+        assert not outside & {"transformers", "trl", "ipywidgets", "anywidget", "plotly"}
+    if here == "course.study":
+        assert "torch" not in outside and "transformers" not in outside
+    else:
+        assert "course.study" not in own, "only notebooks import course.study"
+
+
+def test_no_two_modules_import_each_other() -> None:
+    units = {unit(path) for path in SOURCES}
+    graph: dict[str, set[str]] = {}
+    for path in SOURCES:
+        used = {top(name) for name in imports(path)} & units
+        graph.setdefault(unit(path), set()).update(used - {unit(path), "course"})
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError, naming the circle
