@@ -73,9 +73,7 @@ def as_text(record: Record) -> Record:
         if field in record:
             changed[field] = text(record[field], "assistant", field)
     if "completions" in record:
-        changed["completions"] = [
-            text(answer, "assistant", "completions") for answer in record["completions"]
-        ]
+        changed["completions"] = [text(answer, "assistant", "completions") for answer in record["completions"]]
     return {**record, **changed}
 
 
@@ -89,9 +87,7 @@ def preference_to_conversation(record: Record) -> Record:
 def ranking_to_pairs(record: Record) -> list[Record]:
     """Every comparison that a ranking of K answers implies: K(K-1)/2 preference records, best first."""
     _require(record, "ranking")
-    by_rank = [
-        answer for _, answer in sorted(zip(record["ranks"], record["completions"], strict=True), key=_first)
-    ]
+    by_rank = [answer for _, answer in sorted(zip(record["ranks"], record["completions"], strict=True), key=_first)]
     rest = _others(record, *_PROMPTED, "ranks")
     return [_pair(record["prompt"], better, worse, rest) for better, worse in combinations(by_rank, 2)]
 
@@ -170,9 +166,7 @@ def unpaired_to_preference(records: list[Record]) -> tuple[list[Record], list[Re
             alone += answers[True] + answers[False]
         for good in answers[True]:
             rest = _others(good, *_PROMPTED, "label")
-            pairs += [
-                _pair(good["prompt"], good["completion"], bad["completion"], rest) for bad in answers[False]
-            ]
+            pairs += [_pair(good["prompt"], good["completion"], bad["completion"], rest) for bad in answers[False]]
     return pairs, alone
 
 

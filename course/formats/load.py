@@ -68,9 +68,7 @@ def _parse_jsonl(data: bytes) -> tuple[list[tuple[str, Any]], list[Problem]]:
     return rows, broken
 
 
-def _accept(
-    rows: list[tuple[str, Any]], kind: str, source: str, broken: list[Problem] | None = None
-) -> list[Record]:
+def _accept(rows: list[tuple[str, Any]], kind: str, source: str, broken: list[Problem] | None = None) -> list[Record]:
     """The records of the rows if all of them are sound, else one error with all that is wrong."""
     faults = broken or []
     for where, record in rows:

@@ -145,9 +145,7 @@ def as_conversation(record: Record) -> Record | str:
 
 def _from_prompt_and_completion(record: Record) -> Record:
     sides = {"user": record["prompt"], "assistant": record["completion"]}
-    turns = [
-        side if isinstance(side, list) else [{"role": role, "content": side}] for role, side in sides.items()
-    ]
+    turns = [side if isinstance(side, list) else [{"role": role, "content": side}] for role, side in sides.items()]
     rest = {field: value for field, value in record.items() if field not in ("prompt", "completion")}
     return {"messages": turns[0] + turns[1], **rest}
 
@@ -160,9 +158,7 @@ def tidy(text: str) -> str:
 # --- filter -------------------------------------------------------------------------------------------------
 
 
-def fault(
-    record: Record, min_words: int, max_words: int, keep: Callable[[Record], bool] | None = None
-) -> Verdict:
+def fault(record: Record, min_words: int, max_words: int, keep: Callable[[Record], bool] | None = None) -> Verdict:
     """The first reason, if any, not to learn from this conversation."""
     answers = [turn["content"] for turn in record["messages"] if turn["role"] == "assistant"]
     if any(len(words(answer)) < min_words for answer in answers):
@@ -183,9 +179,7 @@ def fault(
 
 def words(text: str) -> list[str]:
     """Words in lower case, and signs that carry meaning (+, -, %); punctuation and spacing are dropped."""
-    return re.findall(
-        r"\w+|[^\w\s.,;:!?'\"()\u2018\u2019\u201c\u201d]", unicodedata.normalize("NFKC", text).casefold()
-    )
+    return re.findall(r"\w+|[^\w\s.,;:!?'\"()\u2018\u2019\u201c\u201d]", unicodedata.normalize("NFKC", text).casefold())
 
 
 def shingles(text: str, size: int = 3) -> Shingles:
@@ -206,9 +200,7 @@ def duplicates(records: Sequence[Record], similar: float) -> list[Verdict]:
     each record is compared with those few candidates and not with all (the prefix filter of Chaudhuri et al.
     2006). The result is that of comparing every two.
     """
-    texts = [
-        "\n".join(f"{turn['role']} {turn['content']}" for turn in record["messages"]) for record in records
-    ]
+    texts = [_said(record) for record in records]
     sets = [shingles(text) for text in texts]
     count = Counter(shingle for one in sets for shingle in one)
     seen: set[str] = set()
@@ -229,6 +221,12 @@ def duplicates(records: Sequence[Record], similar: float) -> list[Verdict]:
             for shingle in prefix:
                 holders[shingle].append(i)
     return verdicts
+
+
+def _said(record: Record) -> str:
+    """What user and assistant say; a system turn is left out, since whole data sets share one."""
+    turns = [turn for turn in record["messages"] if turn["role"] != "system"]
+    return "\n".join(f"{turn['role']} {turn['content']}" for turn in turns)
 
 
 # --- balance ------------------------------------------------------------------------------------------------

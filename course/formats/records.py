@@ -76,9 +76,7 @@ def _check_messages(messages: Any, field: str, starts: str, ends: str) -> Iterat
         yield Problem(field, "is missing", f"Add {field!r} to the record, or remove the record.")
         return
     if not isinstance(messages, list):
-        yield Problem(
-            field, f"is {describe(messages)}, not a list", "Write [{'role': ..., 'content': ...}, ...]."
-        )
+        yield Problem(field, f"is {describe(messages)}, not a list", "Write [{'role': ..., 'content': ...}, ...].")
         return
     if not messages:
         yield Problem(field, "is empty", "Add its turns, or remove the record.")
@@ -133,9 +131,7 @@ def _check_prompt(value: Any, field: str) -> Iterator[Problem]:
 
 def _check_completion(value: Any, field: str, prompt: Any) -> Iterator[Problem]:
     is_chat = isinstance(value, list)
-    yield from (
-        _check_messages(value, field, "assistant", "assistant") if is_chat else _check_text(value, field)
-    )
+    yield from (_check_messages(value, field, "assistant", "assistant") if is_chat else _check_text(value, field))
     if value is not None and prompt is not None and is_chat != isinstance(prompt, list):
         sorts = ("messages", "text") if is_chat else ("text", "messages")
         yield Problem(field, f"is {sorts[0]} while the prompt is {sorts[1]}", "Use one sort for both.")
@@ -147,9 +143,7 @@ def _check_completions(record: Record, at_least: int) -> Iterator[Problem]:
         yield Problem("completions", "is missing", "Add the list of answers to the prompt.")
         return
     if not isinstance(completions, list):
-        yield Problem(
-            "completions", f"is {describe(completions)}, not a list", "Write one entry for each answer."
-        )
+        yield Problem("completions", f"is {describe(completions)}, not a list", "Write one entry for each answer.")
         return
     if len(completions) < at_least:
         yield Problem("completions", f"has {len(completions)} of at least {at_least}", "Add answers.")
@@ -190,9 +184,7 @@ def _is_scale(value: Any) -> bool:
 def _instruction(record: Record) -> Iterator[Problem]:
     yield from _check_text(record.get("instruction"), "instruction")
     if not isinstance(record.get("input"), str | None):
-        yield Problem(
-            "input", f"is {describe(record['input'])}, not text", "Write a string, '' if there is none."
-        )
+        yield Problem("input", f"is {describe(record['input'])}, not text", "Write a string, '' if there is none.")
     yield from _check_text(record.get("output"), "output")
 
 

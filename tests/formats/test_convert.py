@@ -1,0 +1,197 @@
+"""Conversions: counts, order, and the way back (claim F1)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course.formats import (
+    DataError,
+    as_messages,
+    as_text,
+    check,
+    conversation_to_instruction,
+    instruction_to_conversation,
+    likert_to_pairs,
+    pairs_to_ranking,
+    preference_to_conversation,
+    preference_to_unpaired,
+    ranking_to_pairs,
+    unpaired_to_preference,
+)
+
+TEXT = st.text(min_size=1, max_size=8).filter(str.strip)
+ANSWERS = st.lists(TEXT, min_size=2, max_size=6, unique=True)
+
+
+@st.composite
+def rankings(draw: st.DrawFn) -> dict:
+    answers = draw(ANSWERS)
+    ranks = draw(st.permutations(range(1, len(answers) + 1)))
+    record = {"prompt": draw(TEXT), "completions": answers, "ranks": ranks, "source": "test"}
+    return as_messages(record) if draw(st.booleans()) else record
+
+
+@st.composite
+def likerts(draw: st.DrawFn) -> dict:
+    answers = draw(ANSWERS)
+    ratings = draw(st.lists(st.integers(1, 5), min_size=len(answers), max_size=len(answers)))
+    return {"prompt": draw(TEXT), "completions": answers, "ratings": ratings}
+
+
+@st.composite
+def preferences(draw: st.DrawFn) -> dict:
+    chosen, rejected = draw(st.lists(TEXT, min_size=2, max_size=2, unique=True))
+    return {"prompt": draw(TEXT), "chosen": chosen, "rejected": rejected, "task": draw(TEXT)}
+
+
+def test_instruction_to_conversation_by_hand():
+    record = {"instruction": "Add.", "input": "2 + 2", "output": "4", "task": "sums"}
+    assert instruction_to_conversation(record) == {
+        "messages": [{"role": "user", "content": "Add.\n\n2 + 2"}, {"role": "assistant", "content": "4"}],
+        "task": "sums",
+    }
+
+
+@given(instruction=TEXT, output=TEXT)
+def test_an_instruction_without_input_comes_back_whole(instruction, output):
+    record = {"instruction": instruction, "input": "", "output": output, "task": "any"}
+    chat = instruction_to_conversation(record)
+    assert check(chat, "conversation") == []
+    assert conversation_to_instruction(chat) == record
+    assert instruction_to_conversation(conversation_to_instruction(chat)) == chat
+
+
+def test_a_conversation_that_no_instruction_holds_is_refused():
+    chat = instruction_to_conversation({"instruction": "Hi", "output": "Hello."})
+    with pytest.raises(DataError, match="messages: has the turns system, user, assistant; only user and assistant"):
+        conversation_to_instruction({"messages": [{"role": "system", "content": "Be brief."}, *chat["messages"]]})
+    with pytest.raises(DataError, match="user, assistant, user, assistant"):
+        conversation_to_instruction({"messages": chat["messages"] * 2})
+
+
+@given(record=preferences())
+def test_text_becomes_messages_and_text_again(record):
+    chat = as_messages(record)
+    assert check(chat, "preference") == []
+    assert chat["prompt"] == [{"role": "user", "content": record["prompt"]}]
+    assert as_text(chat) == record
+    assert (as_messages(chat), as_text(record)) == (chat, record)
+
+
+@given(record=rankings())
+def test_a_rankings_completions_change_sort_with_its_prompt(record):
+    assert check(as_messages(record), "ranking") == []
+    assert as_messages(as_text(record)) == as_messages(record)
+
+
+def test_messages_that_no_text_holds_are_refused():
+    chat = as_messages({"prompt": "Hi", "chosen": "Hello.", "rejected": "No."})
+    with pytest.raises(DataError, match="prompt: has the turns system, user; only user fit"):
+        as_text({**chat, "prompt": [{"role": "system", "content": "Be brief."}, *chat["prompt"]]})
+
+
+@given(record=preferences())
+def test_the_demonstration_in_a_preference_is_its_chosen_answer(record):
+    chat = preference_to_conversation(record)
+    assert check(chat, "conversation") == []
+    assert [turn["content"] for turn in chat["messages"]] == [record["prompt"], record["chosen"]]
+    assert chat == {"messages": chat["messages"], "task": record["task"]}
+    assert preference_to_conversation(as_messages(record)) == chat
+
+
+def test_ranking_to_pairs_by_hand():
+    record = {"prompt": "Hi", "completions": ["No.", "Hello.", "Yo"], "ranks": [3, 1, 2], "source": "me"}
+    pairs = [(pair["chosen"], pair["rejected"]) for pair in ranking_to_pairs(record)]
+    assert pairs == [("Hello.", "Yo"), ("Hello.", "No."), ("Yo", "No.")]
+    assert ranking_to_pairs(record)[0] == {"prompt": "Hi", "chosen": "Hello.", "rejected": "Yo", "source": "me"}
+
+
+@given(record=rankings())
+def test_a_ranking_of_k_gives_k_times_k_minus_1_half_pairs_and_comes_back(record):
+    k = len(record["ranks"])
+    pairs = ranking_to_pairs(record)
+    assert len(pairs) == k * (k - 1) // 2
+    assert all(check(pair, "preference") == [] for pair in pairs)
+    back = pairs_to_ranking(pairs[::-1])
+
+    def by_rank(ranking: dict) -> list:
+        return [ranking["completions"][ranking["ranks"].index(rank)] for rank in range(1, k + 1)]
+
+    assert by_rank(back) == by_rank(record)
+    assert back["prompt"] == record["prompt"]
+    assert back["source"] == "test"
+
+
+def test_pairs_that_make_no_ranking_are_refused():
+    def pairs(*comparisons: str) -> list[dict]:
+        return [{"prompt": "Hi", "chosen": better, "rejected": worse} for better, worse in comparisons]
+
+    for comparisons in (("AB", "BC", "CA"), ("AB", "BC"), ("AB", "AB", "BC"), ("AB", "BC", "AC", "AC"), ("AB", "BA")):
+        with pytest.raises(DataError, match="do not give one order"):
+            pairs_to_ranking(pairs(*comparisons))
+    with pytest.raises(DataError, match="is not the same in all pairs"):
+        pairs_to_ranking([*pairs("AB"), {"prompt": "Bye", "chosen": "A", "rejected": "B"}])
+    with pytest.raises(DataError, match="one prompt at a time"):
+        pairs_to_ranking([])
+
+
+def test_likert_to_pairs_by_hand():
+    record = {"prompt": "Hi", "completions": ["Yo", "Hello.", "Hey"], "ratings": [2, 5, 2], "scale": [1, 5]}
+    pairs, ties = likert_to_pairs(record)
+    assert ties == 1
+    assert pairs == [
+        {"prompt": "Hi", "chosen": "Hello.", "rejected": "Yo"},
+        {"prompt": "Hi", "chosen": "Hello.", "rejected": "Hey"},
+    ]
+
+
+@given(record=likerts())
+def test_every_two_ratings_are_a_pair_or_a_tie(record):
+    k = len(record["ratings"])
+    rating = dict(zip(record["completions"], record["ratings"], strict=True))
+    pairs, ties = likert_to_pairs(record)
+    assert len(pairs) + ties == k * (k - 1) // 2
+    assert all(rating[pair["chosen"]] > rating[pair["rejected"]] for pair in pairs)
+    assert ties == sum(a == b for i, a in enumerate(record["ratings"]) for b in record["ratings"][:i])
+
+
+def test_likert_pairs_of_messages_are_pairs_of_messages():
+    pairs, _ = likert_to_pairs(as_messages({"prompt": "Hi", "completions": ["Yo", "Hey"], "ratings": [1, 2]}))
+    assert check(pairs[0], "preference") == []
+
+
+@given(records=st.lists(preferences(), min_size=1, max_size=5, unique_by=lambda record: record["prompt"]))
+def test_pairs_become_unpaired_and_pairs_again(records):
+    unpaired = [half for record in records for half in preference_to_unpaired(record)]
+    assert all(check(half, "unpaired") == [] for half in unpaired)
+    assert [half["label"] for half in unpaired] == [True, False] * len(records)
+    assert unpaired_to_preference(unpaired) == (records, [])
+
+
+def test_unpaired_answers_meet_all_of_the_other_sort_and_the_lonely_are_handed_back():
+    records = [
+        {"prompt": prompt, "completion": completion, "label": label}
+        for prompt, completion, label in [("a", "1", True), ("a", "2", False), ("a", "3", True), ("b", "4", True)]
+    ]
+    pairs, alone = unpaired_to_preference(records)
+    assert [(pair["chosen"], pair["rejected"]) for pair in pairs] == [("1", "2"), ("3", "2")]
+    assert alone == [records[3]]
+
+
+@pytest.mark.parametrize(
+    ("convert", "record"),
+    [
+        (instruction_to_conversation, {"instruction": "Hi"}),
+        (conversation_to_instruction, {"messages": []}),
+        (preference_to_conversation, {"prompt": "Hi", "chosen": "Yo", "rejected": "Yo"}),
+        (ranking_to_pairs, {"prompt": "Hi", "completions": ["Yo", "No."], "ranks": [1, 1]}),
+        (likert_to_pairs, {"prompt": "Hi", "completions": ["Yo"], "ratings": [9]}),
+        (preference_to_unpaired, {"prompt": "Hi", "chosen": "Yo"}),
+        (lambda record: unpaired_to_preference([record]), {"prompt": "Hi", "completion": "Yo"}),
+        (lambda record: pairs_to_ranking([record]), {"prompt": "Hi", "chosen": "Yo"}),
+    ],
+)
+def test_a_faulty_record_is_not_converted(convert, record):
+    with pytest.raises(DataError, match="record that can be converted") as caught:
+        convert(record)
+    assert caught.value.problems

@@ -1,0 +1,256 @@
+"""The pipeline from raw data to training data: each step by hand, its properties, and its counts (claim D5)."""
+
+from collections import Counter
+
+import pytest
+from datasets import Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course.formats import DataError, check, prepare_sft_data
+from course.formats.prepare import as_conversation, duplicates, fault, jaccard, shingles, surplus, tidy, words
+
+
+def chat(question: str, answer: str, **columns: str) -> dict:
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"messages": turns, **columns}
+
+
+RAW = [
+    {"instruction": "Name the capital.", "input": "France", "output": " Paris is the capital. ", "task": "facts"},
+    chat("Name the capital.\n\nFrance", "Paris is the capital!", task="facts"),
+    {"prompt": "What is 2 + 2?", "completion": "2 + 2 = 4.", "task": "sums"},
+    {"instruction": "Add.", "output": "", "task": "sums"},
+    {"question": "Hi", "task": "facts"},
+    chat("Who are you?", "As an AI language model, I cannot tell.", task="facts"),
+    chat("Say hi.", "<p>Hi.</p>", task="facts"),
+    chat("Name a fish.", "...", task="facts"),
+    chat("Name an animal that can fly and sings.", "A lark can fly, and it sings.", task="facts"),
+    chat("Name an animal that can fly and sings.", "A lark can fly, and it sings well.", task="facts"),
+]
+
+
+def test_the_whole_way_by_hand():
+    made = prepare_sft_data(RAW, balance_by="task", seed=0)
+    assert [(step.name, step.kept, step.dropped) for step in made.counts] == [
+        ("raw", 10, {}),
+        ("format", 8, {"output is empty": 1, "messages is missing": 1}),
+        ("filter", 5, {"refusal boilerplate": 1, "broken markup": 1, "too short": 1}),
+        ("de-duplicate", 3, {"exact duplicate": 1, "near duplicate": 1}),
+        ("balance", 2, {"more than 1 of facts": 1}),
+    ]
+    assert [(drop.row, drop.reason) for drop in made.dropped][:2] == [
+        (3, "output is empty"),
+        (4, "messages is missing"),
+    ]
+    assert chat("What is 2 + 2?", "2 + 2 = 4.", task="sums") in made.records
+    assert "filter              5 kept   dropped refusal boilerplate: 1, broken markup: 1" in str(made)
+
+
+WORDS = st.sampled_from(["paris", "lima", "rome", "is", "the", "capital", "of", "4", "+", ""])
+SENTENCES = st.lists(WORDS, min_size=0, max_size=12).map(" ".join)
+RAWS = st.lists(st.builds(chat, SENTENCES, SENTENCES, task=st.sampled_from("abc")), min_size=1, max_size=12)
+
+
+@given(raw=RAWS, similar=st.sampled_from([0.3, 0.8, 1.0]), seed=st.integers(0, 3))
+@settings(deadline=None)
+def test_counts_add_up_nothing_is_lost_and_the_seed_decides_all(raw, similar, seed):
+    made = prepare_sft_data(raw, similar=similar, balance_by="task", seed=seed)
+    assert made == prepare_sft_data(raw, similar=similar, balance_by="task", seed=seed)
+    for before, after in zip(made.counts, made.counts[1:], strict=False):
+        assert before.kept == after.kept + sum(after.dropped.values())
+        assert after.dropped == Counter(drop.reason for drop in made.dropped if drop.step == after.name)
+    assert made.counts[-1].kept == len(made.records)
+    assert all(drop.record is raw[drop.row] for drop in made.dropped)
+    left = sorted(set(range(len(raw))) - {drop.row for drop in made.dropped})
+    assert made.records == [as_conversation(raw[row]) for row in left]
+    assert all(check(record, "conversation") == [] for record in made.records)
+    assert len(set(Counter(record["task"] for record in made.records).values())) <= 1
+
+
+@given(raw=RAWS)
+@settings(deadline=None)
+def test_what_came_out_goes_in_again_unchanged(raw):
+    once = prepare_sft_data(raw)
+    assert prepare_sft_data(once.records).records == once.records
+
+
+def test_the_raw_data_stays_as_it_was_and_may_be_a_data_set():
+    raw = [chat(" Hi ", " Hello. "), chat("Hi", "Hello.")]
+    made = prepare_sft_data(raw)
+    assert raw[0] == chat(" Hi ", " Hello. ")
+    assert made.records == [chat("Hi", "Hello.")]
+    assert prepare_sft_data(Dataset.from_list(raw)) == made
+
+
+def test_nothing_in_gives_nothing_out():
+    assert prepare_sft_data([]).records == []
+    assert prepare_sft_data([{"x": 1}], balance_by="task").counts[-1].kept == 0
+
+
+def test_settings_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="similar is a share above 0"):
+        prepare_sft_data(RAW, similar=0)
+    with pytest.raises(ValueError, match="leave no length between them"):
+        prepare_sft_data(RAW, min_words=9, max_words=3)
+    with pytest.raises(ValueError, match="wants balance_by"):
+        prepare_sft_data(RAW, per_task=3)
+    with pytest.raises(DataError, match=r"row 1, task: is missing\. Add it, or call without balance_by"):
+        prepare_sft_data([chat("a", "b", task="x"), chat("c", "d")], balance_by="task")
+
+
+# --- format -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        chat("Hi", "Hello.", source="me"),
+        {"instruction": "Hi", "output": "Hello.", "source": "me"},
+        {"prompt": "Hi", "completion": "Hello.", "source": "me"},
+        {
+            "prompt": [{"role": "user", "content": "Hi"}],
+            "completion": [{"role": "assistant", "content": "Hello."}],
+            "source": "me",
+        },
+    ],
+)
+def test_all_shapes_become_the_same_conversation(record):
+    assert as_conversation(record) == chat("Hi", "Hello.", source="me")
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"instruction": "Hi"}, "output is missing"),
+        ({"prompt": "Hi", "completion": None}, "messages.content is missing"),
+        (chat("Hi", "  "), "messages.content is empty"),
+        ({"messages": chat("a", "b")["messages"][:1]}, "messages has no assistant turn"),
+        ({"messages": [{"role": "bot", "content": "Hi"}]}, "messages.role unknown role 'bot'"),
+        ("Hi", "is text, not a record"),
+    ],
+)
+def test_what_is_no_conversation_is_told_why(record, reason):
+    assert as_conversation(record) == reason
+
+
+def test_tidying():
+    assert tidy("  one\r\ntwo\rthree  four \n") == "one\ntwo\nthree  four"
+    assert tidy("cafe\u0301") == "caf\u00e9"
+
+
+# --- filter -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("Paris.", None),
+        ("?!", "too short"),
+        ("so " * 401, "too long"),
+        ("so " * 400, None),
+        ("Paris.<|im_end|>", "broken markup"),
+        ("[/INST] Paris.", "broken markup"),
+        ("Paris&nbsp;is it.<br/>", "broken markup"),
+        ("```python\nprint(1)", "broken markup"),
+        ("```python\nprint(1)\n```", None),
+        ("Caf\ufffd", "broken markup"),
+        ("If a < b and b > c, then R&D wins.", None),
+        ("As a large language model, I may not.", "refusal boilerplate"),
+        ("as an AI language model I may not.", "refusal boilerplate"),
+        ("I am sorry, I will not help with that.", None),
+        ("A language model predicts the next token.", None),
+    ],
+)
+def test_reasons_to_leave_an_answer_out(answer, reason):
+    assert fault(chat("Hi", answer), min_words=1, max_words=400) == reason
+
+
+def test_every_answer_is_judged_and_questions_for_their_markup():
+    long = {"messages": chat("Hi", "Yes.")["messages"] + chat("Tell me.", "No no no no.")["messages"]}
+    assert fault(long, min_words=1, max_words=3) == "too long"
+    assert fault(chat("Hi <|im_start|>", "Yes."), min_words=1, max_words=3) == "broken markup"
+    assert fault(chat("As an AI language model, what are you?", "A model."), 1, 9) is None
+
+
+def test_a_filter_of_your_own_is_named_in_the_counts():
+    def polite(record: dict) -> bool:
+        return "please" in record["messages"][0]["content"]
+
+    made = prepare_sft_data([chat("Hi please", "Hello."), chat("Hi", "Hello you.")], keep=polite)
+    assert made.counts[2].dropped == {"not polite": 1}
+    assert made.records == [chat("Hi please", "Hello.")]
+
+
+# --- de-duplicate -------------------------------------------------------------------------------------------
+
+
+def test_words_ignore_case_and_punctuation_but_keep_signs():
+    assert words("What's “2 + 2”, really?") == ["what", "s", "2", "+", "2", "really"]
+    assert words("3 - 4") != words("3 + 4")
+    assert words("\uff34he  CAT.") == words("the cat")
+
+
+def test_shingles_and_their_overlap_by_hand():
+    one, other = shingles("the cat sat down"), shingles("the cat sat up")
+    assert one == {("the", "cat", "sat"), ("cat", "sat", "down")}
+    assert jaccard(one, other) == pytest.approx(1 / 3)
+    assert shingles("cat") == {("cat",)}
+    assert jaccard(shingles(""), shingles("?")) == 1
+
+
+def test_of_a_repeated_record_the_first_stays():
+    records = [
+        chat("The cat?", "It sat."),
+        chat("the CAT", "it sat!"),
+        chat("Other.", "Words."),
+        chat("The cat?", "It sat."),
+    ]
+    assert duplicates(records, similar=1.0) == [None, "exact duplicate", None, "exact duplicate"]
+
+
+def test_a_different_sum_or_country_is_not_a_duplicate():
+    questions = [f"What is {a} {sign} 3?" for a in range(20) for sign in "+-"]
+    questions += [f"What is the capital of {country}?" for country in ("France", "Peru", "Italy")]
+    assert duplicates([chat(question, "I wonder.") for question in questions], similar=0.8) == [None] * 43
+
+
+def test_a_system_turn_that_all_share_makes_nobody_alike():
+    system = {"role": "system", "content": "You are a helpful assistant who answers in one short sentence."}
+    records = [chat("Paris?", "In France."), chat("Lima?", "In Peru."), chat("Lima?", "In Peru!")]
+    with_system = [{"messages": [system, *record["messages"]]} for record in records]
+    assert duplicates(with_system, similar=0.5) == [None, None, "exact duplicate"]
+
+
+@given(
+    texts=st.lists(SENTENCES, max_size=10),
+    similar=st.one_of(st.sampled_from([0.5, 0.55, 0.7, 0.8, 1.0]), st.floats(0.05, 1.0)),
+)
+@settings(deadline=None)
+def test_duplicates_are_those_of_comparing_every_two(texts, similar):
+    records = [chat(text, text[::2]) for text in texts]
+    sets = [shingles(f"user {text}\nassistant {text[::2]}") for text in texts]
+    kept: list[int] = []
+    for i, own in enumerate(sets):
+        if not any(jaccard(own, sets[j]) >= similar for j in kept):
+            kept.append(i)
+    assert [i for i, verdict in enumerate(duplicates(records, similar)) if verdict is None] == kept
+
+
+# --- balance ------------------------------------------------------------------------------------------------
+
+
+@given(tasks=st.lists(st.sampled_from("abc"), max_size=30), per_task=st.none() | st.integers(1, 9))
+def test_each_task_keeps_its_share_and_no_more(tasks, per_task):
+    verdicts = surplus(tasks, per_task, seed=0)
+    before = Counter(tasks)
+    after = Counter(task for task, verdict in zip(tasks, verdicts, strict=True) if verdict is None)
+    share = per_task or min(before.values(), default=0)
+    assert after == {task: min(count, share) for task, count in before.items()}
+
+
+def test_another_seed_keeps_others_and_another_task_changes_nothing():
+    tasks = ["a"] * 40
+    choices = [surplus(tasks, 5, seed) for seed in range(4)]
+    assert all(one != other for i, one in enumerate(choices) for other in choices[:i])
+    assert surplus([*tasks, *"bbbbbb"], 5, seed=0)[:40] == choices[0]

@@ -1,0 +1,319 @@
+"""What each kind of record must satisfy, and that every fault is named with its place and its mend."""
+
+import json
+
+import pytest
+from datasets import Dataset, DatasetDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course.formats import KINDS, DataError, check, load_records, validate
+
+
+def user(content: str) -> dict[str, str]:
+    return {"role": "user", "content": content}
+
+
+def assistant(content: str) -> dict[str, str]:
+    return {"role": "assistant", "content": content}
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+GOOD = {
+    "instruction": [
+        {"instruction": "Add.", "input": "2 + 2", "output": "4"},
+        {"instruction": "Say hi.", "output": "Hi.", "task": "greeting"},
+        {"instruction": "Say hi.", "input": None, "output": "Hi."},
+    ],
+    "conversation": [
+        {"messages": [user("Hi"), assistant("Hello.")]},
+        {"messages": [SYSTEM, user("Hi"), assistant("Hello."), user("2 + 2?"), assistant("4")]},
+    ],
+    "preference": [
+        {"prompt": "Hi", "chosen": "Hello.", "rejected": "Go away."},
+        {"prompt": [SYSTEM, user("Hi")], "chosen": [assistant("Hello.")], "rejected": [assistant("No.")]},
+    ],
+    "unpaired": [
+        {"prompt": "Hi", "completion": "Hello.", "label": True},
+        {"prompt": [user("Hi")], "completion": [assistant("Go away.")], "label": False},
+    ],
+    "ranking": [
+        {"prompt": "Hi", "completions": ["Hello.", "Yo", "No."], "ranks": [1, 2, 3]},
+        {"prompt": [user("Hi")], "completions": [[assistant("No.")], [assistant("Hello.")]], "ranks": [2, 1]},
+    ],
+    "likert": [
+        {"prompt": "Hi", "completions": ["Hello.", "Yo"], "ratings": [5, 5]},
+        {"prompt": "Hi", "completions": ["Hello."], "ratings": [0.5], "scale": [0, 1]},
+    ],
+}
+
+PAIR = GOOD["preference"][0]
+RANKING = GOOD["ranking"][0]
+LIKERT = GOOD["likert"][0]
+BAD = [
+    # kind, record, field, what, mend (or a part of it)
+    ("instruction", {"instruction": "Add."}, "output", "is missing", "Add 'output'"),
+    ("instruction", {"instruction": " ", "output": "4"}, "instruction", "is empty", "Write the text"),
+    ("instruction", {"instruction": "Add.", "output": 4}, "output", "is a number, not text", "as a string"),
+    ("instruction", {"instruction": "Add.", "input": 2, "output": "4"}, "input", "is a number, not text", "''"),
+    ("instruction", "Add.", "", "is text, not a record", "named fields"),
+    ("conversation", {"text": "Hi"}, "messages", "is missing", "Add 'messages'"),
+    ("conversation", {"messages": "Hi"}, "messages", "is text, not a list", "'role'"),
+    ("conversation", {"messages": []}, "messages", "is empty", "Add its turns"),
+    ("conversation", {"messages": [user("Hi"), "Yes?"]}, "messages[1]", "is text, not a message", "'role'"),
+    ("conversation", {"messages": [user("Hi"), {"content": "Yes?"}]}, "messages[1].role", "is missing", "assistant"),
+    (
+        "conversation",
+        {"messages": [{"role": "human", "content": "Hi"}, assistant("Yes?")]},
+        "messages[0].role",
+        "unknown role 'human'",
+        "Call it 'user'",
+    ),
+    (
+        "conversation",
+        {"messages": [user("Hi"), {"role": "tool", "content": "4"}]},
+        "messages[1].role",
+        "unknown role 'tool'",
+        "Use one of system, user, assistant",
+    ),
+    ("conversation", {"messages": [user("Hi"), assistant("")]}, "messages[1].content", "is empty", "Write the text"),
+    (
+        "conversation",
+        {"messages": [user("Hi"), {"role": "assistant"}]},
+        "messages[1].content",
+        "is missing",
+        "remove the record",
+    ),
+    (
+        "conversation",
+        {"messages": [user("Hi"), assistant("Yes?"), assistant("Hello?")]},
+        "messages[2]",
+        "two assistant turns in a row",
+        "Join them",
+    ),
+    (
+        "conversation",
+        {"messages": [user("Hi"), SYSTEM, assistant("Yes?")]},
+        "messages[1]",
+        "a system turn that is not the first",
+        "front",
+    ),
+    ("conversation", {"messages": [SYSTEM, user("Hi")]}, "messages", "has no assistant turn", "Add one"),
+    ("conversation", {"messages": [SYSTEM]}, "messages", "has no assistant turn", "Add one"),
+    (
+        "conversation",
+        {"messages": [user("Hi"), assistant("Yes?"), user("Bye")]},
+        "messages",
+        "ends with the user",
+        "Add the assistant's turn",
+    ),
+    (
+        "conversation",
+        {"messages": [assistant("Yes?"), user("Hi"), assistant("Hello.")]},
+        "messages",
+        "starts with the assistant",
+        "Put the user's turn first",
+    ),
+    ("preference", {**PAIR, "rejected": "Hello."}, "rejected", "is the same as chosen", "remove the record"),
+    ("preference", {**PAIR, "chosen": None}, "chosen", "is missing", "Add 'chosen'"),
+    ("preference", {**PAIR, "rejected": ""}, "rejected", "is empty", "Write the text"),
+    (
+        "preference",
+        {**PAIR, "chosen": [assistant("Hello.")]},
+        "chosen",
+        "is messages while the prompt is text",
+        "Use one sort",
+    ),
+    (
+        "preference",
+        {**GOOD["preference"][1], "prompt": [user("Hi"), assistant("Hello.")]},
+        "prompt",
+        "ends with the assistant",
+        "drop the last one",
+    ),
+    ("preference", {**GOOD["preference"][1], "prompt": [SYSTEM]}, "prompt", "has no user turn", "Add one"),
+    ("preference", {**PAIR, "prompt": 7}, "prompt", "is a number, not text", "as a string"),
+    ("unpaired", {"prompt": "Hi", "completion": "Yo"}, "label", "is missing", "true for a good"),
+    ("unpaired", {"prompt": "Hi", "completion": "Yo", "label": "yes"}, "label", "'yes', not true or false", "quotes"),
+    ("unpaired", {"prompt": "Hi", "completion": "Yo", "label": 1}, "label", "is 1, not true or false", "Write true"),
+    ("ranking", {**RANKING, "ranks": [1, 2, 2]}, "ranks", "is not an order of 1 to 3", "the best 1"),
+    ("ranking", {**RANKING, "ranks": [0, 1, 2]}, "ranks", "is not an order of 1 to 3", "each once"),
+    ("ranking", {**RANKING, "ranks": [1, 2]}, "ranks", "has 2 numbers for 3 completions", "Give each"),
+    ("ranking", {**RANKING, "ranks": [1, 2, "3"]}, "ranks[2]", "is '3', not a number", "as a number"),
+    ("ranking", {**RANKING, "ranks": None}, "ranks", "is missing", "one number for each"),
+    ("ranking", {**RANKING, "ranks": 1}, "ranks", "is a number, not a list", "one number for each"),
+    ("ranking", {"prompt": "Hi", "completions": ["Yo"], "ranks": [1]}, "completions", "has 1 of at least 2", "Add"),
+    ("ranking", {"prompt": "Hi", "ranks": [1]}, "completions", "is missing", "list of answers"),
+    ("ranking", {**RANKING, "completions": "Yo"}, "completions", "is text, not a list", "one entry for each"),
+    (
+        "ranking",
+        {**RANKING, "completions": ["Yo", "No.", "Yo"]},
+        "completions[2]",
+        "is the same as completions[0]",
+        "Keep one",
+    ),
+    ("ranking", {**RANKING, "completions": ["Yo", "", "Hi"]}, "completions[1]", "is empty", "Write the text"),
+    ("likert", {**LIKERT, "ratings": [6, 5]}, "ratings[0]", "6 is outside the scale 1 to 5", "`scale`"),
+    (
+        "likert",
+        {**LIKERT, "ratings": [1, 2], "scale": [2, 4]},
+        "ratings[0]",
+        "1 is outside the scale 2 to 4",
+        "`scale`",
+    ),
+    ("likert", {**LIKERT, "ratings": [float("nan"), 2]}, "ratings[0]", "is nan, not a number", "as a number"),
+    ("likert", {**LIKERT, "ratings": [True, 2]}, "ratings[0]", "is True, not a number", "as a number"),
+    ("likert", {**LIKERT, "scale": [5, 1]}, "scale", "is [5, 1]", "such as [1, 5]"),
+    ("likert", {**LIKERT, "scale": "1-5"}, "scale", "is '1-5'", "such as [1, 5]"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sound_records_pass(kind):
+    assert [check(record, kind) for record in GOOD[kind]] == [[] for _ in GOOD[kind]]
+    validate(GOOD[kind], kind)
+
+
+@pytest.mark.parametrize(("kind", "record", "field", "what", "mend"), BAD)
+def test_one_fault_is_named_once_with_field_and_mend(kind, record, field, what, mend):
+    [problem] = check(record, kind)
+    assert problem.field == field
+    assert what in problem.what
+    assert mend in problem.mend
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "user", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+FIELDS = sorted({field for records in GOOD.values() for record in records for field in record})
+
+
+@given(kind=st.sampled_from(sorted(KINDS)), record=st.dictionaries(st.sampled_from(FIELDS), JUNK) | JUNK)
+def test_whatever_comes_in_is_judged_and_never_breaks_the_judge(kind, record):
+    problems = check(record, kind)
+    assert all(problem.what and problem.mend for problem in problems)
+    if not isinstance(record, dict):
+        assert problems
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="no kind of record called 'chat'; the kinds are instruction, conversation"):
+        check({}, "chat")
+
+
+def test_all_faults_of_a_list_come_in_one_error():
+    records = [PAIR, {**PAIR, "chosen": ""}, PAIR, {"prompt": "Hi"}]
+    with pytest.raises(DataError) as caught:
+        validate(records, "preference")
+    assert [(problem.where, problem.field) for problem in caught.value.problems] == [
+        ("row 1", "chosen"),
+        ("row 3", "chosen"),
+        ("row 3", "rejected"),
+    ]
+    text = str(caught.value)
+    assert text.startswith("records: 3 problems in preference data (rows count from 0).")
+    assert "row 1, chosen: is empty. Write the text, or remove the record." in text
+
+
+def test_a_long_list_of_faults_is_shortened_on_paper_and_whole_in_the_error():
+    with pytest.raises(DataError, match=r"and 80 more, all in the error's `problems`") as caught:
+        validate([{"prompt": "Hi", "completion": "Yo"}] * 100, "unpaired")
+    assert len(caught.value.problems) == 100
+    assert len(str(caught.value).splitlines()) == 22
+
+
+def test_no_records_are_refused():
+    with pytest.raises(ValueError, match="not a single record"):
+        validate([], "conversation")
+
+
+# --- loading ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    """Writes lines, or bytes, to a file and gives its path."""
+
+    def write(content: list[str] | bytes):
+        path = tmp_path / "data.jsonl"
+        path.write_bytes(content if isinstance(content, bytes) else "\n".join(content).encode())
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_a_list_and_a_data_set_give_the_same_records(kind, jsonl):
+    records = GOOD[kind][:1]
+    path = jsonl([json.dumps(record) for record in records])
+    assert load_records(path, kind) == load_records(str(path), kind) == records
+    assert load_records(records, kind) == records
+    assert load_records(Dataset.from_list(records), kind) == records
+
+
+def test_a_list_that_was_loaded_is_the_callers_own():
+    loaded = load_records([PAIR], "preference")
+    loaded[0]["chosen"] = "changed"
+    assert PAIR["chosen"] == "Hello."
+
+
+def test_blank_lines_windows_line_ends_and_a_byte_order_mark_are_fine(jsonl):
+    line = json.dumps(PAIR).encode()
+    path = jsonl(b"\xef\xbb\xbf" + line + b"\r\n\r\n  \n" + line)
+    assert load_records(path, "preference") == [PAIR, PAIR]
+
+
+def test_a_separator_inside_a_string_does_not_end_the_line(jsonl):
+    record = {**PAIR, "chosen": "one\u2028two\u0085three"}
+    assert load_records(jsonl([json.dumps(record, ensure_ascii=False)]), "preference") == [record]
+
+
+def test_malformed_lines_and_faulty_records_are_listed_together_in_order(jsonl):
+    path = jsonl(
+        [
+            json.dumps(PAIR),
+            "",
+            '{"prompt": "Hi", "chosen": "Hello."',
+            json.dumps({**PAIR, "rejected": "Hello."}),
+            "[1, 2]",
+            "{'prompt': 'Hi'}",
+        ]
+    )
+    with pytest.raises(DataError) as caught:
+        load_records(path, "preference")
+    assert [(problem.where, problem.field) for problem in caught.value.problems] == [
+        ("line 3", "column 36"),
+        ("line 4", "rejected"),
+        ("line 5", ""),
+        ("line 6", "column 2"),
+    ]
+    text = str(caught.value)
+    assert text.startswith(f"{path}: 4 problems in preference data.")
+    assert "line 3, column 36: is not JSON (Expecting ',' delimiter). Write each record as one JSON object" in text
+    assert "line 5: is a list, not a record." in text
+
+
+def test_a_json_list_over_many_lines_is_recognised(jsonl):
+    with pytest.raises(DataError, match="not as one list with brackets around it"):
+        load_records(jsonl(json.dumps([PAIR], indent=1).encode()), "preference")
+
+
+def test_a_line_that_is_not_utf8_is_named(jsonl):
+    good = json.dumps(PAIR).encode()
+    with pytest.raises(DataError, match=r"line 2, byte 13: is not UTF-8 text\. Save the file as UTF-8"):
+        load_records(jsonl(good + b'\n{"prompt": "\xe9"}'), "preference")
+
+
+def test_sources_that_hold_no_records_are_refused(jsonl, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*missing\.jsonl"):
+        load_records(tmp_path / "missing.jsonl", "preference")
+    with pytest.raises(ValueError, match="not a single record"):
+        load_records(jsonl(b"\n\n"), "preference")
+    with pytest.raises(ValueError, match="choose one of them: 'train', 'test'"):
+        load_records(DatasetDict({name: Dataset.from_list([PAIR]) for name in ("train", "test")}), "preference")
