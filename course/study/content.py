@@ -189,7 +189,7 @@ def load_lesson(lesson: str) -> Lesson:
         raise ContentError(f'{lesson!r} is not a lesson; write its two digits in quotes, as in "01"')
     paths = [path for path in _files() if _number(path) == lesson]
     if not paths:
-        there = ", ".join(sorted(filter(None, map(_number, _files())))) or "none"
+        there = ", ".join(lesson_numbers()) or "none"
         raise ContentError(f'there is no lesson "{lesson}" in {FOLDER}; there is: {there}')
     if len(paths) > 1:
         names = " and ".join(path.name for path in paths)
@@ -215,6 +215,11 @@ def load_all() -> dict[str, Lesson]:
                 raise ContentError(f"{path.name}: the id {id} is already used in {owner[id]}; give it another")
             owner[id] = path.name
     return dict(sorted(lessons.items()))
+
+
+def lesson_numbers() -> list[str]:
+    """The two digits of every lesson that has a file, in order; files are not checked for this."""
+    return sorted(filter(None, map(_number, _files())))
 
 
 def read_lesson(path: Path) -> Lesson:

@@ -49,6 +49,7 @@ import json
 import os
 from collections.abc import Iterable
 from functools import cache
+from hashlib import sha256
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -97,7 +98,7 @@ class StudyWidget(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.script:
+        if "script" in vars(cls):  # not in the subclass of one instance that traitlets makes for its traits
             render = "export default { render: ({ model, el }) => mount(model, el, true) };"
             cls._esm = f"{_source(cls.script)}\n{render}\n"
             cls._css = read_static("study.css")
@@ -142,9 +143,11 @@ class StudyWidget(anywidget.AnyWidget):
 
     def _fragment(self) -> str:
         """The stand-alone face as a part of a page: the static face, and a script that replaces it."""
-        call = f"standalone({to_script_json({'kind': self.kind or self.script, 'data': self.data})});"
+        content = to_script_json({"kind": self.kind or self.script, "data": self.data})
+        place = f"pt-{sha256(content.encode()).hexdigest()[:12]}"  # the same on every run, unlike a random id
+        call = f'standalone("{place}", {content});'
         return (
-            f'<div class="pt-standalone">{self.static_html()}</div><style>{read_static("study.css")}</style>'
+            f'<div class="{place}">{self.static_html()}</div><style>{read_static("study.css")}</style>'
             f'<script>(() => {{ "use strict";\n{_source(self.script)}\n{call} }})();</script>'
         )
 

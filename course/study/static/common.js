@@ -24,6 +24,10 @@ const newId = () => `pt-${Math.random().toString(36).slice(2, 10)}`;
 // A live region: it must be on the page before its text changes, or a screen reader stays silent.
 const statusLine = (className = "") => h("div", { class: `pt-status ${className}`, role: "status", tabindex: "-1" });
 
+function button(label, onclick, more = "") {
+  return h("button", { type: "button", class: `pt-button ${more}`, onclick }, label);
+}
+
 // ---- reading numbers -------------------------------------------------------------------------------------
 
 // What a learner types as a number: 1,000 and 1 000 and 1e3, −5, 50 % (0.5, or 50 where the unit is %), 12 tokens.
@@ -116,9 +120,9 @@ function localModel(kind, data) {
   };
 }
 
-// Replace every static face on the page that no script has drawn yet; a notebook may show several.
-function standalone({ kind, data }) {
-  for (const el of document.querySelectorAll(".pt-standalone:not([data-drawn])")) {
+// Replace the static face by the live one, wherever the page shows this widget and no script has drawn it yet.
+function standalone(place, { kind, data }) {
+  for (const el of document.querySelectorAll(`.${place}:not([data-drawn])`)) {
     el.setAttribute("data-drawn", "");
     mount(localModel(kind, data), el, false);
   }

@@ -1,0 +1,128 @@
+"""`flashcards("01")` and `warm_up("02")`: recalling instead of rereading. Used by every lesson.
+
+A card is turned, judged by the learner (known, or not yet) and comes back when `schedule` says so; the warm-up at a
+lesson's head asks three cards of earlier lessons that are due.
+"""
+
+import random
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from course.study.content import Card, ContentError, load_all, load_lesson
+from course.study.markup import to_html
+from course.study.schedule import due, review
+from course.study.widget import StudyWidget, read_static
+
+FIRST_LESSON = "There is no earlier lesson, so nothing to recall yet. From the next lesson on, three cards wait here."
+NOTHING_DUE = (
+    "No card of an earlier lesson is due today. Go on; what you know now will be asked when it begins to fade."
+)
+
+
+def flashcards(lesson: str, seed: int | None = None) -> "Flashcards":
+    """The deck of a lesson.
+
+    Args:
+        lesson: its two digits, as in "01".
+        seed: shuffle the cards, the same way for the same seed; in the order of the file without it.
+    Raises:
+        ContentError: no such lesson, no cards in it, or a file with mistakes.
+    """
+    content = load_lesson(lesson)
+    if not content.cards:
+        raise ContentError(f'lesson "{lesson}" has no cards')
+    cards = list(content.cards)
+    if seed is not None:
+        random.Random(seed).shuffle(cards)
+    return Flashcards(lesson, content.title, cards, seed or 0)
+
+
+def warm_up(lesson: str) -> "WarmUp":
+    """Three cards of earlier lessons: the longest overdue first, then some of the last lesson never seen yet.
+
+    Args:
+        lesson: the two digits of the lesson that it opens, as in "02".
+    Raises:
+        ContentError: a file with mistakes.
+    """
+    earlier = [content for number, content in load_all().items() if number < lesson]
+    cards = {card.id: card for content in reversed(earlier) for card in content.cards}
+    chosen = [cards[id] for id in due(cards, limit=3)]
+    return WarmUp(lesson, chosen, list(cards.values())[:3])
+
+
+class Flashcards(StudyWidget):
+    """A deck. `state` has {known, rating, reviews} by card id: the last judgement, and how many there were."""
+
+    script = "flashcards"
+    kind = "card"
+
+    def __init__(self, lesson: str, title: str, cards: Sequence[Card], seed: int = 0, **more: Any) -> None:
+        self.lesson, self.title, self.cards = lesson, title, list(cards)
+        sides = [{"id": c.id, "front_html": to_html(c.front), "back_html": to_html(c.back)} for c in self.cards]
+        data = {
+            "title": self.plain(),
+            "seed": seed,
+            "cards": sides,
+            "print_page": self.print_html(),
+            "print_call": f'flashcards("{lesson}").save_print("cards.html")',
+        }
+        super().__init__(data | more, ids=[card.id for card in self.cards])
+
+    def remember(self, id: str, value: dict[str, Any]) -> None:
+        review(id, value["rating"])
+        super().remember(id, value)
+
+    def print_html(self) -> str:
+        """A page for the printer: one card on a sheet, question above answer, made smaller where it must be to fit.
+
+        It sets no paper size, so that the printer's own is used.
+        """
+        sheets = "\n".join(
+            f'<section class="card"><p class="from">{escape(self.title)}, card {i} of {len(self.cards)}</p>'
+            f'<div class="front">{to_html(card.front)}</div><div class="back">{to_html(card.back)}</div></section>'
+            for i, card in enumerate(self.cards, start=1)
+        )
+        page = read_static("print.html").replace("{{title}}", escape(self.plain()))
+        return page.replace("{{cards}}", sheets)
+
+    def save_print(self, path: str | Path) -> Path:
+        """Write `print_html()` to a file, for a front end that opens no window. Returns the file's full path."""
+        path = Path(path).expanduser().absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.print_html(), encoding="utf-8")
+        return path
+
+    def plain(self) -> str:
+        return f"Flashcards: {self.title} ({len(self.cards)} card{'s' if len(self.cards) != 1 else ''})"
+
+    def static_html(self) -> str:
+        return f"<p><strong>{escape(self.plain())}</strong></p>{_static(self.cards)}"
+
+
+class WarmUp(Flashcards):
+    """The cards due now. What it shows without a kernel does not depend on what is due, or no notebook would stay."""
+
+    def __init__(self, lesson: str, cards: Sequence[Card], examples: Sequence[Card]) -> None:
+        self.examples = list(examples)
+        note = "" if cards else (NOTHING_DUE if examples else FIRST_LESSON)
+        super().__init__(lesson, "warm-up", cards, title=self.plain(), note=note, print_page="")
+
+    def plain(self) -> str:
+        return "Warm-up: cards of earlier lessons"
+
+    def static_html(self) -> str:
+        head = f"<p><strong>{self.plain()}</strong></p>"
+        if not self.examples:
+            return f"{head}<p>{FIRST_LESSON}</p>"
+        why = "Run this cell for those that are due for you. These stand for them here:"
+        return f"{head}<p>{why}</p>{_static(self.examples)}"
+
+
+def _static(cards: Sequence[Card]) -> str:
+    def text(value: str) -> str:
+        return to_html(value, raw_math=True)
+
+    return "".join(f"<details><summary>{text(c.front)}</summary><div>{text(c.back)}</div></details>" for c in cards)

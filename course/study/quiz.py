@@ -1,0 +1,109 @@
+"""`quiz("01")`: the questions of a lesson, answered in the notebook. Used by every lesson and the practice page.
+
+An answer counts when it is committed with a button, never by a mere click: choosing an answer, before seeing whether
+it is right, is what makes a question teach. The checking is done in `static/quiz.js`, so that it works without a
+kernel too; answers are kept here, under the question's id, and are there again when the cell runs the next time.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from html import escape
+from typing import Any
+
+from course.study.content import Numeric, Question, Short, load_lesson, pick
+from course.study.markup import to_html
+from course.study.widget import StudyWidget
+
+
+def quiz(lesson: str, *ids: str) -> "Quiz":
+    """Ask the questions of a lesson.
+
+    Args:
+        lesson: its two digits, as in "01".
+        ids: which questions and in which order; all of the file, in its order, when none is named.
+    Raises:
+        ContentError: no such lesson or question, or a file with mistakes.
+    """
+    content = load_lesson(lesson)
+    return Quiz(content.title, pick(content, "questions", ids))
+
+
+class Quiz(StudyWidget):
+    """Questions with their answers, and what the learner answered (`state`, by question id).
+
+    An entry of `state` is {chosen, checked, right, tries} for a choice, {text, checked, right, tries} for a number
+    and {text, shown, grade} for an answer in words; grade is 1 to 4, as in `schedule`.
+    """
+
+    script = "quiz"
+    kind = "quiz"
+
+    def __init__(self, title: str, questions: Sequence[Question]) -> None:
+        self.title = title
+        self.questions = list(questions)
+        data = {"title": title, "questions": [_data(question) for question in self.questions]}
+        super().__init__(data, ids=[question.id for question in self.questions])
+
+    def plain(self) -> str:
+        n = len(self.questions)
+        return f"Quiz: {self.title} ({n} question{'s' if n != 1 else ''})"
+
+    def static_html(self) -> str:
+        items = "".join(f"<li>{_static(question)}</li>" for question in self.questions)
+        return f"<p><strong>Quiz: {escape(self.title)}</strong></p><ol>{items}</ol>"
+
+
+def _data(question: Question) -> dict[str, Any]:
+    """What the script needs of a question. An option is known by its text, so that options may be added and moved."""
+    data: dict[str, Any] = {"id": question.id, "type": question.type, "prompt_html": to_html(question.prompt)}
+    if isinstance(question, Short):
+        points = [to_html(point) for point in question.rubric]
+        return data | {"answer_html": to_html(question.answer), "rubric_html": points}
+    data["explanation_html"] = to_html(question.explanation) if question.explanation else ""
+    if isinstance(question, Numeric):
+        near = [{"value": near.value, "why_html": to_html(near.why)} for near in question.near]
+        right = {"answer": question.answer, "tolerance": question.tolerance, "unit": question.unit}
+        return data | right | {"answer_text": _number(question), "near": near}
+    data["options"] = [
+        {
+            "key": sha256(option.text.encode()).hexdigest()[:8],
+            "text_html": to_html(option.text),
+            "right": option.right,
+            "why_html": to_html(option.why),
+        }
+        for option in question.options
+    ]
+    return data
+
+
+def _number(question: Numeric) -> str:
+    whole = question.answer.is_integer() and abs(question.answer) < 1e15
+    number = f"{int(question.answer):,}" if whole else str(question.answer)
+    return f"{number} {question.unit}".strip()
+
+
+def _static(question: Question) -> str:
+    def text(value: str) -> str:
+        return to_html(value, raw_math=True)
+
+    def opens(summary: str, *blocks: str) -> str:
+        return f"<details><summary>{summary}</summary>{''.join(f'<div>{block}</div>' for block in blocks)}</details>"
+
+    prompt = f"<div>{text(question.prompt)}</div>"
+    if isinstance(question, Short):
+        points = "".join(f"<li>{text(point)}</li>" for point in question.rubric)
+        return prompt + opens(
+            "Write your answer, then open the model answer", text(question.answer), f"<ul>{points}</ul>"
+        )
+    explanation = text(question.explanation) if question.explanation else ""
+    if isinstance(question, Numeric):
+        return prompt + opens("Work it out, then open the answer", escape(_number(question)), explanation)
+    options = "".join(
+        f"<li>{text(option.text)}{opens('I choose this', f'{_verdict(option.right)} {text(option.why)}')}</li>"
+        for option in question.options
+    )
+    return f'{prompt}<ol type="a">{options}</ol>' + (opens("Explanation", explanation) if explanation else "")
+
+
+def _verdict(right: bool) -> str:
+    return "✓ Right." if right else "✗ Not right."
