@@ -15,11 +15,12 @@ template writes markers; inside text the same characters are just characters.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, NamedTuple
 
 from course.formats import ROLES, Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 DOCUMENT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 
@@ -67,7 +68,7 @@ class Template:
 
     def encode(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: "PreTrainedTokenizerBase",
         messages: Sequence[Message],
         add_generation_prompt: bool = False,
     ) -> Encoded:
@@ -104,9 +105,7 @@ class Template:
             )
             trained = [piece.trained for piece in run for _ in piece.text]
             if not set(ids.values()).isdisjoint(tokens["input_ids"]):
-                raise ValueError(
-                    f"This tokenizer turns a {self.name} marker in someone's text into the marker."
-                )
+                raise ValueError(f"This tokenizer turns a {self.name} marker in someone's text into the marker.")
             input_ids += tokens["input_ids"]
             mask += [int(any(trained[start:end])) for start, end in tokens["offset_mapping"]]
         return Encoded(input_ids, mask)
@@ -119,12 +118,10 @@ def _check(messages: Sequence[Message]) -> None:
         if message.get("role") not in ROLES:
             raise ValueError(f"messages[{i}].role is {message.get('role')!r}; use one of {', '.join(ROLES)}.")
         if not isinstance(message.get("content"), str):
-            raise ValueError(
-                f"messages[{i}].content is {message.get('content')!r}, not text; write a string."
-            )
+            raise ValueError(f"messages[{i}].content is {message.get('content')!r}, not text; write a string.")
 
 
-def _marker_id(tokenizer: PreTrainedTokenizerBase, text: str, name: str) -> int:
+def _marker_id(tokenizer: "PreTrainedTokenizerBase", text: str, name: str) -> int:
     token_id = tokenizer.convert_tokens_to_ids(text)
     if token_id is None or token_id == tokenizer.unk_token_id:
         raise ValueError(
@@ -157,17 +154,13 @@ def _cut_llama2(messages: Sequence[Message], add_generation_prompt: bool) -> lis
         # The style has no turn for the system: its text goes into the first of the user's.
         system = f"<<SYS>>\n{turns.pop(0)['content']}\n<</SYS>>\n\n"
         if not turns:
-            raise ValueError(
-                "Llama-2 style writes the system's text into the user's turn: add a user's turn."
-            )
+            raise ValueError("Llama-2 style writes the system's text into the user's turn: add a user's turn.")
     pieces: list[Piece] = []
     for i, message in enumerate(turns):
         wanted = ROLES[1 + i % 2]
         if message["role"] != wanted:
             where = len(messages) - len(turns) + i
-            raise ValueError(
-                f"messages[{where}] is the {message['role']}'s; Llama-2 style wants the {wanted}'s."
-            )
+            raise ValueError(f"messages[{where}] is the {message['role']}'s; Llama-2 style wants the {wanted}'s.")
         if wanted == "user":
             content = (system + message["content"] if i == 0 else message["content"]).strip()
             pieces += [Piece(DOCUMENT, marker=True), Piece(f"[INST] {content} [/INST]")]

@@ -106,6 +106,11 @@ def test_clipping_leaves_what_fits(examples, max_length):
     assert str(report).startswith(f"All {len(examples)} examples fit")
 
 
+def test_clipping_leaves_a_short_example_without_an_answer_for_collate_to_name():
+    silent = {"input_ids": [1, 2], "labels": [IGNORE, IGNORE]}
+    assert clip([silent], max_length=2)[0] == [silent]
+
+
 def test_clipping_that_leaves_nothing_is_refused():
     with pytest.raises(ValueError, match=r"No example is left\. 1 of 1 examples were longer than 2"):
         clip([{"input_ids": [1, 2, 3], "labels": [IGNORE, IGNORE, 3]}], max_length=2)
@@ -153,6 +158,11 @@ def test_batches_of_similar_length_never_pad_more(lengths, seed):
 
     as_they_come = [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert cells(length_batches(lengths, 4, seed)) <= cells(as_they_come)
+
+
+def test_batches_do_not_come_in_order_of_length():
+    first_lengths = [length_batches(range(1, 41), 4, seed)[0][0] for seed in range(8)]
+    assert len(set(first_lengths)) > 2
 
 
 def test_another_seed_makes_other_batches():

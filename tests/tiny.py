@@ -10,7 +10,7 @@ SENTENCES = [
     "What is the capital of Italy? The capital of Italy is Rome.",
     "user\nWhat is 12 + 7?\nassistant\n12 + 7 is 19.",
     "system\nYou are a helpful assistant who answers in one short sentence.",
-    "  spaces,\n\nlines and  double  spaces are tokens too.\n",
+    "Runs of white space\n\n\nare tokens too,   which may begin\n\n\nin one turn's header   and end in its content.",
 ]
 
 

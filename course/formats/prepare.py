@@ -209,7 +209,7 @@ def duplicates(records: Sequence[Record], similar: float) -> list[Verdict]:
     for i, (text, own) in enumerate(zip(texts, sets, strict=True)):
         exact = " ".join(words(text))
         rarest_first = sorted(own, key=lambda shingle: (count[shingle], shingle))
-        prefix = rarest_first[: len(own) - ceil(similar * len(own) - 1e-9) + 1]  # 1e-9: 0.55 * 20 is above 11
+        prefix = rarest_first[: len(own) - ceil(similar * len(own) - 1e-9) + 1]  # 1e-9: 0.56 * 25 is above 14
         candidates = {j for shingle in prefix for j in holders[shingle]}
         if exact in seen:
             verdicts.append("exact duplicate")

@@ -222,11 +222,33 @@ def test_a_system_turn_that_all_share_makes_nobody_alike():
     assert duplicates(with_system, similar=0.5) == [None, None, "exact duplicate"]
 
 
+@st.composite
+def edited(draw: st.DrawFn) -> list[str]:
+    """Texts that differ from one another in a few words, or where they end."""
+    word = st.integers(0, 15).map("w{}".format)
+    base = draw(st.lists(word, min_size=8, max_size=24))
+    texts = []
+    for number in range(draw(st.integers(1, 5))):
+        text = base[: draw(st.integers(4, len(base)))]
+        for place in draw(st.lists(st.integers(0, len(text) - 1), max_size=2)):
+            text[place] = f"new{number}"
+        texts.append(" ".join(text))
+    return texts
+
+
+def test_an_overlap_of_exactly_the_limit_counts():
+    long = [f"w{i}" for i in range(23)]
+    records = [chat("Hi", " ".join(long[:13])), chat("Hi", " ".join([*long, "end"]))]
+    one, other = (shingles(f"user Hi assistant {record['messages'][1]['content']}") for record in records)
+    assert (len(one), len(other), jaccard(one, other)) == (14, 25, 0.56)
+    assert duplicates(records, similar=0.56) == [None, "near duplicate"]
+
+
 @given(
-    texts=st.lists(SENTENCES, max_size=10),
-    similar=st.one_of(st.sampled_from([0.5, 0.55, 0.7, 0.8, 1.0]), st.floats(0.05, 1.0)),
+    texts=st.lists(SENTENCES, max_size=10) | edited(),
+    similar=st.one_of(st.sampled_from([0.5, 0.55, 0.6, 0.7, 0.75, 0.8, 1.0]), st.floats(0.05, 1.0)),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
 def test_duplicates_are_those_of_comparing_every_two(texts, similar):
     records = [chat(text, text[::2]) for text in texts]
     sets = [shingles(f"user {text}\nassistant {text[::2]}") for text in texts]
@@ -254,3 +276,6 @@ def test_another_seed_keeps_others_and_another_task_changes_nothing():
     choices = [surplus(tasks, 5, seed) for seed in range(4)]
     assert all(one != other for i, one in enumerate(choices) for other in choices[:i])
     assert surplus([*tasks, *"bbbbbb"], 5, seed=0)[:40] == choices[0]
+    both = surplus(["a", "b"] * 40, 5, seed=0)
+    assert both[::2] == choices[0]
+    assert [verdict is None for verdict in both[1::2]] != [verdict is None for verdict in both[::2]]

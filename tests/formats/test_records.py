@@ -1,6 +1,8 @@
 """What each kind of record must satisfy, and that every fault is named with its place and its mend."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from datasets import Dataset, DatasetDict
@@ -200,6 +202,11 @@ def test_whatever_comes_in_is_judged_and_never_breaks_the_judge(kind, record):
     assert all(problem.what and problem.mend for problem in problems)
     if not isinstance(record, dict):
         assert problems
+
+
+def test_formats_and_templates_take_no_torch_with_them():
+    program = "import course.formats, course.templates, sys; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
