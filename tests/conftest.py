@@ -1,7 +1,6 @@
 """Fixtures that several test files share."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,27 +12,24 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-CHROMIUM_ON_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
-def find_chromium() -> str | None:
-    """Path of the Chromium or Chrome for the browser tests: $BROWSER_PATH, else the first on the PATH."""
-    named = os.environ.get("BROWSER_PATH")
-    found = named or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    return found or (CHROMIUM_ON_MAC if Path(CHROMIUM_ON_MAC).exists() else None)
+def require_browser() -> str:
+    """Path of a Chromium. Without one the test is skipped on your machine and fails where CI is set."""
+    from tools import notebooks
+
+    path = notebooks.find_browser()
+    if path is None and os.environ.get("CI"):
+        pytest.fail(notebooks.NO_BROWSER)
+    if path is None:
+        pytest.skip(notebooks.NO_BROWSER)
+    return path
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Path of a Chromium. Without one the test is skipped on your machine and fails where CI is set."""
-    path = find_chromium()
-    if path is None:
-        why = "no Chromium or Chrome: install one (Debian: apt-get install chromium) or set BROWSER_PATH"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
-    return path
+    """Path of the Chromium or Chrome that the browser tests use."""
+    return require_browser()
 
 
 @pytest.fixture(scope="module")

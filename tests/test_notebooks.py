@@ -12,6 +12,7 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode, v4
 
+from tests.conftest import require_browser
 from tools import notebook_form as form
 from tools import notebooks
 
@@ -191,3 +192,15 @@ def test_a_notebook_that_fails_is_left_as_it_was(tmp_path: Path) -> None:
 def test_a_name_that_fits_no_notebook_is_said_to() -> None:
     with pytest.raises(FileNotFoundError, match="begins with '77'"):
         notebooks.find(["77"])
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("1", pytest.fail.Exception), (None, pytest.skip.Exception)])
+def test_a_missing_browser_skips_at_home_and_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str | None, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setattr(notebooks, "find_browser", lambda: None)
+    monkeypatch.delenv("CI", raising=False)
+    if ci:
+        monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="BROWSER_PATH"):
+        require_browser()

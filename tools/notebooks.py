@@ -23,6 +23,7 @@ from typing import Any
 import kaleido
 import nbformat
 import psutil
+from choreographer.browsers.chromium import Chromium
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
@@ -31,6 +32,7 @@ from tools import notebook_form as form
 
 CORES = 2
 CELL_SECONDS = 600
+NO_BROWSER = "no Chromium or Chrome: install one (Debian: apt-get install chromium) or set BROWSER_PATH"
 PICTURE_SIZE = (800, 450)
 PICTURE_SCALE = 1.5
 
@@ -46,6 +48,11 @@ def find(only: list[str]) -> list[Path]:
         if not any(path.name.startswith(start) for path in every):
             raise FileNotFoundError(f"no notebook in {form.FOLDER} begins with {start!r}")
     return [path for path in every if not only or path.name.startswith(tuple(only))]
+
+
+def find_browser() -> str | None:
+    """Path of the Chromium or Chrome that draws pictures and runs the browser tests: $BROWSER_PATH, else one found."""
+    return Chromium.find_browser(skip_local=False)
 
 
 def read(path: Path) -> NotebookNode:
@@ -211,6 +218,8 @@ def main() -> int:
         "only", nargs="*", metavar="NB", help="beginning of a notebook's name, such as 01 (default: all)"
     )
     arguments = parser.parse_args()
+    if arguments.action == "run" and find_browser() is None:  # said now, not after the minutes that a run takes
+        parser.error(NO_BROWSER)
     failed = 0
     for path in find(arguments.only):
         try:
