@@ -59,7 +59,7 @@ class Flashcards(StudyWidget):
     script = "flashcards"
     kind = "card"
 
-    def __init__(self, lesson: str, title: str, cards: Sequence[Card], seed: int = 0, **more: Any) -> None:
+    def __init__(self, lesson: str, title: str, cards: Sequence[Card], seed: int = 0, **other: str) -> None:
         self.lesson, self.title, self.cards = lesson, title, list(cards)
         sides = [{"id": c.id, "front_html": to_html(c.front), "back_html": to_html(c.back)} for c in self.cards]
         data = {
@@ -69,7 +69,7 @@ class Flashcards(StudyWidget):
             "print_page": self.print_html(),
             "print_call": f'flashcards("{lesson}").save_print("cards.html")',
         }
-        super().__init__(data | more, ids=[card.id for card in self.cards])
+        super().__init__(data | other, ids=[card.id for card in self.cards])
 
     def remember(self, id: str, value: dict[str, Any]) -> None:
         review(id, value["rating"])
@@ -108,7 +108,7 @@ class WarmUp(Flashcards):
     def __init__(self, lesson: str, cards: Sequence[Card], examples: Sequence[Card]) -> None:
         self.examples = list(examples)
         note = "" if cards else (NOTHING_DUE if examples else FIRST_LESSON)
-        super().__init__(lesson, "warm-up", cards, title=self.plain(), note=note, print_page="")
+        super().__init__(lesson, "warm-up", cards, note=note, print_page="")
 
     def plain(self) -> str:
         return "Warm-up: cards of earlier lessons"

@@ -1,0 +1,329 @@
+"""Lesson files: every mistake is answered with its line and its mend, and no text can run."""
+
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course.study import content
+from course.study.content import ContentError, load_all, load_lesson, pick, read_lesson
+from course.study.markup import to_html, to_mathml
+
+SAMPLE = Path(__file__).parent / "sample"
+
+
+@pytest.fixture(autouse=True)
+def sample_folder(monkeypatch):
+    monkeypatch.setattr(content, "FOLDER", SAMPLE)
+
+
+def write(folder: Path, text: str, name: str = "01_x.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def question(body: str) -> str:
+    """A file with one question; `body` starts in line 4."""
+    return f'lesson: "01"\ntitle: T\nquestions:\n  - {body}\n'
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------
+
+
+def test_load_lesson_gives_checked_content():
+    lesson = load_lesson("01")
+    assert lesson.title == "The base model"
+    assert [q.type for q in lesson.questions] == ["single", "several", "numeric", "numeric", "short"]
+    assert lesson.questions[2].near[0].value == 25
+    assert "def loss" in lesson.exercises[0].solution
+
+
+def test_load_all_is_in_order_and_the_shipped_files_are_valid(monkeypatch):
+    assert list(load_all()) == ["00", "01"]
+    monkeypatch.undo()
+    shipped = load_all()
+    assert shipped, "the course ships at least one file of questions"
+    assert all(number == lesson.lesson for number, lesson in shipped.items())
+
+
+def test_pick_keeps_the_order_asked_for_and_names_the_nearest_id():
+    lesson = load_lesson("01")
+    assert [q.id for q in pick(lesson, "questions", ("01-why", "01-cost"))] == ["01-why", "01-cost"]
+    assert len(pick(lesson, "questions", ())) == 5
+    with pytest.raises(ContentError, match="did you mean 01-cost"):
+        pick(lesson, "questions", ("01-costs",))
+    with pytest.raises(ContentError, match="it has 01-carries-on, 01-knows"):
+        pick(lesson, "questions", ("zzz",))
+
+
+@pytest.mark.parametrize(("lesson", "says"), [("07", "there is: 00, 01"), (1, 'as in "01"')])
+def test_unknown_lesson(lesson, says):
+    with pytest.raises(ContentError, match=says):
+        load_lesson(lesson)
+
+
+def test_a_changed_file_is_read_again(tmp_path):
+    path = write(tmp_path, 'lesson: "01"\ntitle: One\n')
+    assert read_lesson(path).title == "One"
+    time.sleep(0.02)
+    write(tmp_path, 'lesson: "01"\ntitle: Two\n')
+    assert read_lesson(path).title == "Two"
+
+
+# ---- mistakes --------------------------------------------------------------------------------------------------
+
+OPTION = "{text: a, why: w}"
+MISTAKES = {
+    "no right option": (
+        question(f"{{id: 01-a, type: single, prompt: p, options: [{OPTION}, {{text: b, why: w}}]}}"),
+        "line 4: question 01-a: no option is right; mark exactly one",
+    ),
+    "two right options": (
+        question(
+            "{id: 01-a, type: single, prompt: p, "
+            "options: [{text: a, right: true, why: w}, {text: b, right: true, why: w}]}"
+        ),
+        "line 4: question 01-a: 2 options are right",
+    ),
+    "all right in several": (
+        question(
+            "{id: 01-a, type: several, prompt: p, "
+            "options: [{text: a, right: true, why: w}, {text: b, right: true, why: w}]}"
+        ),
+        "all options are right; at least one must be and one not",
+    ),
+    "same option twice": (
+        question("{id: 01-a, type: single, prompt: p, options: [{text: a, right: true, why: w}, {text: a, why: w}]}"),
+        'the option "a" stands there twice',
+    ),
+    "option without feedback": (
+        question(
+            "id: 01-a\n    type: single\n    prompt: p\n    options:\n      - {text: a}\n      - {text: b, why: w}"
+        ),
+        "line 8: question 01-a, options, 1, why: it is missing; add it",
+    ),
+    "numeric without tolerance": (
+        question("{id: 01-a, type: numeric, prompt: p, answer: 1, explanation: e}"),
+        "line 4: question 01-a, tolerance: it is missing",
+    ),
+    "near is right": (
+        question(
+            "{id: 01-a, type: numeric, prompt: p, answer: 1, tolerance: 1, explanation: e, near: [{value: 2, why: w}]}"
+        ),
+        "near 2 lies within the tolerance",
+    ),
+    "not a finite number": (
+        question("{id: 01-a, type: numeric, prompt: p, answer: .nan, tolerance: 1, explanation: e}"),
+        "question 01-a, answer: Input should be a finite number",
+    ),
+    "a number in words": (
+        question("{id: 01-a, type: numeric, prompt: p, answer: five, tolerance: 1, explanation: e}"),
+        "question 01-a, answer: 'five' is not a number",
+    ),
+    "unknown type": (
+        question("{id: 01-a, type: essay, prompt: p}"),
+        "the type 'essay' is unknown; write one of single",
+    ),
+    "no type": (question("{id: 01-a, prompt: p}"), "`type` is missing"),
+    "unknown field": (
+        question("{id: 01-a, type: short, prompt: p, answer: a, rubric: [r], hint: h}"),
+        "question 01-a, hint: there is no such field",
+    ),
+    "empty text": (question("{id: 01-a, type: short, prompt: ' ', answer: a, rubric: [r]}"), "prompt: it is empty"),
+    "empty rubric": (question("{id: 01-a, type: short, prompt: p, answer: a, rubric: []}"), "rubric: it has too few"),
+    "no as text": (
+        question("{id: 01-a, type: single, prompt: p, options: [{text: no, why: w}, {text: b, right: true, why: w}]}"),
+        "options, 1, text: False is not text; put it in quotes",
+    ),
+    "bad id": (question("{id: First One, type: short, prompt: p, answer: a, rubric: [r]}"), '"First One" is not an id'),
+    "id of another lesson": (
+        question("{id: 02-a, type: short, prompt: p, answer: a, rubric: [r]}"),
+        "line 4: 02-a: the ids of this file start with 01-",
+    ),
+    "duplicate id": (
+        'lesson: "01"\ntitle: T\ncards:\n  - {id: 01-a, front: f, back: b}\n  - {id: 01-a, front: f, back: b}\n',
+        "line 5: 01-a: this id is already used in line 4",
+    ),
+    "duplicate field": (
+        'lesson: "01"\ntitle: T\ncards:\n  - {id: 01-a, front: f, back: b, back: c}\n',
+        "line 4: the field `back` stands there twice",
+    ),
+    "a text for an item": (question("just words"), "question number 1: 'just words' is not a set of fields"),
+    "lesson as a number": (
+        "lesson: 01\ntitle: T\n",
+        "line 1: lesson: 1 is not a lesson; write its two digits in quotes",
+    ),
+    "bad formula": (
+        question(r"{id: 01-a, type: short, prompt: 'see $x^$', answer: a, rubric: [r]}"),
+        "prompt: the formula $x^$ is not valid LaTeX",
+    ),
+    "broken YAML": ('lesson: "01"\ntitle: "T\n', "line 3"),
+    "a list": ("- a\n", "it must start with `lesson:`"),
+    "nothing": ("", "it must start with `lesson:`"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_with_its_place_and_its_mend(tmp_path, text, says):
+    path = write(tmp_path, text)
+    with pytest.raises(ContentError) as error:
+        read_lesson(path)
+    assert says in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_all_mistakes_of_a_file_are_listed_at_once(tmp_path):
+    text = question("{id: 01-a, type: essay, prompt: p}\n  - {id: 01-b, type: short, prompt: p}")
+    with pytest.raises(ContentError) as error:
+        read_lesson(write(tmp_path, text))
+    assert "line 4" in str(error.value)
+    assert "line 5: question 01-b, answer" in str(error.value)
+    assert "line 5: question 01-b, rubric" in str(error.value)
+
+
+def test_a_file_that_is_not_utf8(tmp_path):
+    path = tmp_path / "01_x.yaml"
+    path.write_bytes('lesson: "01"\ntitle: Köln\n'.encode("latin-1"))
+    with pytest.raises(ContentError, match="not UTF-8"):
+        read_lesson(path)
+
+
+def test_an_id_in_two_files_and_a_lesson_in_two_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(content, "FOLDER", tmp_path)
+    card = "cards: [{id: %s-a, front: f, back: b}]\n"
+    write(tmp_path, 'lesson: "01"\ntitle: T\n' + card % "01", "01_a.yaml")
+    write(tmp_path, 'lesson: "01"\ntitle: T\n', "01_b.yaml")
+    with pytest.raises(ContentError, match="one lesson has one file"):
+        load_all()
+    with pytest.raises(ContentError, match=r"01_a\.yaml and 01_b\.yaml"):
+        load_lesson("01")
+
+
+def test_one_broken_file_does_not_stop_the_lesson_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(content, "FOLDER", tmp_path)
+    write(tmp_path, 'lesson: "01"\ntitle: T\n', "01_a.yaml")
+    write(tmp_path, 'lesson: "02"\ntitle: [', "02_b.yaml")
+    assert load_lesson("01").title == "T"
+    with pytest.raises(ContentError, match=r"02_b\.yaml"):
+        load_lesson("02")
+
+
+# ---- nothing runs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.system ['true']", "!!python/name:os.system", "!evil x"])
+def test_yaml_tags_make_no_objects(tmp_path, tag):
+    with pytest.raises(ContentError, match="could not determine a constructor"):
+        read_lesson(write(tmp_path, f'lesson: "01"\ntitle: {tag}\n'))
+
+
+def test_an_alias_that_contains_itself_ends(tmp_path):
+    with pytest.raises(ContentError):
+        read_lesson(write(tmp_path, 'lesson: "01"\ntitle: T\ncards: &a [*a]\n'))
+
+
+TAGS = """p em strong code pre ul ol li a br hr blockquote h1 h2 h3 h4 h5 h6 span math mrow mi mo mn mtext mspace
+msub msup msubsup mfrac msqrt mroot mover munder munderover mtable mtr mtd mstyle mpadded menclose mmultiscripts"""
+ALLOWED = set(TAGS.split())
+
+
+class Tags(HTMLParser):
+    """Collects the tags and attributes that a browser would see."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.bad: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ALLOWED:
+            self.bad.append(tag)
+        for name, value in attrs:
+            scheme = (value or "").strip().lower().split(":")[0]
+            if name.startswith("on") or name in ("style", "src", "srcdoc"):
+                self.bad.append(name)
+            if name == "href" and ":" in (value or "") and scheme not in ("http", "https", "mailto"):
+                self.bad.append(f"{name}={value}")
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[click](javascript:alert(1))",
+    "[click](JaVaScRiPt:alert(1))",
+    "[click](data:text/html,<script>alert(1)</script>)",
+    "<javascript:alert(1)>",
+    "![x](javascript:alert(1))",
+    "</script><script>alert(1)</script>",
+    "`</code><script>alert(1)</script>`",
+    "```html\n</code></pre><script>alert(1)</script>\n```",
+    '```"><script>alert(1)</script>\nx\n```',
+    r"$\text{<img src=x onerror=alert(1)>}$",
+    r"$<script>alert(1)</script>$",
+    r"$\text{&lt;script&gt;alert(1)&lt;/script&gt;}$",
+    "${alert(1)} {{constructor.constructor('alert(1)')()}} #{7*7} <%= 1 %>",
+    "[a]: javascript:alert(1)\n\n[a]",
+]
+
+
+@pytest.mark.parametrize("raw_math", [False, True])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_becomes_harmless_html(text, raw_math):
+    assert Tags(to_html(text, raw_math=raw_math)).bad == []
+
+
+@given(st.text(alphabet=st.sampled_from(list("<>&\"'`$\\/=()[]{}!:# \n\tabonscript*_-1")), max_size=60))
+def test_no_text_at_all_makes_markup_of_its_own(text):
+    for raw_math in (False, True):
+        try:
+            assert Tags(to_html(text, raw_math=raw_math)).bad == []
+        except ValueError as refused:
+            assert "formula" in str(refused)
+
+
+@pytest.mark.parametrize(
+    "command", ["href{javascript:alert(1)}{x}", "class{a}{x}", "def\\x{y}", "require{html}", "nosuch"]
+)
+def test_math_that_does_more_than_typeset_is_refused(command):
+    with pytest.raises(ValueError, match="not available"):
+        to_mathml(f"\\{command}")
+
+
+# ---- text ------------------------------------------------------------------------------------------------------
+
+
+def test_math_is_mathml_when_live_and_latex_when_static():
+    live, static = to_html(r"loss $x < \beta$"), to_html(r"loss $x < \beta$", raw_math=True)
+    assert "<math" in live and "&lt;" in live and "β" in live
+    assert static == r"loss $x &lt; \beta$"
+
+
+def test_display_math_is_a_block():
+    assert 'display="block"' in to_html("$$\nx^2\n$$")
+    assert to_html("a\n\n$$\nx^2\n$$", raw_math=True) == "<p>a</p>\n<p>$$x^2$$</p>"
+
+
+def test_dollars_that_are_money_stay_money():
+    text = r"\$10 each, \$3.50 for two, and $10 to $20"
+    assert "<math" not in to_html(text)
+    # a typesetter must find no pair of dollars in one run of text
+    assert to_html(text, raw_math=True).count("<span>$</span>") == 4
+
+
+def test_backslashes_in_plain_text_are_kept_from_typesetters():
+    assert r"<span>\</span>(x<span>\</span>)" in to_html(r"\\(x\\)", raw_math=True)
+
+
+def test_one_paragraph_has_no_p_and_two_have():
+    assert to_html("a *b*") == "a <em>b</em>"
+    assert to_html("a\n\nb") == "<p>a</p>\n<p>b</p>"
+    assert to_html("a\n\n- b").startswith("<p>a</p>")
+
+
+def test_links_open_beside_the_notebook():
+    assert 'target="_blank" rel="noopener noreferrer"' in to_html("[x](https://arxiv.org/abs/2203.02155)")

@@ -1,0 +1,150 @@
+"""The base of the study widgets: three faces, and answers that are kept."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course.study import widget as module
+from course.study.progress import progress
+from course.study.widget import STATIC, StudyWidget, to_script_json
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Mood(StudyWidget):
+    """The smallest widget: it borrows the quiz's script and keeps entries of its own kind."""
+
+    script = "quiz"
+    kind = "mood"
+
+    def __init__(self, *ids: str) -> None:
+        super().__init__({"title": "T", "questions": []}, ids=ids)
+
+    def static_html(self) -> str:
+        return "<p>static</p>"
+
+    def plain(self) -> str:
+        return "Mood <&>"
+
+
+class Still(Mood):
+    """A widget that keeps nothing."""
+
+    kind = ""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setenv("COURSE_FACE", "live")
+
+
+def test_the_bundle_has_a_view_a_static_face_and_a_line():
+    data, _ = Mood()._repr_mimebundle_()
+    assert set(data) == {VIEW, "text/html", "text/plain"}
+    assert data["text/html"] == "<p>static</p>"
+    assert data["text/plain"] == "Mood <&>"
+    # ipywidgets 7 would call this first and leave the HTML out
+    assert Mood._ipython_display_ is None
+
+
+def test_script_and_style_travel_with_the_widget():
+    mood = Mood()
+    assert "function mount(" in mood._esm and "function draw(" in mood._esm
+    assert mood._esm.rstrip().endswith("mount(model, el, true) };")
+    assert ".pt-study" in mood._css
+
+
+def test_state_starts_from_progress_and_goes_there():
+    progress().put("mood", "01-a", {"mood": "fine"})
+    first = Mood("01-a", "01-b")
+    assert first.state == {"01-a": {"mood": "fine"}}
+    first.state = {**first.state, "01-b": {"mood": "better"}}
+    assert progress().get("mood", "01-b") == {"mood": "better"}
+    assert Mood("01-a", "01-b").state == first.state
+
+
+def test_only_what_changed_is_remembered(monkeypatch):
+    mood = Mood()
+    remembered = []
+    monkeypatch.setattr(Mood, "remember", lambda self, id, value: remembered.append(id))
+    mood.state = {"01-a": {"x": 1}}
+    mood.state = {"01-a": {"x": 1}, "01-b": {"x": 2}}
+    assert remembered == ["01-a", "01-b"]
+
+
+def test_a_widget_without_a_kind_touches_no_file(tmp_path):
+    still = Still("01-a")
+    still.state = {"01-a": {"x": 1}}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_that_cannot_be_kept_is_announced_in_the_widget(monkeypatch):
+    mood = Mood()
+
+    def full(self, id, value):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Mood, "remember", full)
+    mood.state = {"01-a": {"x": 1}}
+    assert "could not be kept" in mood.notice and "disk full" in mood.notice
+    monkeypatch.undo()
+
+
+def test_kaggle_gets_the_standalone_face(monkeypatch):
+    monkeypatch.setenv("COURSE_FACE", "standalone")
+    data, metadata = Mood()._repr_mimebundle_()
+    assert set(data) == {"text/html", "text/plain"} and metadata == {}
+    assert "<p>static</p>" in data["text/html"] and "<script>" in data["text/html"]
+    monkeypatch.delenv("COURSE_FACE")
+    assert module.shows_standalone() == Path("/kaggle/working").is_dir()
+
+
+def test_all_faces_are_the_same_on_every_run():
+    one, two = Mood(), Mood()
+    two.state = {"01-a": {"mood": "fine"}}
+    assert one.standalone_html() == two.standalone_html()
+    assert one._repr_mimebundle_()[0]["text/html"] == two._repr_mimebundle_()[0]["text/html"]
+
+
+def test_the_page_is_whole_and_needs_no_network():
+    page = Mood().standalone_html()
+    assert page.startswith("<!doctype html>") and "<title>Mood &lt;&amp;&gt;</title>" in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    assert page.count("<script>") == page.count("</script>") == 1
+
+
+@given(st.text())
+def test_json_in_a_script_is_the_same_value_and_closes_nothing(text):
+    written = to_script_json({"text": text, "end": "</script><!--"})
+    assert json.loads(written)["text"] == text
+    assert not set("<>&\u2028\u2029") & set(written)
+
+
+def test_no_script_file_would_end_the_script_element():
+    for path in STATIC.glob("*.js"):
+        text = path.read_text(encoding="utf-8")
+        assert "</script" not in text.lower() and "<!--" not in text, path.name
+        assert re.search(r"\binnerHTML\b", text) is None or path.name == "common.js", path.name
+
+
+def test_every_style_rule_stands_below_the_widget():
+    text = re.sub(r"/\*.*?\*/", "", (STATIC / "study.css").read_text(encoding="utf-8"), flags=re.DOTALL)
+    for selectors in re.findall(r"([^{};]+)\{", text):
+        for selector in re.split(r",(?![^(]*\))", selectors):
+            assert selector.strip().startswith((".pt-study", ".pt-notice", "@")), selector
+
+
+def test_importing_the_study_tools_takes_no_torch():
+    code = "import sys, course.study; print(sorted({'torch', 'transformers', 'plotly'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": "."}
+    )
+    assert done.stdout.strip() == "[]"
