@@ -18,6 +18,9 @@ from torch import Tensor
 IGNORE = -100
 """The label of a token that nothing is to be learnt from."""
 
+WINDOW = 8
+"""Batches among which `length_batches` sorts by length."""
+
 Example = Mapping[str, Sequence[int]]
 
 
@@ -169,10 +172,13 @@ def blocks(documents: Sequence[Sequence[int]], length: int, end_id: int) -> Tens
 def length_batches(lengths: Sequence[int], batch_size: int, seed: int) -> list[list[int]]:
     """Batches of examples of similar length, in random order, so that little of a batch is padding.
 
+    Only a window of a few batches is sorted at a time. Sorted as a whole, every batch would hold one kind of example
+    (all the sums, all the short answers), and each step would pull the model towards that kind alone.
+
     Args:
         lengths: number of tokens of each example.
-        batch_size: examples in a batch; one batch may be smaller.
-        seed: shuffles the batches, and examples of equal length among themselves.
+        batch_size: examples in a batch; the last batch of a window may be smaller.
+        seed: shuffles the examples and the batches.
     Returns:
         Lists of positions in `lengths`; each occurs once.
     Raises:
@@ -183,8 +189,11 @@ def length_batches(lengths: Sequence[int], batch_size: int, seed: int) -> list[l
     rng = random.Random(seed)
     order = list(range(len(lengths)))
     rng.shuffle(order)
-    order.sort(key=lengths.__getitem__)  # stable: examples of equal length stay shuffled
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    batches: list[list[int]] = []
+    window = WINDOW * batch_size
+    for first in range(0, len(order), window):
+        near = sorted(order[first : first + window], key=lengths.__getitem__)
+        batches += [near[start : start + batch_size] for start in range(0, len(near), batch_size)]
     rng.shuffle(batches)
     return batches
 
