@@ -38,8 +38,8 @@ function draw(study) {
     h("div", { class: "pt-row pt-deck-foot" },
       data.cards.length > 1 && button("Shuffle", shuffle),
       data.print_page && button("Print flashcards", print),
-      h("span", { class: "pt-small" }, "Space turns, ← → move, 1 not yet, 2 known.")),
-    printed, spoken);
+      h("span", { class: "pt-small" }, "Space turns, ← → move, 1 not yet, 2 known."), printed),
+    spoken);
   study.root.append(deck);
   show();
 

@@ -1,0 +1,534 @@
+"""Quiz, deck and map as a learner uses them: stand-alone pages, and one real JupyterLab."""
+
+import io
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+from pypdf import PdfReader
+
+from course.study import content, flashcards, pipeline_map, quiz, warm_up
+from course.study.progress import Progress
+from course.study.widget import STATIC
+
+pytestmark = pytest.mark.browser
+SAMPLE = Path(__file__).parents[1] / "study" / "sample"
+COMMON = (STATIC / "common.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def sample(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+    monkeypatch.setattr(content, "FOLDER", SAMPLE)
+
+
+def section(page: Page, i: int) -> Locator:
+    return page.locator(".pt-question").nth(i)
+
+
+def check(where: Locator) -> None:
+    where.get_by_role("button", name="Check").click()
+
+
+def status(where: Locator) -> Locator:
+    return where.get_by_role("status")
+
+
+# ---- quiz ------------------------------------------------------------------------------------------------------
+
+
+def test_single_choice_commits_explains_and_can_be_tried_again(show):
+    first = section(show(quiz("01").standalone_html()), 0)
+    expect(first.get_by_role("group", name="A base model reads")).to_be_visible()
+    check(first)
+    expect(status(first)).to_have_text("Choose an answer first.")
+    first.get_by_role("radio").nth(0).check()
+    expect(first).not_to_contain_text("nothing in the page so far")  # a click alone commits to nothing
+    check(first)
+    expect(status(first)).to_contain_text("✗ Not quite. It knows this, but nothing in the page so far")
+    expect(status(first)).to_be_focused()
+    expect(first).not_to_contain_text("mostly stood in a list of questions")  # the right one is not given away
+    expect(first.get_by_text("A base model continues documents")).to_be_hidden()
+    expect(first.get_by_role("radio").nth(1)).to_be_disabled()
+
+    first.get_by_role("button", name="Try again").click()
+    expect(status(first)).to_be_empty()
+    first.get_by_role("radio").nth(1).check()
+    check(first)
+    expect(status(first)).to_contain_text("✓ Correct. On the pages it read")
+    expect(first.get_by_text("A base model continues documents")).to_be_visible()
+    expect(first).to_contain_text("Nothing marks the end of the document")  # now the others' feedback shows too
+
+
+def test_several_choices_say_what_is_wrong_and_what_is_missing(show):
+    page = show(quiz("01").standalone_html())
+    second = section(page, 1)
+    second.get_by_role("checkbox").nth(0).check()
+    second.get_by_role("checkbox").nth(2).check()
+    check(second)
+    expect(status(second)).to_have_text("✗ Not quite. 1 of your choices is not right, and 1 right one is missing.")
+    expect(second).to_contain_text("The fact comes out when the document asks for it.")
+    expect(second).not_to_contain_text("Examples change the document")
+    second.get_by_role("button", name="Try again").click()
+    for i in (0, 1):
+        second.get_by_role("checkbox").nth(i).check()
+    check(second)
+    expect(status(second)).to_have_text("✓ Correct.")
+    expect(page.locator(".pt-score")).to_have_text("1 of 5 right, 4 still to answer.")
+
+
+def test_a_number_is_read_kindly_or_said_to_be_unreadable(show):
+    third = section(show(quiz("01").standalone_html()), 2)
+    box = third.get_by_role("textbox", name="Your number")
+    box.fill("12,5")
+    check(third)
+    expect(status(third)).to_contain_text("I cannot read “12,5” as a number.")
+    expect(box).to_be_focused()
+    box.fill("25 tokens")
+    box.press("Enter")
+    expect(status(third)).to_have_text("✗ Not quite. That is one example; the prompt carries five.")
+    third.get_by_role("button", name="Try again").click()
+    box.fill("1.25e2")
+    check(third)
+    expect(status(third)).to_have_text("✓ Correct. It is 125 tokens.")
+
+
+NUMBERS = [
+    ("1,000", "", 1000),
+    ("1 000", "", 1000),
+    ("12,345,678.5", "", 12345678.5),
+    ("1e3", "", 1000),
+    ("-2.5E-3", "", -0.0025),
+    ("\u22125", "", -5),
+    ("50 %", "", 0.5),
+    ("50 %", "%", 50),
+    ("50", "%", 50),
+    ("125 tokens", "tokens", 125),
+    ("$3.50", "$", 3.5),
+    (".5", "", 0.5),
+    ("+7", "", 7),
+    ("\uff11\uff12", "", 12),
+    ("", "", None),
+    ("abc", "", None),
+    ("1,5", "", None),
+    ("1,00", "", None),
+    ("1.2.3", "", None),
+    ("1e999", "", None),
+    ("Infinity", "", None),
+    ("0x10", "", None),
+    ("12 apples", "tokens", None),
+]
+
+
+def test_numbers_as_people_write_them(show):
+    read = show("<p>").evaluate(
+        f"(cases) => {{ {COMMON}; return cases.map(([text, unit]) => parseNumber(text, unit)); }}",
+        [[text, unit] for text, unit, _ in NUMBERS],
+    )
+    assert [(text, value) for (text, _, _), value in zip(NUMBERS, read, strict=True)] == [
+        (text, pytest.approx(value) if value is not None else None) for text, _, value in NUMBERS
+    ]
+
+
+def test_short_answer_is_written_before_the_model_answer_opens(show):
+    page = show(quiz("01").standalone_html())
+    last = section(page, 4)
+    reveal = last.get_by_role("button", name="Show the model answer")
+    area = last.get_by_role("textbox", name="Your answer")
+    expect(reveal).to_be_disabled()
+    expect(last).to_contain_text("opens once you have written your own")
+    area.fill("   ")
+    expect(reveal).to_be_disabled()
+    area.fill("It begins a document.")
+    expect(last).not_to_contain_text("It does not ask; it begins")
+    reveal.click()
+    model = last.get_by_role("region", name="Model answer")
+    expect(model).to_be_focused()
+    expect(model).to_contain_text("It does not ask; it begins a document.")
+    expect(model).to_contain_text("A base model continues text.")
+    grades = last.get_by_role("group", name="How did your answer compare?").get_by_role("button")
+    expect(grades).to_have_count(4)
+    grades.nth(2).click()
+    expect(grades.nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(status(last)).to_have_text("Noted: Good.")
+    expect(page.locator(".pt-score")).to_have_text("1 of 5 right, 4 still to answer.")
+
+
+def test_answers_survive_a_reload(show):
+    page = show(quiz("01").standalone_html())
+    section(page, 0).get_by_role("radio").nth(1).check()
+    check(section(page, 0))
+    section(page, 4).get_by_role("textbox").fill("A draft")
+    section(page, 4).get_by_role("textbox").blur()
+    page.reload()
+    expect(status(section(page, 0))).to_contain_text("✓ Correct.")
+    expect(section(page, 4).get_by_role("textbox")).to_have_value("A draft")
+
+
+def test_a_reworded_option_is_asked_anew(show):
+    widget = quiz("01")
+    page = show(widget.standalone_html())
+    section(page, 0).get_by_role("radio").nth(1).check()
+    check(section(page, 0))
+    kept = page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/quiz/01-carries-on'))")
+    kept["chosen"] = ["gone"]
+    page.evaluate("text => localStorage.setItem('post-training-hands-on/quiz/01-carries-on', text)", json.dumps(kept))
+    page.reload()
+    expect(section(page, 0).get_by_role("button", name="Check")).to_be_visible()
+
+
+def test_a_page_without_storage_works_and_says_so(context):
+    page = context.new_page()
+    page.set_content(quiz("01").standalone_html())  # about:blank has no localStorage
+    section(page, 0).get_by_role("radio").nth(1).check()
+    check(section(page, 0))
+    expect(status(section(page, 0))).to_contain_text("✓ Correct.")
+    expect(page.locator(".pt-notice")).to_contain_text("your answers last until you leave it")
+
+
+def test_two_widgets_in_one_page_draw_their_own_content(show, monkeypatch):
+    monkeypatch.setenv("COURSE_FACE", "standalone")
+    outputs = [widget._repr_mimebundle_()[0]["text/html"] for widget in (quiz("01", "01-why"), flashcards("00"))]
+    page = show("<!doctype html><body>" + "".join(f"<section>{html}</section>" for html in outputs))
+    expect(page.locator("body > section").nth(0).locator(".pt-question")).to_have_count(1)
+    expect(page.locator("body > section").nth(1).locator(".pt-deck")).to_have_count(1)
+
+
+# ---- nothing hostile runs --------------------------------------------------------------------------------------
+
+EVIL = """\
+<script>window.ran = 2</script> <img src=x onerror="window.ran = 3"> </script><script>window.ran = 4</script>
+[click me](javascript:window.ran=5) [and me](data:text/html,<script>window.ran=5</script>) <javascript:window.ran=5>
+<svg onload="window.ran=6"></svg> $\text{<img src=x onerror="window.ran=7">}$ ${window.ran=8} {{window.ran=9}}
+`</code><script>window.ran = 10</script>` <details open ontoggle="window.ran=11">
+<iframe srcdoc="<script>"> <!-- <script>
+"""
+TAG = "<img src=y onerror='window.ran=12'>"
+HOSTILE = {
+    "lesson": "66",
+    "title": "</title><script>window.ran = 1</script>",
+    "questions": [
+        {
+            "id": "66-a",
+            "type": "single",
+            "prompt": EVIL,
+            "options": [{"text": TAG, "why": EVIL}, {"text": EVIL, "right": True, "why": EVIL}],
+            "explanation": EVIL,
+        },
+        {
+            "id": "66-b",
+            "type": "numeric",
+            "prompt": EVIL,
+            "answer": 1,
+            "tolerance": 0,
+            "unit": TAG,
+            "explanation": EVIL,
+        },
+        {"id": "66-c", "type": "short", "prompt": EVIL, "answer": EVIL, "rubric": [EVIL]},
+    ],
+    "cards": [{"id": "66-d", "front": EVIL, "back": EVIL}],
+}
+
+
+@pytest.fixture
+def hostile(tmp_path, monkeypatch):
+    (tmp_path / "66_hostile.yaml").write_text(yaml.safe_dump(HOSTILE), encoding="utf-8")
+    monkeypatch.setattr(content, "FOLDER", tmp_path)
+
+
+def stays_calm(page: Page) -> None:
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.ran") is None
+    assert page.locator("img, iframe, object, embed, form, [onerror], [onload], [ontoggle]").count() == 0
+    assert page.locator("a[href^='javascript' i], a[href^='data' i]").count() == 0
+
+
+def test_a_hostile_file_runs_no_script_in_any_face(hostile, show):
+    asked, deck = quiz("66"), flashcards("66")
+    page = show(asked.standalone_html())
+    for i in range(2):
+        section(page, 0).get_by_role("radio").nth(i).check()
+        check(section(page, 0))
+        section(page, 0).get_by_role("button", name="again").click()
+    section(page, 1).get_by_role("textbox").fill("<img src=x onerror='window.ran=14'>")
+    check(section(page, 1))
+    section(page, 1).get_by_role("textbox").fill("1")
+    check(section(page, 1))
+    section(page, 2).get_by_role("textbox").fill("</textarea><script>window.ran=15</script>")
+    section(page, 2).get_by_role("button").click()
+    stays_calm(page)
+    page.reload()
+    stays_calm(page)
+    page = show(deck.standalone_html())
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Show answer").click()
+    stays_calm(page)
+    for html in (asked.static_html(), deck.static_html(), deck.print_html()):
+        page = show(f"<!doctype html><body>{html}")
+        page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+        stays_calm(page)
+
+
+# ---- flashcards ------------------------------------------------------------------------------------------------
+
+
+def test_deck_by_keyboard(show):
+    page = show(flashcards("01").standalone_html())
+    where = page.locator(".pt-where")
+    card = page.locator(".pt-card")
+    expect(card).to_have_attribute("aria-expanded", "false")
+    expect(card).to_have_attribute("aria-label", "Question: What does a base model do with a question?")
+    expect(page.get_by_role("button", name="Known", exact=True)).to_be_disabled()
+    card.focus()
+    page.keyboard.press("2")  # no judgement before the answer was seen
+    expect(where).to_have_text("Card 1 of 3")
+    page.keyboard.press("Space")
+    expect(card).to_have_attribute("aria-expanded", "true")
+    expect(card).to_have_attribute(
+        "aria-label", "Answer: It continues the document: more questions, as in the lists that it has read."
+    )
+    assert page.locator(".pt-front").evaluate("face => face.inert") and not page.locator(".pt-back").evaluate(
+        "face => face.inert"
+    )
+    page.keyboard.press("Enter")
+    expect(card).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("ArrowRight")
+    expect(where).to_have_text("Card 2 of 3")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    page.keyboard.press("2")
+    expect(where).to_have_text("Card 2 of 3")
+    expect(card).to_be_focused()
+    expect(card).to_have_attribute("aria-expanded", "false")
+    expect(page.locator(".pt-spoken")).to_have_text("Card 2 of 3. QuestionWhat is the loss of one token?")
+    page.keyboard.press("Space")
+    page.keyboard.press("1")
+    expect(page.locator(".pt-deck-head")).to_contain_text("1 of 3 known")
+    page.keyboard.press("Tab")
+    expect(card).not_to_be_focused()  # Tab is never trapped
+
+
+def test_what_is_not_yet_known_can_be_gone_through_alone(show):
+    page = show(flashcards("01").standalone_html())
+    for rating in ("Known", "Not yet", "Known"):
+        page.get_by_role("button", name="Show answer").click()
+        page.get_by_role("button", name=rating, exact=True).click()
+    expect(page.locator(".pt-end")).to_contain_text("You are through. 2 of 3 known, 1 not yet.")
+    page.get_by_role("button", name="Go through the 1 not yet known").click()
+    expect(page.locator(".pt-where")).to_have_text("Card 1 of 1")
+    expect(page.locator(".pt-front")).to_contain_text("What is the loss of one token?")
+    expect(page.get_by_role("checkbox")).to_be_checked()
+    page.get_by_role("checkbox").uncheck()
+    expect(page.locator(".pt-where")).to_have_text("Card 1 of 3")
+    page.reload()
+    expect(page.locator(".pt-deck-head")).to_contain_text("2 of 3 known")
+
+
+def test_shuffle_is_the_same_for_the_same_seed(show):
+    def order(page: Page) -> list[str]:
+        page.get_by_role("button", name="Shuffle").click()
+        fronts = []
+        for _ in range(3):
+            fronts.append(page.locator(".pt-front").inner_text())
+            page.get_by_role("button", name="Next card").click()
+        return fronts
+
+    html = flashcards("01", seed=5).standalone_html()
+    orders = [order(show(html)), order(show(html))]
+    assert orders[0] == orders[1] and len(set(orders[0])) == 3
+
+
+def test_print_opens_one_sheet_for_each_card_and_loses_no_text(show):
+    page = show(flashcards("01").standalone_html())
+    page.evaluate("window.print = () => {}")
+    with page.expect_popup() as opening:
+        page.get_by_role("button", name="Print flashcards").click()
+    sheets = opening.value
+    sheets.wait_for_load_state()
+    assert sheets.locator(".card").count() == 3
+    cut = "cards => cards.map(card => card.scrollHeight > card.clientHeight || card.scrollWidth > card.clientWidth)"
+    assert sheets.locator(".card").evaluate_all(cut) == [False] * 3
+    pdf = PdfReader(io.BytesIO(sheets.pdf(format="A4")))
+    assert len(pdf.pages) == 3
+    assert "as in the lists that it has read" in " ".join(pdf.pages[0].extract_text().split())
+    assert "falls back to the question alone" in " ".join(pdf.pages[2].extract_text().split())
+
+
+def test_print_falls_back_to_a_file_where_no_window_opens(show):
+    page = show(flashcards("01").standalone_html())
+    page.evaluate("window.open = () => null")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Print flashcards").click()
+    assert download.value.suggested_filename == "flashcards.html"
+    expect(page.locator(".pt-deck")).to_contain_text("sent to you as a file")
+
+
+def test_an_empty_warm_up_is_one_sentence(show):
+    page = show(warm_up("00").standalone_html())
+    expect(page.locator(".pt-study")).to_contain_text("There is no earlier lesson")
+    expect(page.get_by_role("button")).to_have_count(0)
+
+
+# ---- pipeline map ----------------------------------------------------------------------------------------------
+
+
+def test_map_opens_a_stage_by_click_and_by_arrow_keys(show):
+    page = show(pipeline_map().standalone_html())
+    tabs = page.get_by_role("tab")
+    panel = page.get_by_role("tabpanel")
+    expect(tabs).to_have_count(6)
+    expect(panel).to_contain_text("1 · Pretraining")
+    tabs.nth(2).click()
+    expect(panel).to_contain_text("About 33,000 comparisons")
+    expect(tabs.nth(2)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowRight")
+    expect(tabs.nth(3)).to_be_focused()
+    expect(panel).to_contain_text("4 · Rejection sampling")
+    page.keyboard.press("End")
+    expect(panel).to_contain_text("6 · Verifiable rewards")
+    page.keyboard.press("ArrowRight")
+    expect(panel).to_contain_text("1 · Pretraining")
+    page.keyboard.press("Tab")
+    expect(panel).to_be_focused()
+
+
+# ---- for everyone ----------------------------------------------------------------------------------------------
+
+# Every visible text against the first background that is painted behind it, as a WCAG contrast ratio.
+LOW_CONTRAST = """() => {
+  const pixel = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = (color) => {
+    pixel.clearRect(0, 0, 1, 1); pixel.fillStyle = color; pixel.fillRect(0, 0, 1, 1);
+    return [...pixel.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = rgba(getComputedStyle(node).backgroundColor);
+      if (color[3] === 255) return color;
+    }
+    return [255, 255, 255, 255];
+  };
+  const low = [];
+  for (const node of document.querySelectorAll('.pt-study *')) {
+    const text = [...node.childNodes].filter(child => child.nodeType === 3).map(child => child.data.trim()).join('');
+    if (!text || node.closest(':disabled') || !node.checkVisibility()) continue;
+    const [a, b] = [light(rgba(getComputedStyle(node).color)), light(behind(node))].sort();
+    const ratio = (b + 0.05) / (a + 0.05);
+    if (ratio < 4.5) low.push(`${ratio.toFixed(1)}: ${text.slice(0, 40)}`);
+  }
+  return low;
+}"""
+SMALL_TARGETS = """() => [...document.querySelectorAll(':is(button, label:has(input), summary):is(.pt-study *)')]
+  .filter(node => node.checkVisibility() && Math.min(node.offsetHeight, node.offsetWidth) < 32)
+  .map(node => `${node.offsetWidth}x${node.offsetHeight}: ${node.textContent}`)"""
+TOO_WIDE = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+def answer_something(page: Page) -> None:
+    section(page, 0).get_by_role("radio").nth(0).check()
+    check(section(page, 0))
+    section(page, 1).get_by_role("checkbox").nth(0).check()
+    check(section(page, 1))
+    section(page, 4).get_by_role("textbox").fill("x")
+    section(page, 4).get_by_role("button", name="Show").click()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1100, 360])
+def test_standalone_pages_are_readable_and_fit(show, scheme, width):
+    for make in (lambda: quiz("01"), lambda: flashcards("01"), pipeline_map):
+        page = show(make().standalone_html())
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        if page.locator(".pt-question").count():
+            answer_something(page)
+        assert page.evaluate(LOW_CONTRAST) == []
+        assert page.evaluate(SMALL_TARGETS) == []
+        assert not page.evaluate(TOO_WIDE)
+
+
+def test_reduced_motion_and_focus_ring(show):
+    page = show(flashcards("01").standalone_html())
+    duration = "node => getComputedStyle(node).transitionDuration"
+    assert page.locator(".pt-turning").evaluate(duration) == "0.35s"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.locator(".pt-turning").evaluate(duration) == "0s"
+    page.keyboard.press("Tab")
+    ring = page.evaluate("getComputedStyle(document.activeElement).outline")
+    assert "solid 3px" in ring
+
+
+# ---- JupyterLab ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def notebook(lab) -> str:
+    cells = [
+        f"from pathlib import Path\nfrom course.study import content, flashcards, pipeline_map, quiz\n"
+        f"content.FOLDER = Path({str(SAMPLE)!r})",
+        'quiz("01")',
+        'flashcards("01")',
+        "pipeline_map()",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(book, lab.folder / "probe.ipynb")
+    return "probe.ipynb"
+
+
+def test_in_jupyterlab_keys_stay_inside_and_answers_survive_a_restart(lab, notebook, context: BrowserContext):
+    page = lab.open(context, notebook)
+    first = section(page, 0)
+    radio = first.get_by_role("radio")
+    radio.nth(0).check()
+    radio.nth(0).press("ArrowDown")
+    expect(radio.nth(1)).to_be_checked()  # JupyterLab would have moved to the next cell
+    for key in ("m", "x", "a", "y", "Enter"):
+        first.get_by_role("button", name="Check").press("Shift" if key == "Enter" else key)
+    check(first)
+    expect(status(first)).to_contain_text("✓ Correct.")
+    card = page.locator(".pt-card")
+    card.focus()
+    for key in ("d", "d", "Space", "2"):
+        page.keyboard.press(key)
+    expect(page.locator(".pt-where")).to_have_text("Card 2 of 3")
+    section(page, 4).get_by_role("textbox").fill("m a b")
+    section(page, 4).get_by_role("textbox").blur()
+    page.get_by_role("tab", name="3 Reward model").click()
+    assert page.locator(".jp-CodeCell").count() == 4 and page.locator(".jp-MarkdownCell").count() == 0
+
+    with page.expect_popup() as opening:
+        page.get_by_role("button", name="Print flashcards").click()
+    opening.value.wait_for_load_state()
+    assert len(PdfReader(io.BytesIO(opening.value.pdf())).pages) == 3
+    opening.value.close()
+
+    page.wait_for_timeout(500)
+    kept = Progress(lab.home)
+    assert kept.get("quiz", "01-carries-on")["right"] is True
+    assert kept.get("quiz", "01-why")["text"] == "m a b"
+    assert kept.get("card", "01-card-base") == {"known": True, "rating": "known", "reviews": 1}
+    assert [entry.id for entry in kept.history("review")] == ["01-card-base"]
+
+    lab.restart_kernel(page)
+    expect(page.locator(".pt-question")).to_have_count(0)
+    lab.run_all(page)
+    expect(status(section(page, 0))).to_contain_text("✓ Correct.")
+    expect(section(page, 4).get_by_role("textbox")).to_have_value("m a b")
+    expect(page.locator(".pt-deck-head")).to_contain_text("1 of 3 known")
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"])
+def test_in_jupyterlab_every_theme_is_readable(lab, notebook, context: BrowserContext, theme):
+    page = lab.open(context, notebook)
+    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    page.wait_for_timeout(500)
+    expect(page.locator(".pt-study")).to_have_count(3)
+    assert page.evaluate(LOW_CONTRAST) == []
+    assert page.evaluate(SMALL_TARGETS) == []
