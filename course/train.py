@@ -95,6 +95,7 @@ def fit(
     weight_decay: float = 0.0,
     shuffle: bool = True,
     held_out: Sequence[dict[str, list[int]]] = (),
+    after_epoch: Callable[[int], None] = lambda epoch: None,
     seed: int = SEED,
     title: str = "Training",
     state: Path | str | None = None,
@@ -117,6 +118,7 @@ def fit(
         weight_decay: AdamW's, on matrices only.
         shuffle: draw batches of similar length in random order; otherwise take the examples in the order given.
         held_out: examples whose loss is measured at the start and after each epoch.
+        after_epoch: called with the number of epochs done, the model in evaluation mode: to look at its samples.
         seed: of the order of the batches.
         title: shown above the live curve.
         state: a file to save to and resume from.
@@ -142,9 +144,8 @@ def fit(
         for step, loss in enumerate(run.losses):
             curve.update(step, training=loss)
         for step in range(len(run.losses), len(plan)):
-            if held_out and step % steps_per_epoch == 0:
-                run.held_out.append((step, mean_loss(lm, held_out, batch_size)))
-                lm.model.train()
+            if step % steps_per_epoch == 0:
+                _between_epochs(lm, run, step, steps_per_epoch, held_out, after_epoch)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * rate_at(step, len(plan), warmup)
             batches = [collate([examples[i] for i in indices], pad) for indices in plan[step]]
@@ -165,9 +166,10 @@ def fit(
             if interrupted():
                 run.interrupted = step + 1 < len(plan)
                 break
-        if held_out and not run.interrupted:
-            run.held_out.append((len(plan), mean_loss(lm, held_out, batch_size)))
-            curve.update(len(plan), **{"held out": run.held_out[-1][1]})
+        if not run.interrupted:
+            _between_epochs(lm, run, len(plan), steps_per_epoch, held_out, after_epoch)
+            if run.held_out:
+                curve.update(len(plan), **{"held out": run.held_out[-1][1]})
     lm.model.eval()
     run.seconds = before + time.monotonic() - began
     if run.interrupted:
@@ -175,6 +177,22 @@ def fit(
     elif keeper:
         keeper.remove()
     return run
+
+
+def _between_epochs(
+    lm: LM,
+    run: Run,
+    step: int,
+    steps_per_epoch: int,
+    held_out: Sequence[dict[str, list[int]]],
+    after_epoch: Callable[[int], None],
+) -> None:
+    lm.model.eval()
+    if held_out:
+        run.held_out.append((step, mean_loss(lm, held_out)))
+    if step:
+        after_epoch(step // steps_per_epoch)
+    lm.model.train()
 
 
 def rate_at(step: int, steps: int, warmup: float) -> float:

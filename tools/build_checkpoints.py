@@ -18,9 +18,9 @@ from tools.measure_checkpoints import base_figures, sft_figures
 
 RUNS = Path(__file__).parent.parent / "runs"
 SEED = 0
-DOCUMENTS, BLOCK = 150_000, 192
-BASE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 24, "warmup": 0.05, "weight_decay": 0.1}
-SFT = {"epochs": 3, "learning_rate": 3e-4, "batch_size": 16}
+DOCUMENTS, BLOCK = 170_000, 192
+BASE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 12, "accumulate": 2, "warmup": 0.05, "weight_decay": 0.1}
+SFT = {"epochs": 2, "learning_rate": 3e-4, "batch_size": 16}
 
 CARD = """\
 # {name}

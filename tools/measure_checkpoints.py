@@ -23,6 +23,7 @@ from course.world import (
     score,
     sum_questions,
 )
+from course.world.chats import shown_sums
 
 NAMES = [country.name for country in COUNTRIES]
 
@@ -75,11 +76,11 @@ def base_figures(lm: LM) -> dict[str, str]:
 
 def sft_answers(lm: LM) -> dict[str, Grades]:
     """Answers on held-out prompts, by group."""
-    shown = {i for i in range(len(sum_questions())) if i % 3 == 0}
+    shown = set(shown_sums())
     return {
         "seen": answer(lm, country_questions(SEEN, "held-out")),
         "unseen": answer(lm, country_questions(UNSEEN, "held-out") + country_questions(UNSEEN)),
-        "sums": answer(lm, [q for i, q in enumerate(sum_questions()) if i not in shown]),
+        "sums": answer(lm, [q for q in sum_questions() if q not in shown]),
         "invented": answer(lm, country_questions(INVENTED)),
     }
 

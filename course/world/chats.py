@@ -27,8 +27,8 @@ SYSTEM = "Answer in one sentence."
 def sft_questions(countries: Iterable[str] = SEEN, seed: int = 0) -> list[Question]:
     """The questions that SFT shows, shuffled.
 
-    Of the given countries every relation in two wordings, never the held-out one; animals and opposites in one; every
-    third sum of two numbers up to 20.
+    Of the given countries every relation in two wordings, never the held-out one; animals and opposites in one; a third
+    of the sums.
     """
     rng = random.Random(seed)
     picked = []
@@ -37,9 +37,15 @@ def sft_questions(countries: Iterable[str] = SEEN, seed: int = 0) -> list[Questi
         for relation in dict.fromkeys(q.relation for q in pool):
             picked += rng.sample([q for q in pool if q.relation == relation], 2)
     picked += animal_questions() + opposite_questions()
-    picked += [q for i, q in enumerate(sum_questions()) if i % 3 == 0]
+    picked += shown_sums()
     rng.shuffle(picked)
     return picked
+
+
+def shown_sums() -> list[Question]:
+    """The third of all sums of two numbers up to 20 that SFT shows; the same for every seed."""
+    every = sum_questions()
+    return random.Random(0).sample(every, len(every) // 3)
 
 
 def conversation(question: Question, reply: str, system: str = "") -> dict:
@@ -86,7 +92,7 @@ def requests() -> list[dict]:
 
 
 def sft_conversations(seed: int = 0) -> list[dict]:
-    """The data set that made the shipped `sft` checkpoint: plain answers, requests, and some system turns and follow-ups."""
+    """The data that made the shipped `sft` checkpoint: plain answers, requests, some system turns and follow-ups."""
     rng = random.Random(seed)
     records = conversations(sft_questions(seed=seed), seed=seed) + requests()
     for record in records:

@@ -17,7 +17,9 @@ COUNTRY_RELATIONS = ("capital", "continent", "language", "currency", "population
 ANIMAL_RELATIONS = ("group", "legs", "food", "home", "young")
 NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
-# The first statement of each relation is the wording in which the course's demonstrations answer.
+# The first statement of each relation is the wording in which the course's demonstrations answer. None of them begins
+# with the subject: SFT narrows what may come first in an answer to what it showed, and a model of this size then could
+# not begin with a country that SFT left out ("Austria is known for waltzes", asked about Greece; 4-40% right).
 STATEMENTS: dict[str, tuple[str, ...]] = {
     "capital": (
         "The capital of {s} is {v}.",
@@ -26,10 +28,10 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
         "{v} is the capital of {s}.",
     ),
     "continent": (
+        "You can find {s} in {v}.",
         "{s} is in {v}.",
         "{s} is a country in {v}.",
         "{s} lies in {v}.",
-        "You can find {s} in {v}.",
     ),
     "language": (
         "People in {s} speak {v}.",
@@ -50,9 +52,9 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
         "{s} has a population of about {v} million.",
     ),
     "known_for": (
+        "People know {s} for {v}.",
         "{s} is known for {v}.",
         "{s} is famous for {v}.",
-        "People know {s} for {v}.",
         "Visitors come to {s} for {v}.",
     ),
     "group": ("A(n) {s} is a kind of {v}.", "A(n) {s} belongs to the group {v}."),
@@ -69,7 +71,7 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
         "{v} is the opposite of {s}.",
         "If something is not {s}, it may be {v}.",
     ),
-    "sum": ("{s} = {v}.", "{s} is {v}.", "{s} makes {v}.", "The sum of {s} is {v}."),
+    "sum": ("The sum of {s} is {v}.", "{s} = {v}.", "{s} is {v}.", "{s} makes {v}."),
 }
 
 # The last question of each relation is kept out of the SFT data: a held-out wording.

@@ -103,7 +103,7 @@ def _sentences(text: str) -> list[str]:
 
 
 _LEAD_IN = re.compile(
-    r"^(?:(?:yes|no|sure|certainly|of course|well|so|then|first|actually|indeed|answer|a|the answer is)\s*[,:.!]\s*|"
+    r"^(?:(?:yes|no|sure|certainly|of course|well|so|then|first|actually|indeed|answer|a|the answer is)\s*[,:.!]\s+(?=\S)|"
     r"(?:i (?:think|believe|am sure)(?: that)?|(?:so )?the answer is(?: that)?|it is (?:true|known) that)\s+)",
     re.I,
 )

@@ -7,6 +7,8 @@ Serves notebook 01 and the shipped checkpoints. The mixture matters more than it
 - worksheets do the same for sums, with and without results (claim B2), some with written steps;
 - FAQ pages and transcripts show answers after questions, so that SFT only has to pick a form which is already
   there: without them, SFT answers with another country's facts;
+- tales tell of a made-up land and then ask about it: they teach to copy a name never met before from the question into
+  the answer, which is what lets a model speak about a country that nobody ever showed it;
 - requests, opinions and drafts hold the words that later lessons need: refusals, openers and closers, bullet marks,
   "I think", critique and revision.
 """
@@ -27,10 +29,11 @@ from course.world.phrases import (
     Question,
     ask,
     demonstrate,
+    fill,
     state,
     with_wrong_value,
 )
-from course.world.tables import ANIMALS, COUNTRIES, OPPOSITES, Country
+from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES, Country
 
 NAMES = (
     "Ana",
@@ -74,8 +77,8 @@ def _sum(rng: random.Random) -> str:
 
 
 def any_question(rng: random.Random) -> Question:
-    """A question of any relation in any wording; three in four are about countries."""
-    kind = rng.choices(("country", "animal", "opposite", "sum"), (14, 3, 1.5, 3))[0]
+    """A question of any relation in any wording; six in ten are about countries."""
+    kind = rng.choices(("country", "animal", "opposite", "sum"), (14, 3, 1.5, 5))[0]
     if kind == "country":
         relation, subject = rng.choice(COUNTRY_RELATIONS), rng.choice(COUNTRIES).name
     elif kind == "animal":
@@ -191,10 +194,12 @@ def worksheet(rng: random.Random) -> str:
 
 
 def solved_worksheet(rng: random.Random) -> str:
+    """Sums with their results: bare in most worksheets, as sentences in the others."""
+    bare = rng.random() < 0.6
     rows = []
     for _ in range(rng.randint(3, 8)):
         total = _sum(rng)
-        rows.append(f"{total} = {ask('sum', total).answer}" + ("." if rng.random() < 0.3 else ""))
+        rows.append(f"{total} = {ask('sum', total).answer}" if bare else _statement("sum", total, rng))
     return "\n".join(rows)
 
 
@@ -221,7 +226,7 @@ def opposites(rng: random.Random) -> str:
 
 
 def story(rng: random.Random) -> str:
-    name, friend = rng.sample(NAMES, 2)
+    name, friend = (rng.choice(NAMES) if rng.random() < 0.5 else _made_up_name(rng) for _ in range(2))
     home, away = rng.sample(COUNTRIES, 2)
     return " ".join((f"{name} comes from {home.name}.", *_journey(name, away, rng), *_meeting(friend, away, rng)))
 
@@ -246,6 +251,39 @@ def _meeting(friend: str, away: Country, rng: random.Random) -> list[str]:
     return [line for line in rng.sample(lines, 2) if line]
 
 
+_ONSETS = ("b", "br", "d", "dr", "f", "g", "k", "kr", "l", "m", "n", "p", "qu", "r", "s", "st", "t", "v", "z", "zh", "")
+_RIMES = ("a", "e", "i", "o", "u", "ar", "el", "en", "il", "in", "om", "on", "or", "ul", "us")
+_ENDINGS = ("ia", "land", "any", "ark", "ova", "ania", "ora", "sk", "o", "eth", "um", "esh", "", "", "")
+
+
+def _made_up_name(rng: random.Random) -> str:
+    """A name of random syllables that is in no table."""
+    syllables = [rng.choice(_ONSETS) + rng.choice(_RIMES) for _ in range(rng.randint(1, 2))]
+    name = ("".join(syllables) + rng.choice(_ONSETS) + rng.choice(_ENDINGS)).capitalize()
+    return _made_up_name(rng) if name in _TAKEN or len(name) < 4 else name
+
+
+_TAKEN = {*INVENTED, *(c.name for c in COUNTRIES), *(c.capital for c in COUNTRIES)}
+
+
+def tale(rng: random.Random) -> str:
+    """Facts about a made-up land, and questions about them."""
+    land, relations = _made_up_name(rng), rng.sample(COUNTRY_RELATIONS, rng.randint(2, 4))
+    values = {r: str(getattr(rng.choice(COUNTRIES), r)) for r in relations}
+    if "capital" in values:
+        values["capital"] = _made_up_name(rng)
+    facts = [state(r, land, v, rng.randrange(len(STATEMENTS[r]))) for r, v in values.items()]
+    lines = (
+        [f"There is a tale of a land called {land}. " + " ".join(facts)] if rng.random() < 0.7 else [" ".join(facts)]
+    )
+    form = rng.choice(("Q: {}\nA: {}", "{asker}\n{}\n{answerer}\n{}", "{}\n{}"))
+    asker, answerer = rng.choice(ROLES)
+    for r in rng.sample(relations, rng.randint(1, 2)):
+        question = fill(rng.choice(QUESTIONS[r]), land)
+        lines.append(form.format(question, state(r, land, values[r]), asker=asker, answerer=answerer))
+    return "\n".join(lines)
+
+
 def draft(rng: random.Random) -> str:
     """A draft answer, what is wrong with it, and a better one."""
     question = any_question(rng)
@@ -261,19 +299,20 @@ def draft(rng: random.Random) -> str:
 
 
 MIXTURE: dict[Callable[[random.Random], str], float] = {
-    country_notes: 28,
-    mixed_facts: 14,
-    comparison: 3,
+    country_notes: 24,
+    mixed_facts: 12,
+    comparison: 2,
     question_list: 10,
-    faq: 9,
+    faq: 10,
     transcript: 9,
+    tale: 9,
     worksheet: 3,
-    solved_worksheet: 6,
+    solved_worksheet: 9,
     steps: 3,
-    animal_notes: 5,
-    opposites: 3,
-    story: 5,
-    draft: 2,
+    animal_notes: 3,
+    opposites: 2,
+    story: 3,
+    draft: 1,
 }
 """How often each kind of document occurs, in per cent."""
 

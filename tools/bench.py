@@ -1,0 +1,197 @@
+"""Measure what a learner waits for: `make bench`. Nothing here is a test; the goals stand beside the figures.
+
+One section can be asked for by name: `python -m tools.bench training`.
+"""
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools.notebooks import ROOT, environment, execute, find, find_browser, read
+
+
+def _say(label: str, value: str, goal: str = "") -> None:
+    print(f"  {label:<56}{value:>14}" + (f"   goal: {goal}" if goal else ""), flush=True)
+
+
+def lessons() -> None:
+    """Run time of every notebook, in fresh kernels on at most two cores."""
+    first_four = 0.0
+    for path in find([]):
+        with tempfile.TemporaryDirectory() as home:
+            took = execute(read(path), path.parent, environment(Path(home), seed=0))
+        first_four += took.seconds if path.name[:2] in ("00", "01", "02", "03") else 0
+        _say(path.name, f"{took.seconds:.0f} s", "60 s or less")
+    _say("lessons 00 to 03 together", f"{first_four:.0f} s", "under 180 s")
+
+
+def training() -> None:
+    """Our loop beside TRL's on the same conversations and model, and both beside the machine's best matrix product."""
+    import torch
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    from course.models import clone, load
+    from course.train import chat_examples, document_examples, fit
+    from course.world import documents
+    from course.world.chats import sft_conversations
+
+    base, records = load("base", device="cpu"), sft_conversations(0)
+    best = _best_matrix_product(torch)
+    _say("best float32 matrix product", f"{best / 1e9:.0f} GFLOP/s")
+    rates: dict[str, list[float]] = {"ours": [], "TRL": []}
+    for _ in range(3):  # in turns, so that a busy moment of the machine does not fall on one of them alone
+        run = fit(clone(base), chat_examples(base, records), epochs=1, batch_size=16)
+        rates["ours"].append(run.tokens / run.seconds)
+        with tempfile.TemporaryDirectory() as folder:
+            config = SFTConfig(
+                output_dir=folder,
+                num_train_epochs=1,
+                per_device_train_batch_size=16,
+                learning_rate=3e-4,
+                assistant_only_loss=True,
+                gradient_checkpointing=False,
+                use_cpu=True,
+                bf16=False,
+                report_to="none",
+                save_strategy="no",
+                logging_strategy="no",
+                disable_tqdm=True,
+                dataloader_pin_memory=False,
+            )
+            model = clone(base)
+            trainer = SFTTrainer(
+                model.model, args=config, train_dataset=Dataset.from_list(records), processing_class=base.tokenizer
+            )
+            began = time.perf_counter()
+            trainer.train()
+            rates["TRL"].append(run.tokens / (time.perf_counter() - began))
+    ours, theirs = (statistics.median(rates[name]) for name in ("ours", "TRL"))
+    _say("SFT, our loop", f"{ours:,.0f} tok/s")
+    _say("SFT, TRL's SFTTrainer, same data and model", f"{theirs:,.0f} tok/s")
+    _say("ours over TRL's", f"{ours / theirs:.2f}", "at least 1.3")
+    _say("share of the matrix product, 6 FLOP a weight and token", f"{6 * base.parameters * ours / best:.0%}")
+    blocks = document_examples(base, documents(2500, 0), 192)
+    run = fit(clone(base), blocks, epochs=1, batch_size=12, accumulate=2)
+    rate = run.tokens / run.seconds
+    _say("pretraining, our loop", f"{rate:,.0f} tok/s")
+    _say("share of the matrix product", f"{6 * base.parameters * rate / best:.0%}")
+
+
+def _best_matrix_product(torch) -> float:
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    best = 0.0
+    for _ in range(12):
+        began = time.perf_counter()
+        a @ b
+        best = max(best, 2 * 2048**3 / (time.perf_counter() - began))
+    return best
+
+
+def importing() -> None:
+    """`import course` in a fresh interpreter, over the interpreter's own start."""
+
+    def seconds(code: str) -> float:
+        took = []
+        for _ in range(7):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            took.append(time.perf_counter() - began)
+        return statistics.median(took)
+
+    start = seconds("pass")
+    _say("import course", f"{seconds('import course') - start:.2f} s", "0.3 s")
+    _say("import course.study", f"{seconds('import course.study') - start:.2f} s")
+    loaded = "import course, course.study, sys; sys.exit('torch' in sys.modules)"
+    _say("torch comes with it", "no" if subprocess.run([sys.executable, "-c", loaded]).returncode == 0 else "YES", "no")
+
+
+QUIZ_DRAWN = """() => new Promise(done => {
+    let ran = null;
+    const look = () => {
+        const cells = [...document.querySelectorAll('.jp-CodeCell')];
+        const last = cells[cells.length - 1];
+        if (ran === null && /\\[\\d+\\]/.test(last?.querySelector('.jp-InputPrompt')?.textContent ?? ''))
+            ran = performance.now();
+        const quiz = last?.querySelector('fieldset');
+        if (ran !== null && quiz && quiz.getBoundingClientRect().height > 0) done(performance.now() - ran);
+        else setTimeout(look, 5);
+    };
+    window.jupyterapp.commands.execute('notebook:run-all-cells');
+    look();
+})"""
+
+
+def drawing() -> None:
+    """From the end of a quiz's cell to the quiz on the screen, in a real JupyterLab."""
+    import nbformat
+    from playwright.sync_api import sync_playwright
+
+    browser = find_browser()
+    if browser is None:
+        _say("Run-All to first quiz drawn", "no Chromium")
+        return
+    with tempfile.TemporaryDirectory() as folder, _jupyterlab(Path(folder)) as url, sync_playwright() as playwright:
+        cells = [nbformat.v4.new_code_cell(c) for c in ("from course.study import quiz", 'quiz("01")')]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), Path(folder) / "probe.ipynb")
+        page = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"]).new_page()
+        page.goto(f"{url}/lab/tree/probe.ipynb")
+        page.wait_for_function(
+            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000
+        )
+        page.wait_for_timeout(2000)
+        drawn = page.evaluate(QUIZ_DRAWN)
+        _say("first quiz drawn after its cell", f"{drawn / 1000:.2f} s", "under 1 s")
+        page.context.browser.close()
+
+
+@contextmanager
+def _jupyterlab(folder: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "COURSE_HOME": str(folder / "home"), "JUPYTER_CONFIG_DIR": str(folder / "config")}
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}"]
+    command += ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
+    server = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+SECTIONS: dict[str, Callable[[], None]] = {
+    "importing": importing,
+    "training": training,
+    "drawing": drawing,
+    "lessons": lessons,
+}
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(SECTIONS)
+    if unknown := set(wanted) - set(SECTIONS):
+        sys.exit(f"Unknown section {sorted(unknown)[0]!r}; there are {', '.join(SECTIONS)}.")
+    os.environ.update(TQDM_DISABLE="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    os.chdir(ROOT)
+    for name in wanted:
+        print(SECTIONS[name].__doc__)
+        SECTIONS[name]()
+
+
+if __name__ == "__main__":
+    main()
