@@ -1,0 +1,149 @@
+"""Claims: what a lesson says, checked by the run that you have just made. Serves every lesson.
+
+Each lesson ends with a few cells such as `claim("S10", right["Llama-2"] < right["ChatML"] - 0.2, right)`.
+The cell prints the statement and the numbers behind it, and fails the notebook when the condition is false.
+A statement that the small model did not show, after an honest try, is recorded with `reproduced=False`.
+
+`make claims` runs the notebooks over several seeds with COURSE_CLAIMS_LOG naming a file; every call then
+appends one line of JSON to it, and a table is made of those lines.
+"""
+
+import json
+import math
+import os
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from course import SEED
+
+STATEMENTS: dict[str, str] = {
+    "B1": "The base model meets a question by writing further questions, because that is how such a page goes on.",
+    "B2": "Shown one sum, the base model goes on with a worksheet of sums.",
+    "B3": "The base model has the fact already: begin the statement, and it completes it correctly.",
+    "B4": "A few worked examples in the prompt win back part of what SFT gives, at a price in tokens per query.",
+    "S1": "After SFT the model answers the question once, and then stops.",
+    "S2": "SFT teaches the form and leaves the knowledge as it was: countries without a demonstration are answered "
+    "nearly as well as those with one, and invented countries in the same confident form, wrongly.",
+    "S3": "Answers take on the length and the tone of the demonstrations.",
+    "S4": "The share of each style among the answers follows its share among the demonstrations.",
+    "S5": "Few clean demonstrations beat many noisy ones on held-out questions, whatever the training losses say.",
+    "S6": "With more epochs the training loss keeps falling while the loss on held-out data turns upwards.",
+    "S7": "LoRA comes close to full fine-tuning with a few per cent of the weights, at a higher learning rate.",
+    "S8": "The masked loss is the mean cross-entropy over the assistant's tokens alone; no other token is a target.",
+    "S9": "Without the loss mask the model learns to write the user's turns too, and answers no better for it.",
+    "S10": "Called with another chat template than it was trained on, the model loses accuracy or does not stop.",
+    "S11": "Our rendered conversation and its mask agree with the library's, token by token, in both templates.",
+    "S12": "After SFT on two styles, the likelihood of an answer follows the data's mix and the answer's length; "
+    "which of the two styles is preferred, it cannot tell.",
+    "S13": "An error written into the demonstrations is still there after preference tuning on top of them.",
+    "S14": "With the end-of-turn token as padding, and padding masked out, the model never learns to stop.",
+    "D5": "Preparing SFT data is four steps, format, filter, de-duplicate and balance, and each counts what it drops.",
+}
+"""The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
+
+
+class ClaimFailed(AssertionError):
+    """The run did not show what the lesson says."""
+
+
+def claim(id: str, condition: Any, evidence: Mapping[str, Any] | str, reproduced: bool = True) -> None:
+    """Print a claim with its evidence, record it, and fail when the condition is false.
+
+    Args:
+        id: a key of `STATEMENTS`.
+        condition: a truth value: bool, or a NumPy or torch boolean with one element.
+        evidence: the measured numbers by name (Python, NumPy or torch scalars, or lists of them), or a sentence.
+        reproduced: False where the small model did not show the claim. It is then printed and recorded
+            as not reproduced and never raises.
+    Raises:
+        ClaimFailed: the condition is false; the message holds the statement and the evidence.
+        ValueError: unknown id, or no evidence.
+        TypeError: the condition is not a truth value (a number or a dict would always pass).
+    """
+    if id not in STATEMENTS:
+        raise ValueError(f"there is no claim {id!r} in the ledger. Known: {', '.join(STATEMENTS)}.")
+    held = _truth(id, condition)
+    measured = evidence.strip() if isinstance(evidence, str) else {k: _plain(v) for k, v in evidence.items()}
+    if not measured:
+        raise ValueError(f"claim {id} came without evidence: pass the numbers that the condition compares.")
+
+    block = describe(id, held, measured, reproduced)
+    print(block)
+    _record(id, held, measured, reproduced)
+    if reproduced and not held:
+        raise ClaimFailed(block)
+
+
+def describe(id: str, held: bool, evidence: Mapping[str, Any] | str, reproduced: bool = True) -> str:
+    """The block of text that `claim` prints: verdict, statement, and one line for each piece of evidence."""
+    if reproduced:
+        verdict = "holds" if held else "FAILED"
+    else:
+        verdict = "was not reproduced on this model" + (" (though it held in this run)" if held else "")
+    if isinstance(evidence, str):
+        lines = textwrap.wrap(evidence, 94)
+    else:
+        width = max(len(name) for name in evidence)
+        lines = [f"{name:<{width}}  {_show(value)}" for name, value in evidence.items()]
+    return "\n  ".join([f"Claim {id} {verdict}", *textwrap.wrap(STATEMENTS[id], 94), *lines])
+
+
+def _truth(id: str, condition: Any) -> bool:
+    """The condition as a bool. Anything that merely counts as true in Python is refused."""
+    value = _plain(condition)
+    if not isinstance(value, bool):
+        raise TypeError(
+            f"claim {id}: the condition must be true or false, but it is {condition!r}. "
+            "Compare it with something, and reduce a whole array with .all()."
+        )
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy or torch scalar as the Python value inside it; lists likewise; other objects as text."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):  # NumPy and torch: a scalar gives a number, an array a list
+        return _plain(value.tolist())
+    return str(value)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(_show, value))
+    return str(value)
+
+
+def _record(id: str, held: bool, evidence: Any, reproduced: bool) -> None:
+    """Append one line of JSON to the file that COURSE_CLAIMS_LOG names, if it names one."""
+    log = os.environ.get("COURSE_CLAIMS_LOG")
+    if not log:
+        return
+    line = {"claim": id, "notebook": _notebook(), "seed": SEED, "held": held, "reproduced": reproduced}
+    with open(log, "a", encoding="utf-8") as file:  # one write a line: two notebooks may append at once
+        file.write(json.dumps({**line, "evidence": _finite(evidence)}, allow_nan=False) + "\n")
+
+
+def _notebook() -> str:
+    """Name of the running notebook: given by whoever runs it, or by Jupyter's server; else empty."""
+    name = os.environ.get("COURSE_NOTEBOOK") or os.environ.get("JPY_SESSION_NAME", "")
+    return Path(name).stem
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: those become text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    return value
