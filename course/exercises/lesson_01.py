@@ -1,0 +1,57 @@
+"""Exercises of lesson 01: the loss of a base model, and what worked examples in a prompt cost."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course.exercises.definition import Exercise
+
+
+def next_token_loss(logits: Tensor, ids: Tensor) -> Tensor:
+    """Mean cross-entropy in nats; logits (T, V) at position t score the token at t + 1 of ids (T,)."""
+    return F.cross_entropy(logits[:-1], ids[1:])
+
+
+def _one_text(length: int, vocabulary: int, seed: int) -> tuple[Tensor, Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    logits = torch.randn(length, vocabulary, generator=random) * 2
+    return logits.round(decimals=1), torch.randint(vocabulary, (length,), generator=random)
+
+
+def _loss_backwards(logits: Tensor, ids: Tensor) -> Tensor:
+    return F.cross_entropy(logits[1:], ids[:-1])
+
+
+def prompt_tokens(shots: list[int], question: int, queries: int) -> int:
+    """Tokens read for `queries` few-shot prompts: every prompt repeats the worked examples."""
+    return (sum(shots) + question) * queries
+
+
+EXERCISES: dict[str, Exercise] = {
+    "01-next-token-loss": Exercise(
+        cases=[_one_text(3, 4, 1), _one_text(6, 9, 2), _one_text(12, 5, 3)],
+        solution=next_token_loss,
+        why="Pretraining and SFT both minimise this one number; SFT only changes which tokens count.",
+        mistakes={
+            "no_shift": F.cross_entropy,
+            "wrong_way": _loss_backwards,
+            "sum_not_mean": lambda logits, ids: F.cross_entropy(logits[:-1], ids[1:], reduction="sum"),
+            "log2": lambda logits, ids: next_token_loss(logits, ids) / torch.tensor(2.0).log(),
+            "one_too_many": lambda logits, ids: next_token_loss(logits, ids) * (len(ids) - 1) / len(ids),
+            "no_minus": lambda logits, ids: -next_token_loss(logits, ids),
+            "no_softmax": lambda logits, ids: -logits[:-1].gather(1, ids[1:, None]).mean(),
+        },
+    ),
+    "01-perplexity-per-query": Exercise(
+        cases=[([12, 15], 9, 3), ([20, 31, 18, 25], 14, 1000), ([], 11, 7), ([40], 6, 1)],
+        solution=prompt_tokens,
+        why="Worked examples are paid for again with every query, while fine-tuning is paid for once.",
+        mistakes={
+            "no_question": lambda shots, question, queries: sum(shots) * queries,
+            "shots_once": lambda shots, question, queries: sum(shots) + question * queries,
+            "question_once": lambda shots, question, queries: sum(shots) * queries + question,
+            "number_of_shots": lambda shots, question, queries: (len(shots) + question) * queries,
+            "one_query": lambda shots, question, queries: sum(shots) + question,
+        },
+    ),
+}

@@ -1,0 +1,164 @@
+"""Exercises of lesson 02: the assistant's mask, two renderings compared, duplicates."""
+
+from collections.abc import Callable
+from typing import Any
+
+from course.exercises.definition import Exercise, Sign
+
+Turn = tuple[str, int, int, int]
+
+
+def _mask(trained: Callable[[str, int, int, int], list[int]]) -> Callable[[list[Turn]], list[int]]:
+    """A mask over all turns from a rule for one turn (role, header tokens, content tokens, end tokens)."""
+    return lambda turns: [value for turn in turns for value in trained(*turn)]
+
+
+def _marks(header: bool, content: bool, end: bool) -> Callable[[int, int, int], list[int]]:
+    return lambda n_header, n_content, n_end: [int(header)] * n_header + [int(content)] * n_content + [int(end)] * n_end
+
+
+_nothing, _answer = _marks(False, False, False), _marks(False, True, True)
+assistant_mask = _mask(lambda role, *counts: (_answer if role == "assistant" else _nothing)(*counts))
+
+
+def _only_last_answer(turns: list[Turn]) -> list[int]:
+    answers = [n for n, turn in enumerate(turns) if turn[0] == "assistant"]
+    kept = [("past", *turn[1:]) if n in answers[:-1] else turn for n, turn in enumerate(turns)]
+    return assistant_mask(kept)
+
+
+def find_the_difference(served: list[int], trained: list[int]) -> int | None:
+    """Index of the first token that differs; where one list ends first, the index at which it ends."""
+    if served == trained:
+        return None
+    pairs = enumerate(zip(served, trained, strict=False))
+    return next((n for n, (one, other) in pairs if one != other), min(len(served), len(trained)))
+
+
+def _one_later(served: list[int], trained: list[int]) -> int | None:
+    first = find_the_difference(served, trained)
+    return None if first is None else first + 1
+
+
+def _same_length_only(served: list[int], trained: list[int]) -> int | None:
+    pairs = enumerate(zip(served, trained, strict=False))
+    return next((n for n, (one, other) in pairs if one != other), None)
+
+
+def _last_difference(served: list[int], trained: list[int]) -> int | None:
+    if len(served) != len(trained):
+        return max(len(served), len(trained)) - 1
+    return max((n for n in range(len(served)) if served[n] != trained[n]), default=None)
+
+
+def _minus_one_for_equal(served: list[int], trained: list[int]) -> int:
+    first = find_the_difference(served, trained)
+    return -1 if first is None else first
+
+
+def _bare(text: str) -> str:
+    return " ".join("".join(c for c in text if c.isalnum() or c.isspace()).split())
+
+
+def _normal(text: str) -> str:
+    return _bare(text.lower())
+
+
+def dedupe(texts: list[str], normal: Callable[[str], str] = _normal) -> list[str]:
+    """The texts in their order, without those that equal an earlier one in all but case, space, punctuation."""
+    first: dict[str, str] = {}
+    for text in texts:
+        first.setdefault(normal(text), text)
+    return list(first.values())
+
+
+def _same_but_for_order(got: Any, expected: list[str]) -> bool:
+    return isinstance(got, list | set | frozenset) and sorted(map(str, got)) == sorted(expected)
+
+
+EXERCISES: dict[str, Exercise] = {
+    "02-assistant-mask": Exercise(
+        cases=[
+            ([("user", 2, 3, 1), ("assistant", 2, 4, 1)],),
+            ([("system", 2, 5, 1), ("user", 2, 3, 1), ("assistant", 3, 2, 1)],),
+            (
+                [
+                    ("system", 1, 2, 1),
+                    ("user", 2, 6, 2),
+                    ("assistant", 2, 3, 2),
+                    ("user", 2, 1, 2),
+                    ("assistant", 2, 5, 2),
+                ],
+            ),
+            ([("user", 2, 4, 1), ("assistant", 2, 0, 1)],),
+        ],
+        solution=assistant_mask,
+        why="The mask follows who writes: the template writes the header, the model its content and its end.",
+        mistakes={
+            "wrong_side": _mask(lambda role, *n: (_answer if role == "user" else _nothing)(*n)),
+            "upside_down": lambda turns: [1 - value for value in assistant_mask(turns)],
+            "no_end": _mask(lambda role, *n: _marks(False, role == "assistant", False)(*n)),
+            "with_system": _mask(lambda role, *n: (_nothing if role == "user" else _answer)(*n)),
+            "with_header": _mask(lambda role, *n: [int(role == "assistant")] * sum(n)),
+            "everyones_end": _mask(lambda role, *n: _marks(False, role == "assistant", True)(*n)),
+            "last_answer_only": _only_last_answer,
+        },
+    ),
+    "02-find-the-difference": Exercise(
+        cases=[
+            ([1, 7, 5], [1, 8, 5]),
+            ([3, 4, 4, 9], [3, 4, 4, 9]),
+            ([5, 6], [5, 6, 7, 8]),
+            ([2, 2, 2, 9, 1], [2, 2]),
+            ([1, 5, 9, 5, 2, 7], [1, 5, 8, 5, 3, 7, 7]),
+            ([], [4]),
+            ([4, 1], [6, 1]),
+            ([], []),
+        ],
+        solution=find_the_difference,
+        why="When a good model answers badly, one request beside one training example is the first comparison.",
+        mistakes={
+            "one_later": _one_later,
+            "length_forgotten": _same_length_only,
+            "last_difference": _last_difference,
+            "minus_one": _minus_one_for_equal,
+        },
+    ),
+    "02-dedupe": Exercise(
+        cases=[
+            (["What is the capital of Peru?", "Name a fish.", "what is the capital of peru"],),
+            (
+                [
+                    "Name three rivers.",
+                    "  Name  three rivers ",
+                    "Translate: good morning",
+                    "Step 1",
+                    "Add two and four!",
+                    "step 2",
+                    "NAME THREE RIVERS!!!",
+                    "Add two and four",
+                    "translate good morning.",
+                    "Add four and two.",
+                    "Who wrote it?",
+                    "Who, wrote it",
+                    "Who  wrote it?",
+                    "Good morning",
+                    "good morning",
+                ],
+            ),
+            ([],),
+        ],
+        solution=dedupe,
+        why="A text that stands there twice is learnt twice, so copies go before the mix of the data is decided.",
+        mistakes={
+            "not_normalised": lambda texts: list(dict.fromkeys(texts)),
+            "case_only": lambda texts: dedupe(texts, str.lower),
+            "punctuation_kept": lambda texts: dedupe(texts, lambda text: " ".join(text.lower().split())),
+            "case_kept": lambda texts: dedupe(texts, _bare),
+            "normalised_kept": lambda texts: [_normal(text) for text in dedupe(texts)],
+            "last_kept": lambda texts: dedupe(texts[::-1])[::-1],
+            "last_overwrites": lambda texts: list({_normal(text): text for text in texts}.values()),
+            "order_lost": Sign(_same_but_for_order),
+        },
+    ),
+}

@@ -1,0 +1,63 @@
+"""Exercises of lesson 18, the practice page: what labels cost, and pairs from a ranking."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from course.exercises.definition import Exercise
+
+
+def labelling_cost(demonstrations: int, comparisons: int, votes: int) -> float:
+    """Dollars: 10 for a demonstration, 3.50 each time that somebody judges a comparison."""
+    return 10.0 * demonstrations + 3.5 * comparisons * votes
+
+
+def _pairs(kept: Callable[[int, int], bool]) -> Callable[[list[str], list[int]], set[tuple[str, str]]]:
+    """All (a, b) of different answers whose two ranks the rule keeps."""
+    return lambda completions, ranks: {
+        (completions[i], completions[j])
+        for i in range(len(ranks))
+        for j in range(len(ranks))
+        if i != j and kept(ranks[i], ranks[j])
+    }
+
+
+pairs_from_ranks = _pairs(lambda better, worse: better < worse)
+
+
+def _neighbours(completions: list[str], ranks: list[int]) -> set[tuple[str, str]]:
+    order = sorted(zip(ranks, completions, strict=True))
+    return {(one, other) for (better, one), (worse, other) in pairwise(order) if better < worse}
+
+
+EXERCISES: dict[str, Exercise] = {
+    "18-cost": Exercise(
+        cases=[(2, 4, 3), (13_000, 33_000, 1), (13_000, 33_000, 5), (0, 10, 2), (10, 0, 3)],
+        solution=labelling_cost,
+        why="Several opinions on one comparison cost in proportion; that is the price of a label you can trust.",
+        mistakes={
+            "one_vote": lambda demonstrations, comparisons, votes: 10 * demonstrations + 3.5 * comparisons,
+            "votes_on_everything": lambda demonstrations, comparisons, votes: (
+                (10 * demonstrations + 3.5 * comparisons) * votes
+            ),
+            "prices_swapped": lambda demonstrations, comparisons, votes: (
+                3.5 * demonstrations + 10 * comparisons * votes
+            ),
+        },
+    ),
+    "18-pairs": Exercise(
+        cases=[
+            (["a", "b", "c"], [2, 1, 3]),
+            (["a", "b", "c", "d"], [1, 2, 2, 3]),
+            (["p", "q", "r", "s", "t"], [4, 1, 3, 1, 2]),
+            (["a", "b"], [1, 1]),
+        ],
+        solution=pairs_from_ranks,
+        why="One ranking of K answers holds K(K-1)/2 comparisons, so ranking gets more pairs out of each reading.",
+        mistakes={
+            "neighbours": _neighbours,
+            "upside_down": _pairs(lambda better, worse: better > worse),
+            "both_orders": _pairs(lambda better, worse: better != worse),
+            "ties_kept": _pairs(lambda better, worse: better <= worse),
+        },
+    ),
+}

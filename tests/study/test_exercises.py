@@ -1,0 +1,452 @@
+"""`check` and `judge`: what they say of stubs, right and wrong code, and what they leave alone."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course.exercises import EXERCISES, Exercise, Sign
+from course.study import content, exercises
+from course.study.content import ContentError
+from course.study.exercises import check
+from course.study.judge import judge, plain, same, show
+from course.study.progress import progress
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+
+
+def double(values: list[float]) -> list[float]:
+    return [2 * value for value in values]
+
+
+DOUBLE = Exercise(
+    cases=[([1.0, 2.0],), ([],), ([3.0, -1.0, 0.5],)],
+    solution=double,
+    mistakes={
+        "squared": lambda values: [value * value for value in values],
+        "reversed": Sign(lambda got, right: got == right[::-1]),
+    },
+)
+
+# ---- stubs -------------------------------------------------------------------------------------------------
+
+
+def raises(values):
+    raise NotImplementedError("your turn")
+
+
+def passes(values):
+    pass
+
+
+@pytest.mark.parametrize("stub", [None, ..., raises, passes, lambda values: ...])
+def test_a_stub_is_not_attempted_and_raises_nothing(stub):
+    assert judge(DOUBLE, stub).kind == "not attempted"
+
+
+def test_a_forgotten_return_is_hinted_at():
+    def no_return(values):
+        [2 * value for value in values]
+
+    assert "return" in judge(DOUBLE, no_return).message
+
+
+def test_none_is_an_answer_where_it_is_a_right_one():
+    exercise = Exercise(cases=[(1,), (2,)], solution=lambda n: None if n == 1 else n)
+    assert judge(exercise, lambda n: None if n == 1 else 3).kind == "wrong"
+    assert judge(exercise, lambda n: None if n == 1 else n).kind == "right"
+    assert judge(exercise, lambda n: None).kind == "not attempted"
+
+
+# ---- right and wrong -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        double,
+        lambda values: torch.tensor(values) * 2,
+        lambda values: np.array(values) * 2,
+        lambda values: tuple(value + value for value in values),
+        lambda values: (value * 2 for value in values),
+        lambda values: map(lambda value: 2 * value, values),
+        lambda values: [torch.tensor(2 * value, requires_grad=True) for value in values],
+        lambda values: [2 * value * (1 + 1e-7) for value in values],
+    ],
+)
+def test_right_in_whatever_form(attempt):
+    assert judge(DOUBLE, attempt).kind == "right"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "says"),
+    [
+        (lambda values: [2 * value + 0.001 for value in values], "[0]"),
+        (lambda values: [*double(values), 0.0], "list of 3"),
+        (lambda values: 4.0, "single number"),
+        (lambda values: "two", "text"),
+        (lambda values: {"a": 1}, "dict"),
+        (lambda values: [[value] for value in double(values)], "shape (2, 1)"),
+        (lambda values: [float("nan")] * len(values), "[0]"),
+        (lambda values: [f"{value}" for value in double(values)], "[0]"),
+    ],
+)
+def test_wrong_says_what_differed_on_the_smallest_case(attempt, says):
+    verdict = judge(DOUBLE, attempt)
+    assert (verdict.kind, verdict.mistake) == ("wrong", None)
+    assert verdict.difference.call == "values = [1, 2]"
+    assert verdict.difference.expected == "[2, 4]"
+    assert says in verdict.difference.where
+
+
+def test_right_on_one_case_only_shows_a_case_on_which_it_is_wrong():
+    verdict = judge(DOUBLE, lambda values: [2.0, 4.0] if len(values) == 2 else values)
+    assert verdict.difference.call == "values = [3, -1, 0.5]"
+
+
+def test_a_mistake_is_named_by_its_results_or_by_its_sign():
+    assert judge(DOUBLE, lambda values: [value**2 for value in values]).mistake == "squared"
+    assert judge(DOUBLE, lambda values: double(values)[::-1]).mistake == "reversed"
+
+
+def test_an_attempt_at_a_value_takes_the_value_or_a_function():
+    exercise = Exercise(cases=[()], solution=lambda: 42)
+    assert [judge(exercise, attempt).kind for attempt in (42, 41, lambda: 42, None)] == [
+        "right",
+        "wrong",
+        "right",
+        "not attempted",
+    ]
+
+
+def test_a_result_in_place_of_the_function_says_so():
+    verdict = judge(DOUBLE, [2.0, 4.0])
+    assert verdict.kind == "wrong" and "check(..., double)" in verdict.message
+
+
+# ---- the learner's code and the cases --------------------------------------------------------------------------
+
+
+def test_an_attempt_that_changes_its_input_spoils_no_other_case_and_is_told():
+    exercise = Exercise(cases=[([1.0, 2.0],)] * 3, solution=double)
+    before = exercise.cases[0][0].copy()
+
+    def in_place(values):
+        for i in range(len(values)):
+            values[i] *= 2
+        return values
+
+    verdict = judge(exercise, in_place)
+    assert verdict.kind == "right" and "values in place" in verdict.note
+    assert exercise.cases[0][0] == before
+    assert judge(exercise, double).note == ""
+
+
+def test_an_attempt_that_changes_a_tensor_in_place_is_told_too():
+    exercise = Exercise(cases=[(torch.ones(2, 2),)], solution=lambda scores: scores * 3)
+    verdict = judge(exercise, lambda scores: scores.mul_(3))
+    assert verdict.kind == "right" and "scores in place" in verdict.note
+    assert exercise.cases[0][0].sum() == 4
+
+
+def test_an_attempt_that_returns_one_and_the_same_list_is_judged_by_what_it_was():
+    kept = []
+
+    def collects(values):
+        kept.extend(double(values))
+        return kept
+
+    assert judge(DOUBLE, collects).kind == "wrong"
+
+
+def helper(values):
+    return values["first"]
+
+
+def test_an_error_shows_the_learners_line_and_does_not_raise():
+    def broken(values):
+        total = helper(values)
+        return total
+
+    verdict = judge(DOUBLE, broken)
+    assert verdict.kind == "error" and "TypeError" in verdict.message
+    first = helper.__code__.co_firstlineno
+    assert f"line {first + 1}" in verdict.message
+    assert "total = helper(values)" in verdict.trace and 'values["first"]' in verdict.trace
+    assert "judge.py" not in verdict.trace and "/" not in verdict.trace.splitlines()[0]
+    assert "indices" in verdict.difference.got
+
+
+def test_an_error_inside_a_library_points_at_the_learners_line():
+    def broken(values):
+        return torch.tensor(values).view(7, 7)
+
+    verdict = judge(DOUBLE, broken)
+    assert verdict.kind == "error"
+    assert f"line {broken.__code__.co_firstlineno + 1}" in verdict.message
+    assert ".view(7, 7)" in verdict.trace
+
+
+def test_an_error_on_a_later_case_only_is_shown_with_that_case():
+    verdict = judge(DOUBLE, lambda values: [value / values[0] * 2 * values[0] for value in values] or values[0])
+    assert verdict.kind == "error" and verdict.difference.call == "values = []"
+
+
+def test_a_wrong_number_of_parameters_is_an_error_in_words():
+    verdict = judge(DOUBLE, lambda: 1)
+    assert verdict.kind == "error" and "positional argument" in verdict.difference.got
+
+
+def test_an_interrupt_by_the_learner_passes_through():
+    def stopped(values):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        judge(DOUBLE, stopped)
+
+
+# ---- comparing ------------------------------------------------------------------------------------------------
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+def test_every_value_equals_itself(value):
+    assert same(value, value, 1e-5)
+
+
+@given(VALUES, VALUES)
+def test_comparing_never_raises_and_has_no_side(one, other):
+    assert same(one, other, 1e-5) == same(other, one, 1e-5)
+    assert isinstance(show(one), str)
+
+
+def test_whole_numbers_are_exact_and_floats_are_not():
+    assert not same(1_000_000, 1_000_001, 1e-5)
+    assert same(1_000_000.0, 1_000_001.0, 1e-5)
+    assert not same(1.0, 1.001, 1e-5)
+    assert same(float("inf"), float("inf"), 1e-5) and not same(float("inf"), -float("inf"), 1e-5)
+    assert same(float("nan"), float("nan"), 1e-5) and not same(float("nan"), 0.0, 1e-5)
+    assert same([True, False], [1, 0], 1e-5)
+    assert not same("1", 1, 1e-5) and not same([1], 1, 1e-5) and not same(None, 0, 1e-5)
+    assert not same({1, 2}, [1, 2], 1e-5) and same({(1, 2)}, {(1, 2)}, 1e-5)
+
+
+def test_a_value_that_refuses_comparison_is_different():
+    class Odd:
+        def __eq__(self, other):
+            raise TypeError("do not compare me")
+
+    assert not same(Odd(), "x", 1e-5)
+
+
+def test_tensors_arrays_and_tuples_are_plain_lists():
+    assert plain((torch.tensor([[1, 2]]), np.float32(0.5), {"a": torch.tensor(3.0)})) == [[[1, 2]], 0.5, {"a": 3.0}]
+    assert plain(torch.tensor([1.0], dtype=torch.bfloat16, requires_grad=True)) == [1.0]
+
+
+def test_show_is_short():
+    assert show(torch.zeros(3, 2)) == "shape (3, 2): [[0, 0], [0, 0], [0, 0]]"
+    assert show(torch.tensor(0.1)) == "0.1"
+    assert show([("user", 1)]) == "[('user', 1)]"
+    assert len(show(torch.rand(100, 100, 10))) < 700 and len(show("x" * 1000)) < 100
+
+
+# ---- check: widget and progress ---------------------------------------------------------------------------------
+
+
+ID = "01-perplexity-per-query"
+RIGHT, WRONG = EXERCISES[ID].solution, EXERCISES[ID].mistakes["shots_once"]
+
+
+def test_a_stub_keeps_nothing():
+    shown = check(ID, None)
+    assert shown.verdict.kind == "not attempted" and "not attempted" in shown.plain().lower()
+    assert progress().history("exercise") == [] and progress().all("exercise") == {}
+
+
+def test_right_is_kept_with_its_reason_and_stays_so():
+    first = check(ID, RIGHT)
+    assert first.data["kind"] == "right" and first.data["why_html"] and not first.data["solved_before"]
+    solved = progress().get("exercise", ID)
+    assert solved["solved"]
+    again = check(ID, WRONG)
+    assert again.data["solved_before"] and again.data["why_html"] == ""
+    assert progress().get("exercise", ID) == solved
+    assert [entry.value for entry in progress().history("exercise", ID)] == [
+        {"verdict": "right", "mistake": None},
+        {"verdict": "wrong", "mistake": "shots_once"},
+    ]
+
+
+def test_a_mistake_gets_its_hint():
+    shown = check(ID, WRONG)
+    assert "examples once" in shown.data["mistake_html"]
+    assert "examples once" in shown.plain()
+    assert "examples once" not in check(ID, lambda shots, question, queries: 0).data["mistake_html"]
+
+
+def test_hints_that_were_opened_stay_open():
+    shown = check(ID, None)
+    shown.state = {ID: {"hints": 1, "solution": False}}
+    assert check(ID, WRONG).state == {ID: {"hints": 1, "solution": False}}
+
+
+def test_progress_that_cannot_be_kept_is_said_and_the_verdict_stands(monkeypatch):
+    class Full:
+        def get(self, kind, id):
+            return None
+
+        def atomically(self, work):
+            raise OSError("no space left")
+
+    monkeypatch.setattr(exercises, "progress", Full)
+    shown = check(ID, RIGHT)
+    assert shown.verdict.kind == "right" and shown.notice.endswith("no space left")
+
+
+def test_the_static_face_is_the_same_on_every_run_and_hides_the_solution():
+    first = check(ID, None).static_html()
+    check(ID, RIGHT)
+    shown = check(ID, None)
+    shown.state = {ID: {"hints": 2, "solution": True}}
+    assert check(ID, None).static_html() == first
+    chain = first.index("Hint 1"), first.index("Hint 2"), first.index("Solution"), first.index("def prompt_tokens")
+    assert list(chain) == sorted(chain)
+    assert first.count("<details>") == first.count("</details>") == 3
+    assert "(sum(shots) + question) * queries" in first
+
+
+def test_what_the_learners_code_gives_is_escaped():
+    hostile = "<img src=x onerror=alert(1)>"
+    shown = check("02-dedupe", lambda texts: hostile)
+    assert hostile not in shown.static_html()
+    assert hostile in shown.data["rows"][2][1]  # the script sets it as text
+
+    def named(texts):
+        raise ValueError(hostile)
+
+    assert hostile not in check("02-dedupe", named).static_html()
+
+
+def test_an_unknown_id_says_which_there_are():
+    with pytest.raises(ContentError, match="02-dedupe"):
+        check("02-dedup", None)
+    with pytest.raises(ContentError):
+        check("77-nothing", None)
+    with pytest.raises(ContentError):
+        check("", None)
+
+
+def test_a_text_without_cases_is_a_clear_error(tmp_path, monkeypatch):
+    folder = tmp_path / "quizzes"
+    folder.mkdir()
+    (folder / "one.yaml").write_text(
+        'lesson: "01"\ntitle: t\nexercises:\n  - {id: 01-new, title: t, task: t, hints: [h], solution: s}\n'
+    )
+    monkeypatch.setattr(content, "FOLDER", folder)
+    with pytest.raises(ContentError, match=r"no cases.*course/exercises"):
+        check("01-new", None)
+
+
+def test_a_verdict_in_a_notebook_needs_no_display(at_home):
+    bundle = check(ID, RIGHT)._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert "Right." in data["text/plain"] and "<details>" in data["text/html"]
+
+
+def test_the_study_package_takes_no_torch_with_it():
+    code = "import sys, course.study, course.study.exercises, course.study.predict; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+# ---- the live face -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens a widget as a page; answers are kept in the browser as they are on Kaggle."""
+    context = browser.new_context()
+
+    def open_page(widget):
+        page = context.new_page()
+        errors = []
+        page.on("pageerror", lambda error: errors.append(error))
+        path = tmp_path / "page.html"
+        path.write_text(widget.standalone_html())
+        page.goto(path.as_uri())
+        page.errors = errors
+        return page
+
+    yield open_page
+    context.close()
+
+
+def test_hints_open_one_by_one_and_the_solution_last(opened):
+    page = opened(check(ID, None))
+    assert page.get_by_text("Not attempted yet.").is_visible()
+    assert "def prompt_tokens" not in page.inner_text("main")
+    page.get_by_role("button", name="Show a hint").press("Enter")
+    assert page.get_by_text("Hint 1").is_visible() and not page.get_by_text("Hint 2").is_visible()
+    page.get_by_role("button", name="Next hint").click()
+    assert page.get_by_text("Hint 2").is_visible()
+    page.get_by_role("button", name="Show the solution").click()
+    assert "def prompt_tokens" in page.inner_text("main")
+    assert page.get_by_role("button").count() == 0
+    assert "def prompt_tokens" in page.evaluate("document.activeElement.innerText")
+    page.reload()
+    assert "def prompt_tokens" in page.inner_text("main")
+    assert page.errors == []
+
+
+def test_a_wrong_attempt_shows_the_hint_that_fits(opened):
+    page = opened(check(ID, WRONG))
+    verdict = page.get_by_role("status").first
+    assert "Not right yet" in verdict.inner_text() and "examples once" in verdict.inner_text()
+    page.get_by_text("See it on the smallest case").click()
+    assert "shots = [12, 15]" in verdict.inner_text() and "108" in verdict.inner_text()
+    assert page.get_by_text("Return how many prompt tokens").is_hidden()
+    page.get_by_text("The task", exact=True).click()
+    assert page.get_by_text("Return how many prompt tokens").is_visible()
+    assert page.errors == []
+
+
+def test_a_right_attempt_shows_its_reason_and_offers_the_comparison(opened):
+    page = opened(check(ID, RIGHT))
+    assert "✓ Right." in page.get_by_role("status").first.inner_text()
+    assert page.get_by_text("paid for again").is_visible()
+    page.get_by_role("button", name="Compare with our solution").click()
+    assert "def prompt_tokens" in page.inner_text("main")
+
+
+def test_hostile_text_runs_nothing_in_the_live_face(opened):
+    hostile = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
+    shown = check(ID, None)
+    shown.data = shown.data | {"kind": "error", "message": hostile, "rows": [(hostile, hostile)], "trace": hostile}
+    shown.data = shown.data | {"title": hostile, "note": hostile, "where": hostile, "solution": hostile}
+    page = opened(shown)
+    page.wait_for_timeout(100)
+    assert page.title() != "owned"
+    assert page.locator("img").count() == 0
+
+
+def test_the_exercise_definition_can_be_replaced_in_part():
+    strict = replace(DOUBLE, tolerance=1e-12)
+    assert judge(strict, lambda values: [2 * value * (1 + 1e-7) for value in values]).kind == "wrong"
