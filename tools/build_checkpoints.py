@@ -41,7 +41,7 @@ Measured by `make figures` when this card was written.
 
 {figures}
 
-Code Apache-2.0, like the rest of the package. It knows a small table of facts and nothing else; do not ask it for advice.
+Licence: Apache-2.0, like the code. It knows a small table of facts and nothing else; do not ask it for advice.
 """
 
 
