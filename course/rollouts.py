@@ -47,6 +47,7 @@ def generate(
     temperature: float = 0.0,
     seed: int = SEED,
     stop: Sequence[str] = (),
+    honour_turns: bool = True,
     batch_size: int = 128,
 ) -> list[Completion]:
     """Continue each prompt.
@@ -58,13 +59,15 @@ def generate(
         temperature: 0 takes the likeliest token each time; above 0 samples from softmax(logits / temperature).
         seed: of the sampling. It leaves torch's global state alone.
         stop: texts at which a completion ends too, besides the end-of-turn and end-of-document tokens.
+        honour_turns: False runs on past the end-of-turn token, as a serving stack that does not know it would.
         batch_size: prompts in one forward pass.
     Raises:
         ValueError: a prompt leaves no room in the model's context, or there is none.
     """
     ids = [document_start(lm, prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
     _check_room(lm, ids, max_new_tokens)
-    ends = sorted({i for i in (lm.tokenizer.eos_token_id, lm.tokenizer.bos_token_id) if i is not None})
+    markers = [lm.tokenizer.bos_token_id] + [lm.tokenizer.eos_token_id] * honour_turns
+    ends = sorted({i for i in markers if i is not None})
     config = GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=temperature > 0,

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from course import SEED
-from course.batching import IGNORE, blocks, collate, length_batches, make_labels
+from course.batching import IGNORE, blocks, clip, collate, length_batches, make_labels
 from course.losses.sft import token_losses
 from course.models import LM, precision
 from course.plots import LiveCurve
@@ -50,13 +50,18 @@ def chat_examples(
         records: dicts with `messages`.
         template: how they are written down.
         masked: learn the assistant's turns only; False learns every token, the user's words included.
+
+    What exceeds the model's context is cut, and a line says how many examples that were.
     """
     examples = []
     for record in records:
         encoded = template.encode(lm.tokenizer, record["messages"])
         mask = encoded.assistant_mask if masked else [1] * len(encoded.input_ids)
         examples.append({"input_ids": encoded.input_ids, "labels": make_labels(encoded.input_ids, mask)})
-    return examples
+    kept, report = clip(examples, lm.model.config.max_position_embeddings)
+    if report.cut or report.dropped:
+        print(report)
+    return kept
 
 
 @dataclass
@@ -124,7 +129,7 @@ def fit(
         state: a file to save to and resume from.
     Raises:
         TrainingStopped: the loss is not a number, or the state file is damaged or of another run.
-        ValueError: no examples, or none with a labelled token.
+        ValueError: no examples, or one with no labelled token.
     """
     if not examples:
         raise ValueError("There are no examples to train on. Look at what your filters dropped.")
