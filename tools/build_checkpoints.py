@@ -10,11 +10,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from course.models import CHECKPOINTS, clone, load, new_model, new_tokenizer, save
+import torch
+
+from course.models import CHECKPOINTS, LM, clone, load, new_model, new_tokenizer, save
 from course.train import Run, chat_examples, document_examples, fit
 from course.world import documents
 from course.world.chats import sft_conversations
-from tools.measure_checkpoints import base_figures, sft_figures
+from tools.measure_checkpoints import HEADING, MEASURES, figures_table
 
 RUNS = Path(__file__).parent.parent / "runs"
 SEED = 0
@@ -37,9 +39,7 @@ CARD = """\
 
 ## How well it does
 
-Measured by `make figures` when this card was written.
-
-{figures}
+{heading}{figures}
 
 Licence: Apache-2.0, like the code. It knows a small table of facts and nothing else; do not ask it for advice.
 """
@@ -54,7 +54,7 @@ def build_base() -> None:
         f"A base model: {DOCUMENTS:,} documents of the course's toy world (`course/world/text.py`), read once. It "
         "continues documents; it does not answer."
     )
-    _finish("base", lm, run, what, BASE, base_figures)
+    _finish("base", lm, run, what, BASE)
 
 
 def build_sft() -> None:
@@ -65,18 +65,15 @@ def build_sft() -> None:
         f"The base model after supervised fine-tuning on {len(records):,} conversations in ChatML "
         "(`course/world/chats.py`), loss on the assistant's turns only. A third of the countries it never saw in SFT."
     )
-    _finish("sft", lm, run, what, SFT, sft_figures)
+    _finish("sft", lm, run, what, SFT)
 
 
-def _finish(name: str, lm, run: Run, what: str, settings: dict, measure) -> None:
+def _finish(name: str, lm: LM, run: Run, what: str, settings: dict[str, float]) -> None:
     if run.interrupted:
         sys.exit(1)
     folder = CHECKPOINTS / name
     shutil.rmtree(folder, ignore_errors=True)
     save(lm, folder)
-    import torch
-
-    rows = [f"| {label} | {value} |" for label, value in measure(load(name)).items()]
     card = CARD.format(
         name=name,
         what=what,
@@ -87,7 +84,8 @@ def _finish(name: str, lm, run: Run, what: str, settings: dict, measure) -> None
         loss=sum(run.losses[-20:]) / len(run.losses[-20:]),
         settings=", ".join(f"{key} {value}" for key, value in settings.items()),
         seed=SEED,
-        figures="\n".join(["| measure | result |", "|---|---|", *rows]),
+        heading=HEADING,
+        figures=figures_table(MEASURES[name](load(name))),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     print(card)

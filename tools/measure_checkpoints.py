@@ -8,7 +8,7 @@ import random
 import re
 
 from course.evaluation import Grades, answer
-from course.models import LM, load
+from course.models import CHECKPOINTS, LM, load
 from course.rollouts import generate
 from course.world import (
     COUNTRIES,
@@ -86,9 +86,15 @@ def sft_answers(lm: LM) -> dict[str, Grades]:
 
 
 def same_form(grades: Grades) -> float:
-    """Share of answers about invented countries that have the form of an answer: one plain sentence on the subject."""
-    good = [s.form and s.words <= 14 and q.subject in a.text for q, a, s in _rows(grades)]
+    """Share of answers about invented countries that are one plain sentence and stop, as right answers are."""
+    good = [s.form and s.words <= 14 and a.stopped for _, a, s in _rows(grades)]
     return sum(good) / len(good)
+
+
+def names_the_subject(grades: Grades) -> float:
+    """Share of answers that spell the name asked about, which the model has never read, as it was asked."""
+    named = [q.subject in a.text for q, a, _ in _rows(grades)]
+    return sum(named) / len(named)
 
 
 def _rows(grades: Grades):
@@ -106,14 +112,31 @@ def sft_figures(lm: LM) -> dict[str, str]:
         "two-number sums up to 20 + 20 that SFT did not show": f"{by['sums'].correct:.1%}",
         "answers that stop by themselves": f"{sum(stopped) / len(stopped):.1%}",
         "invented countries answered in the same form": f"{same_form(by['invented']):.1%}",
+        "of these, with the invented name spelt rightly": f"{names_the_subject(by['invented']):.1%}",
     }
 
 
+def figures_table(figures: dict[str, str]) -> str:
+    """The figures as a Markdown table."""
+    return "\n".join(
+        ["| measure | result |", "|---|---|", *(f"| {label} | {value} |" for label, value in figures.items())]
+    )
+
+
+MEASURES = {"base": base_figures, "sft": sft_figures}
+HEADING = "Measured by `make figures`, which also writes this table.\n\n"
+
+
 def main() -> None:
-    for name, figures in (("base", base_figures), ("sft", sft_figures)):
+    for name, measure in MEASURES.items():
+        figures = measure(load(name))
         print(name)
-        for label, value in figures(load(name)).items():
+        for label, value in figures.items():
             print(f"  {value:>7}  {label}")
+        card = CHECKPOINTS / name / "README.md"
+        before, _, after = card.read_text(encoding="utf-8").partition(HEADING)
+        _, _, rest = after.partition("\n\n")
+        card.write_text(f"{before}{HEADING}{figures_table(figures)}\n\n{rest}", encoding="utf-8")
 
 
 if __name__ == "__main__":
