@@ -5,8 +5,10 @@ and `pipeline_map`. The texts come from `quizzes/*.yaml` (see `content`), answer
 `schedule`. No module of this package imports torch, and nothing outside it imports this package.
 """
 
+from course.study.exercises import check
 from course.study.flashcards import flashcards, warm_up
 from course.study.pipeline_map import pipeline_map
+from course.study.predict import predict
 from course.study.quiz import quiz
 
-__all__ = ["flashcards", "pipeline_map", "quiz", "warm_up"]
+__all__ = ["check", "flashcards", "pipeline_map", "predict", "quiz", "warm_up"]
