@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from course import SEED
+from course.show import plain, short
 
 STATEMENTS: dict[str, str] = {
     "B1": "The base model meets a question by writing further questions, because that is how such a page goes on.",
@@ -53,7 +54,7 @@ def claim(id: str, condition: Any, evidence: Mapping[str, Any] | str, reproduced
 
     Args:
         id: a key of `STATEMENTS`.
-        condition: a truth value: bool, or a NumPy or torch boolean with one element.
+        condition: a truth value: bool, or a NumPy or torch scalar of truth values.
         evidence: the measured numbers by name (Python, NumPy or torch scalars, or lists of them), or a sentence.
         reproduced: False where the small model did not show the claim. It is then printed and recorded
             as not reproduced and never raises.
@@ -65,7 +66,7 @@ def claim(id: str, condition: Any, evidence: Mapping[str, Any] | str, reproduced
     if id not in STATEMENTS:
         raise ValueError(f"there is no claim {id!r} in the ledger. Known: {', '.join(STATEMENTS)}.")
     held = _truth(id, condition)
-    measured = evidence.strip() if isinstance(evidence, str) else {k: _plain(v) for k, v in evidence.items()}
+    measured = evidence.strip() if isinstance(evidence, str) else {str(k): plain(v) for k, v in evidence.items()}
     if not measured:
         raise ValueError(f"claim {id} came without evidence: pass the numbers that the condition compares.")
 
@@ -86,40 +87,19 @@ def describe(id: str, held: bool, evidence: Mapping[str, Any] | str, reproduced:
         lines = textwrap.wrap(evidence, 94)
     else:
         width = max(len(name) for name in evidence)
-        lines = [f"{name:<{width}}  {_show(value)}" for name, value in evidence.items()]
+        lines = [f"{name:<{width}}  {short(value)}" for name, value in evidence.items()]
     return "\n  ".join([f"Claim {id} {verdict}", *textwrap.wrap(STATEMENTS[id], 94), *lines])
 
 
 def _truth(id: str, condition: Any) -> bool:
     """The condition as a bool. Anything that merely counts as true in Python is refused."""
-    value = _plain(condition)
+    value = plain(condition)
     if not isinstance(value, bool):
         raise TypeError(
             f"claim {id}: the condition must be true or false, but it is {condition!r}. "
             "Compare it with something, and reduce a whole array with .all()."
         )
     return value
-
-
-def _plain(value: Any) -> Any:
-    """A NumPy or torch scalar as the Python value inside it; lists likewise; other objects as text."""
-    if isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist"):  # NumPy and torch: a scalar gives a number, an array a list
-        return _plain(value.tolist())
-    return str(value)
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(map(_show, value))
-    return str(value)
 
 
 def _record(id: str, held: bool, evidence: Any, reproduced: bool) -> None:
@@ -129,7 +109,7 @@ def _record(id: str, held: bool, evidence: Any, reproduced: bool) -> None:
         return
     line = {"claim": id, "notebook": _notebook(), "seed": SEED, "held": held, "reproduced": reproduced}
     with open(log, "a", encoding="utf-8") as file:  # one write a line: two notebooks may append at once
-        file.write(json.dumps({**line, "evidence": _finite(evidence)}, allow_nan=False) + "\n")
+        file.write(json.dumps({**line, "evidence": _json(evidence)}, allow_nan=False) + "\n")
 
 
 def _notebook() -> str:
@@ -138,12 +118,12 @@ def _notebook() -> str:
     return Path(name).stem
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: those become text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+def _json(value: Any) -> Any:
+    """What JSON cannot hold becomes text: NaN, infinity, and objects of other kinds."""
     if isinstance(value, list):
-        return [_finite(v) for v in value]
+        return [_json(v) for v in value]
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    return value
+        return {str(k): _json(v) for k, v in value.items()}
+    if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)

@@ -29,6 +29,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")  # 7 and 6: 42 pairs before a repeat
 PATTERNS = ("", "/", "x", ".", "-", "\\", "|")
 MOST_POINTS = 400  # drawn for each series
+MOST_BINS = 40
 SECONDS_BETWEEN_DRAWINGS = 0.5
 ABOVE, PLOT, BELOW, LEGEND_ROW = 60, 240, 56, 22  # pixels: title, the plot itself, its x axis, one row of names
 
@@ -97,7 +98,7 @@ def lines(
         fig.add_scatter(
             x=at,
             y=[_short(ys[k]) for k in keep],
-            name=escape(name),
+            name=_text(name),
             mode="lines+markers",
             line={"color": _cycle(PALETTE, i), "dash": _cycle(DASHES, i), "width": 2.5},
             marker={"symbol": _cycle(MARKERS, i), "size": 8, "maxdisplayed": 10},
@@ -127,10 +128,10 @@ def bars(values: Mapping[str, float] | Mapping[str, Mapping[str, float]], title:
         color = _cycle(PALETTE, i)
         tall = [_short(heights[name]) if name in heights else None for name in names]
         fig.add_bar(
-            x=[escape(name) for name in names],
+            x=[_text(name) for name in names],
             y=tall,
             text=[short(height) for height in tall],
-            name=escape(group),
+            name=_text(group),
             # Thin hatching in the panel's colour: the pattern is seen, the bar keeps its colour.
             marker={
                 "color": color,
@@ -149,8 +150,8 @@ def histogram(values: Mapping[str, Numbers], title: str, x: str, y: str = "count
     """How often each value occurs, one outline for each name over common bins.
 
     Args:
-        values: name -> numbers; what is not finite is left out. Bin edges are NumPy's "auto"; whole numbers get
-            bins of whole width, so that none falls between two bins.
+        values: name -> numbers; what is not finite is left out. There are about as many bins as the root of their count;
+            whole numbers get bins of whole width, which no two numbers share unevenly.
         title, x, y: what the figure shows, and the axes with their units.
     Raises:
         ValueError: nothing to count.
@@ -172,7 +173,7 @@ def histogram(values: Mapping[str, Numbers], title: str, x: str, y: str = "count
             x=[starts[0], *starts],
             y=[0, *counts, 0],
             text=["", *spans, ""],
-            name=escape(name),
+            name=_text(name),
             mode="lines",
             line={"shape": "hv", "color": _cycle(PALETTE, i), "dash": _cycle(DASHES, i), "width": 2.5},
             fill="tozeroy",
@@ -267,7 +268,7 @@ class LiveCurve:
         if len(series) < 2:  # keep one row of names throughout, so that the page does not jump
             _legend(fig, rows=1)
         fig.layout.title.pad.t = 24
-        fig.layout.title.text += f"<br><span style='font-size:12px'>{escape(self._status())}</span>"
+        fig.layout.title.text += f"<br><span style='font-size:12px'>{_text(self._status())}</span>"
         fig.update_xaxes(range=[0, max(self.total, self.step) * 1.01])
         return fig
 
@@ -319,10 +320,10 @@ def thin(ys: Numbers, most: int = MOST_POINTS) -> list[int]:
 
 
 def _figure(title: str, x: str | None, y: str, names: Collection[str], hover: str = "closest") -> go.Figure:
-    fig = go.Figure(layout={"template": TEMPLATE, "title": {"text": escape(title)}, "hovermode": hover})
-    fig.update_xaxes(title_text=x and escape(x))
-    fig.update_yaxes(title_text=escape(y))
-    columns = max(1, 620 // (50 + 8 * max(map(len, names))))  # on a page 700 pixels wide
+    fig = go.Figure(layout={"template": TEMPLATE, "title": {"text": _text(title)}, "hovermode": hover})
+    fig.update_xaxes(title_text=x and _text(x))
+    fig.update_yaxes(title_text=_text(y))
+    columns = max(1, 620 // (50 + 8 * max(len(str(name)) for name in names)))  # on a page 700 pixels wide
     _legend(fig, rows=math.ceil(len(names) / columns) if len(names) > 1 else 0)
     return fig
 
@@ -350,11 +351,11 @@ def _some(values: Mapping[str, Any], title: str) -> None:
 
 
 def _bins(numbers: np.ndarray) -> np.ndarray:
-    edges = np.histogram_bin_edges(numbers, bins="auto")
+    count = min(MOST_BINS, math.isqrt(numbers.size) + 1)
     if np.any(numbers % 1):
-        return edges
-    width = max(1, math.ceil(edges[1] - edges[0]))
-    return np.arange(numbers.min(), numbers.max() + width + 1, width)
+        return np.histogram_bin_edges(numbers, bins=count)
+    width = math.ceil((np.ptp(numbers) + 1) / count)
+    return numbers.min() + width * np.arange(count + 1)
 
 
 def _short(number: float) -> float | None:
@@ -363,6 +364,11 @@ def _short(number: float) -> float | None:
         return number
     number = float(number)
     return float(f"{number:.6g}") if math.isfinite(number) else None
+
+
+def _text(text: Any) -> str:
+    """Any text as it is: plotly reads some HTML in titles and names."""
+    return escape(str(text))
 
 
 def _cycle(choices: Sequence[str], i: int) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ACCENTS = {"loss": "#1783c6", "wrong": "#dd4444", "partly": "#b07a10"}
 LINE_WIDTH = 100  # of the plain-text faces
-LONGEST_ANSWER = 400  # characters; a model that never stops would fill the page
+LONGEST_ANSWER = 240  # characters; a model that never stops would fill the page
 
 # Markers of the two templates. One that fills a token is a special token; one spelt over several is only text.
 MARKER = re.compile(r"<\|[^|\s]+\|>|</?s>|\[/?INST\]|<</?SYS>>")
@@ -46,15 +46,23 @@ def publish(html: str, text: str) -> None:
         print(text)
 
 
+def plain(value: Any) -> Any:
+    """A NumPy or torch scalar as the Python value inside it, lists and arrays as lists of them; the rest as it is."""
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def short(value: Any) -> str:
     """A value as a table shows it: four significant digits, thousands separated, yes and no for truth values."""
+    value = plain(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+        return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return ", ".join(map(short, value))
     return "" if value is None else str(value)
 
@@ -162,7 +170,7 @@ def tokens_html(*strips: Strip) -> str:
     for label, tokens in read:
         boxes = " ".join(_box(token) + ("<br>" if token.ends_line else "") for token in tokens)
         rows.append([_Cell(escape(label), note=_size(tokens)), _Cell(f'<code style="{_CODE}">{boxes}</code>')])
-    return _table(rows, caption=escape(_legend([t for _, ts in read for t in ts], "thick underline")))
+    return _table(rows, caption=escape(_legend([t for _, ts in read for t in ts], "underlined")))
 
 
 def _box(token: _Token) -> str:
@@ -172,8 +180,10 @@ def _box(token: _Token) -> str:
     if token.kind == "special":
         text = f"<b>{text}</b>"
     if token.counts:
-        style += f";border-bottom:4px solid {ACCENTS['loss']};background:none;color:inherit"
-        return f'<mark style="{style}">{text}</mark>'  # <mark> is visible even where the style is stripped
+        # <ins> is underlined even where the style is stripped. Not <mark>: it brings black text, and JupyterLab
+        # takes "color: inherit" out of notebooks that it does not trust yet, so that a dark page would hide it.
+        style += f";border-bottom:4px solid {ACCENTS['loss']};text-decoration:none"
+        return f'<ins style="{style}">{text}</ins>'
     return f'<span style="{style}">{text}</span>'
 
 
@@ -236,11 +246,11 @@ def _score_all(
     return scored
 
 
-def _verdict(score: "Score") -> tuple[str, str | None]:
-    """What the table says about an answer, and the name of the accent colour that goes with it."""
+def _verdict(score: "Score") -> tuple[str, str]:
+    """What the table says about an answer, and the colour of the bar before it."""
     if not score.fact:
-        return f"✗ wrong: {score.reason}", "wrong"
-    return f"✓ {score.reason}", None if score.form and not score.false_sentences else "partly"
+        return f"✗ wrong: {score.reason}", ACCENTS["wrong"]
+    return f"✓ {score.reason}", "transparent" if score.form and not score.false_sentences else ACCENTS["partly"]
 
 
 def _truth(question: "Question") -> str:
@@ -264,7 +274,7 @@ def _answers_html(questions: Sequence["Question"], scored: Mapping[str, Sequence
         for pairs in scored.values():
             text, score = pairs[i]
             verdict, accent = _verdict(score)
-            row.append(_Cell(escape(_clipped(text)).replace("\n", "<br>"), note=verdict, accent=accent))
+            row.append(_Cell(_lines(_clipped(text)), note=verdict, accent=accent))
         rows.append(row)
     totals = [_Cell("Facts"), *(_Cell(f"<b>{total}</b>") for total in _totals(scored).values())]
     return _table([*rows, totals], head=["Question", *scored])
@@ -300,41 +310,46 @@ def show_table(rows: Sequence[Mapping[str, Any]], caption: str) -> None:
 
 def _rows_html(rows: Sequence[Mapping[str, Any]], caption: str) -> str:
     head = list(dict.fromkeys(key for row in rows for key in row))
-    cells = [[_Cell(escape(short(row.get(key))), right=_is_number(row.get(key))) for key in head] for row in rows]
+    cells = [[_Cell(_lines(short(row.get(key))), right=_is_number(row.get(key))) for key in head] for row in rows]
     return _table(cells, head=head, caption=escape(caption))
 
 
 def _rows_text(rows: Sequence[Mapping[str, Any]], caption: str) -> str:
     head = list(dict.fromkeys(key for row in rows for key in row))
-    widths = {key: max(len(key), *(len(short(row.get(key))) for row in rows)) for key in head}
-    lines = [caption, "  ".join(f"{key:<{widths[key]}}" for key in head)]
-    for row in rows:
-        values = (row.get(key) for key in head)
-        aligned = (f"{short(v):{'>' if _is_number(v) else '<'}{widths[k]}}" for k, v in zip(head, values, strict=True))
-        lines.append("  ".join(aligned))
-    return "\n".join(line.rstrip() for line in lines)
+    lines = [[str(key) for key in head]] + [[short(row.get(key)).replace("\n", " ⏎ ") for key in head] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    numeric = [any(_is_number(row.get(key)) for row in rows) for key in head]
+    text = [
+        "  ".join(f"{v:{'>' if right else '<'}{w}}" for v, w, right in zip(line, widths, numeric, strict=True)).rstrip()
+        for line in lines
+    ]
+    return "\n".join([caption, *text])
 
 
 def _is_number(value: Any) -> bool:
+    value = plain(value)
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class _Cell(NamedTuple):
     html: str  # escaped by whoever makes the cell
     note: str = ""  # a second, smaller line; escaped here
-    accent: str | None = None
+    accent: str = ""  # colour of a bar before the cell
     right: bool = False
 
 
-_CODE = "background:none;color:inherit;white-space:normal;line-height:2;padding:0"
+_CODE = "background:none;white-space:normal;line-height:2;padding:0"
 _CELL = "vertical-align:top;padding:4px 10px;border-bottom:1px solid #88888866"
 
 
 def _table(rows: Sequence[Sequence[_Cell]], head: Sequence[str] = (), caption: str = "") -> str:
-    """An HTML table; the first cell of each row is its heading. Side by side too wide, it scrolls in its own box."""
-    columns = "".join(f'<th scope="col" style="text-align:left;{_CELL}">{escape(name)}</th>' for name in head)
+    """An HTML table; the first cell of each row is its heading. Too wide for the page, it scrolls in its own box."""
+    columns = ""
+    for i, name in enumerate(head):
+        side = _side(any(row[i].right for row in rows))
+        columns += f'<th scope="col" style="text-align:{side};{_CELL}">{escape(str(name))}</th>'
     body = "\n".join("<tr>" + "".join(_td(c, i == 0) for i, c in enumerate(row)) + "</tr>" for row in rows)
-    title = f'<caption style="caption-side:top;text-align:left;padding:4px 10px">{caption}</caption>\n'
+    title = f'<caption style="caption-side:top;text-align:left;padding:4px 10px"><small>{caption}</small></caption>\n'
     return (
         '<div style="overflow-x:auto">\n<table style="margin:0;border-collapse:collapse">\n'
         + (title if caption else "")
@@ -343,10 +358,18 @@ def _table(rows: Sequence[Sequence[_Cell]], head: Sequence[str] = (), caption: s
     )
 
 
+def _side(right: bool) -> str:
+    return "right" if right else "left"
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
+
+
 def _td(cell: _Cell, heading: bool) -> str:
-    style = f"text-align:{'right' if cell.right else 'left'};{_CELL}"
+    style = f"text-align:{_side(cell.right)};{_CELL}"
     if cell.accent:
-        style += f";border-left:5px solid {ACCENTS[cell.accent]}"
+        style += f";border-left:5px solid {cell.accent}"
     note = f"<br><small>{escape(cell.note)}</small>" if cell.note else ""
     if heading:
         return f'<th scope="row" style="{style};font-weight:normal">{cell.html}{note}</th>'
