@@ -304,7 +304,7 @@ def _equations(said: str) -> Iterator[Claim]:
     said = re.sub(r"(\b(?:sum of|add) |^)([0-9]+) and ([0-9]+)\b", r"\1\2 + \3", said, flags=re.I)
     for match in _EQUATION.finditer(said):
         sides = re.findall(_SIDE, match[0], re.I)
-        results = [side for side in sides if re.fullmatch(_NUMBER, side)]
+        results = {side for side in sides if re.fullmatch(_NUMBER, side)}
         terms = next((side for side in sides if side not in results), None)
         if terms and results:
             subject = re.sub(r" ?([-+]) ?", r" \1 ", re.sub("minus", "-", re.sub("plus", "+", terms, flags=re.I)))

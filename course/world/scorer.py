@@ -49,12 +49,18 @@ def score(question: Question, text: str) -> Score:
     denied: set[str] = set()
     false = 0
     for claims in read(question, text):
-        about = [claim for claim in claims if (claim.relation, subject_key(claim.subject)) == asked]
-        stated |= {key(claim.relation, claim.value): claim.value for claim in about if not claim.denied}
-        denied |= {key(claim.relation, claim.value) for claim in about if claim.denied}
-        false += any(is_true(claim) == claim.denied for claim in claims if claim not in about)
+        untrue = False
+        for claim in claims:
+            value = key(claim.relation, claim.value)
+            if (claim.relation, subject_key(claim.subject)) != asked:
+                untrue |= is_true(claim) == claim.denied
+            elif claim.denied:
+                denied.add(value)
+            else:
+                stated[value] = claim.value
+        false += untrue
     fact = bool(question.answer) and set(stated) == {right} and right not in denied
-    form, words = _good_form(text, question), len(text.split())
+    form, words = _good_form(text, question), _length(text)
     brevity = min(1.0, max(0.0, (LONG - words) / (LONG - BRIEF)))
     total = fact * max(0.0, 0.7 + WEIGHT_FORM * form + WEIGHT_BREVITY * brevity - FALSE_SENTENCE * false)
     reason = _faults(form, false, words) if fact else _why_wrong(question, stated, right in denied)
@@ -81,6 +87,11 @@ def _faults(form: bool, false: int, words: int) -> str:
     if words > BRIEF:
         faults.append(f"{words} words")
     return "right" + (", but " + ", ".join(faults) if faults else "")
+
+
+def _length(text: str) -> int:
+    """Words; each twenty characters without a space count as one, so that leaving spaces out gains nothing."""
+    return sum(1 + (len(word) - 1) // 20 for word in text.split())
 
 
 _NOT_PLAIN = re.compile(
