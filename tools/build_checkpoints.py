@@ -52,9 +52,21 @@ def build_base() -> None:
     run = fit(lm, examples, **BASE, seed=SEED, title="Pretraining base", state=RUNS / "base.state")
     what = (
         f"A base model: {DOCUMENTS:,} documents of the course's toy world (`course/world/text.py`), read once. It "
-        "continues documents; it does not answer."
+        "continues documents; it does not answer. The chat markers occur in none of them; the end of a turn starts out "
+        "as a copy of the end of a document."
     )
+    _begin_end_of_turn(lm)
     _finish("base", lm, run, what, BASE)
+
+
+def _begin_end_of_turn(lm: LM) -> None:
+    """Give the end-of-turn token, which no document holds, the embedding of the end of a document.
+
+    Pretraining pushes the scores of tokens that never come down together; started from there, or from the mean of all
+    embeddings, SFT on a few hundred answers does not raise the end of turn above chance when answers are sampled.
+    """
+    weight = lm.model.get_input_embeddings().weight.data
+    weight[lm.tokenizer.eos_token_id] = weight[lm.tokenizer.bos_token_id]
 
 
 def build_sft() -> None:
