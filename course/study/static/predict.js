@@ -63,7 +63,7 @@ function inWords(data, guess) {
 }
 
 function askNumber({ data, committed, promptId, choose }) {
-  const shown = h("output", { class: "pt-guess-value" }, committed === null ? "?" : withUnit(data, committed));
+  const shown = h("div", { class: "pt-guess-value", "aria-hidden": "true" }, committed === null ? "?" : withUnit(data, committed));
   const slider = range(data, committed ?? (data.low + data.high) / 2, {
     class: "pt-slider", disabled: committed !== null, "aria-labelledby": promptId,
   });
@@ -113,23 +113,43 @@ function askCurve({ data, committed, promptId, choose }) {
       slider.style.top = `${100 * plot.y(values[i]) / plot.height}%`;
     });
   };
-  const set = (i, value) => { values[i] = value; paint(); choose([...values]); };
+  const set = (i, value) => { values[i] = Math.min(data.high, Math.max(data.low, value)); paint(); choose([...values]); };
   if (!committed) {
-    const reach = (event) => {
-      const box = plot.node.getBoundingClientRect();
-      const at = (event.clientX - box.left) * WIDTH / box.width;
-      const away = data.x.map((x) => Math.abs(plot.x(x) - at));
-      const raw = plot.value((event.clientY - box.top) * plot.height / box.height);
-      const snapped = data.low + Math.round((raw - data.low) / data.step) * data.step;
-      set(away.indexOf(Math.min(...away)), Math.min(data.high, Math.max(data.low, tidy(snapped, data.step))));
-    };
-    plot.node.addEventListener("pointerdown", (event) => { plot.node.setPointerCapture(event.pointerId); reach(event); });
-    plot.node.addEventListener("pointermove", (event) => { if (plot.node.hasPointerCapture(event.pointerId)) reach(event); });
-    plot.node.classList.add("pt-drawable");
+    drawable(plot, data.x.map(plot.x), (i, y) => {
+      set(i, tidy(data.low + Math.round((plot.value(y) - data.low) / data.step) * data.step, data.step));
+    });
   }
   paint();
   plot.node.setAttribute("aria-hidden", "true"); // the sliders say all that it shows
   return h("div", { class: "pt-plot", role: "group", "aria-labelledby": promptId }, plot.node, sliders);
+}
+
+// The pointer takes the nearest point along; where it moves across others, they go to where it passed them.
+function drawable({ node, height }, columns, move) {
+  const near = 14; // in the drawing's units: how far from a point the pointer still takes it along
+  const nearest = (x) => columns.reduce((best, column, i) => (Math.abs(column - x) < Math.abs(columns[best] - x) ? i : best), 0);
+  const place = (event) => {
+    const box = node.getBoundingClientRect();
+    return [(event.clientX - box.left) * WIDTH / box.width, (event.clientY - box.top) * height / box.height];
+  };
+  let start;
+  let last;
+  node.addEventListener("pointerdown", (event) => {
+    node.setPointerCapture(event.pointerId);
+    start = last = place(event);
+    move(nearest(start[0]), start[1]);
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (!node.hasPointerCapture(event.pointerId)) return;
+    const [[x0, y0], [x, y]] = [last, place(event)];
+    columns.forEach((column, i) => {
+      if ((column - x0) * (column - x) < 0) move(i, y0 + (y - y0) * (column - x0) / (x - x0));
+    });
+    const i = nearest(x);
+    if (Math.abs(columns[i] - x) <= near || Math.abs(x - start[0]) <= near) move(i, y);
+    last = [x, y];
+  });
+  node.classList.add("pt-drawable");
 }
 
 function range(data, value, attributes) {
@@ -254,15 +274,17 @@ function svg(tag, attributes = {}, ...children) {
 
 // Axes with ticks, and the scales: x(value) and y(value) give places, value(y) goes back.
 function frame(data, low, high, xs) {
-  const [left, right, top, bottom, height] = [64, WIDTH - 24, 30, 250, 300];
+  const marks = ticks(low, high).map((tick) => [tick, numeral(tick)]);
+  const longest = Math.max(...marks.map(([, text]) => text.length));
+  const [left, right, top, bottom, height] = [Math.max(40, 14 + 8.5 * longest), WIDTH - 24, 30, 250, 300];
   const [first, last] = [Math.min(...xs), Math.max(...xs)];
   const place = spread(data.x) ? Math.log : (x) => x;
   const x = (value) => left + (right - left) * (place(Math.max(value, first)) - place(first)) / (place(last) - place(first) || 1);
   const y = (value) => bottom - (bottom - top) * (value - low) / (high - low);
   const node = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "pt-drawing" });
-  for (const tick of ticks(low, high)) {
+  for (const [tick, text] of marks) {
     node.append(svg("line", { x1: left, x2: right, y1: y(tick), y2: y(tick), class: "pt-grid" }),
-      svg("text", { x: left - 10, y: y(tick) + 5, "text-anchor": "end" }, numeral(tick)));
+      svg("text", { x: left - 10, y: y(tick) + 5, "text-anchor": "end" }, text));
   }
   node.append(svg("line", { x1: left, x2: right, y1: bottom, y2: bottom, class: "pt-axis" }));
   let free = -Infinity;
@@ -273,7 +295,7 @@ function frame(data, low, high, xs) {
     node.append(svg("text", { x: x(tick), y: bottom + 22, "text-anchor": "middle" }, text));
     free = x(tick) + 4.5 * text.length + 6;
   }
-  node.append(svg("text", { x: left - 54, y: 16, class: "pt-strong" }, data.y_label),
+  node.append(svg("text", { x: 4, y: 16, class: "pt-strong" }, data.y_label),
     svg("text", { x: right, y: height - 6, "text-anchor": "end", class: "pt-strong" }, data.x_label));
   return { node, x, y, height, value: (place) => low + (bottom - place) / (bottom - top) * (high - low) };
 }
