@@ -150,8 +150,8 @@ def histogram(values: Mapping[str, Numbers], title: str, x: str, y: str = "count
     """How often each value occurs, one outline for each name over common bins.
 
     Args:
-        values: name -> numbers; what is not finite is left out. There are about as many bins as the root of their count;
-            whole numbers get bins of whole width, which no two numbers share unevenly.
+        values: name -> numbers; what is not finite is left out. The bins are about as many as the root of their count;
+            for whole numbers each bin covers equally many of them.
         title, x, y: what the figure shows, and the axes with their units.
     Raises:
         ValueError: nothing to count.
@@ -354,8 +354,9 @@ def _bins(numbers: np.ndarray) -> np.ndarray:
     count = min(MOST_BINS, math.isqrt(numbers.size) + 1)
     if np.any(numbers % 1):
         return np.histogram_bin_edges(numbers, bins=count)
-    width = math.ceil((np.ptp(numbers) + 1) / count)
-    return numbers.min() + width * np.arange(count + 1)
+    span = np.ptp(numbers) + 1
+    width = math.ceil(span / count)
+    return numbers.min() + width * np.arange(math.ceil(span / width) + 1)
 
 
 def _short(number: float) -> float | None:

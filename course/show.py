@@ -139,7 +139,7 @@ def _read_strip(strip: Strip) -> tuple[str, list[_Token]]:
 
 def _visible(token: str) -> str:
     shown = token.translate(VISIBLE)
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown) or "∅"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown) or "∅"
 
 
 def _size(tokens: list[_Token]) -> str:

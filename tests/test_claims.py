@@ -1,0 +1,114 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from course import SEED
+from course.claims import STATEMENTS, ClaimFailed, claim
+
+IDS = [*(f"B{n}" for n in range(1, 5)), *(f"S{n}" for n in range(1, 15)), "D5"]
+
+
+def test_the_ledger_has_one_sentence_for_each_claim_of_lessons_0_to_3() -> None:
+    assert set(IDS) <= set(STATEMENTS)
+    assert len(set(STATEMENTS.values())) == len(STATEMENTS)
+    for statement in STATEMENTS.values():
+        assert re.fullmatch(r"[^.]+\.", statement)
+
+
+def test_a_claim_that_holds_prints_statement_and_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert claim("S10", True, {"ChatML": 0.98765, "Llama-2": 3, "seeds": [0.5, 1.0]}) is None
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Claim S10 holds\n")
+    assert " ".join(printed.out.split()).count(STATEMENTS["S10"]) == 1
+    assert "ChatML   0.9877\n  Llama-2  3\n  seeds    0.5, 1\n" in printed.out
+    assert printed.err == ""
+
+
+def test_a_false_claim_fails_the_cell_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ClaimFailed) as failed:
+        claim("S1", False, {"stopped": 0.25})
+    assert isinstance(failed.value, AssertionError)
+    for part in ("S1", "FAILED", STATEMENTS["S1"], "stopped  0.25"):
+        assert part in str(failed.value)
+    assert str(failed.value) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_was_not_reproduced_is_said_and_never_raises(held: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    claim("S7", held, "LoRA reached 0.7 and full fine-tuning 0.9.", reproduced=False)
+    printed = capsys.readouterr().out
+    assert "was not reproduced" in printed
+    assert "LoRA reached 0.7" in printed
+    assert ("held in this run" in printed) == held
+
+
+@pytest.mark.parametrize("true", [np.bool_(True), torch.tensor(True), torch.ones(3).gt(0).all()])
+def test_library_truth_values_count_as_conditions(true: Any) -> None:
+    claim("S8", true, "exact")
+    with pytest.raises(ClaimFailed):
+        claim("S8", ~true, "exact")
+
+
+@pytest.mark.parametrize("wrong", [1, 0.5, {"a": 1}, "yes", None, np.array([True]), torch.tensor(0.3)])
+def test_what_only_counts_as_true_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"S8.*true or false"):
+        claim("S8", wrong, "exact")
+
+
+def test_unknown_ids_and_missing_evidence_are_errors() -> None:
+    with pytest.raises(ValueError, match=r"'S99'.*B1, B2"):
+        claim("S99", True, "x")
+    for nothing in ("", "  ", {}):
+        with pytest.raises(ValueError, match="without evidence"):
+            claim("S1", True, nothing)
+
+
+def test_each_call_appends_a_line_of_valid_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "claims.jsonl"
+    monkeypatch.setenv("COURSE_CLAIMS_LOG", str(log))
+    monkeypatch.setenv("COURSE_NOTEBOOK", "03_sft")
+    claim("S1", torch.tensor(True), {"loss": torch.tensor(0.5), "runs": np.array([1, 2]), "bad": float("nan")})
+    claim("S2", False, "words", reproduced=False)
+    with pytest.raises(ClaimFailed):
+        claim("S3", False, {"gap": -np.inf})
+    monkeypatch.delenv("COURSE_NOTEBOOK")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/someone/notebooks/02_chat_data.ipynb")
+    claim("S4", True, {"share": np.float32(0.25)})
+
+    def no_constant(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    first, *others = (json.loads(line, parse_constant=no_constant) for line in log.read_text("utf-8").splitlines())
+    assert first == {
+        "claim": "S1",
+        "notebook": "03_sft",
+        "seed": SEED,
+        "held": True,
+        "reproduced": True,
+        "evidence": {"loss": 0.5, "runs": [1, 2], "bad": "nan"},
+    }
+    assert [(o["claim"], o["notebook"], o["held"], o["reproduced"]) for o in others] == [
+        ("S2", "03_sft", False, False),
+        ("S3", "03_sft", False, True),
+        ("S4", "02_chat_data", True, True),
+    ]
+    assert [o["evidence"] for o in others] == ["words", {"gap": "-inf"}, {"share": 0.25}]
+
+
+def test_without_a_log_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COURSE_CLAIMS_LOG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    claim("S1", True, "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_claims_and_show_take_no_heavy_library_with_them() -> None:
+    code = "import sys, course.claims, course.show; print(sorted({'torch', 'plotly', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
