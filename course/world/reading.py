@@ -291,9 +291,9 @@ def _bare_values(said: str, relation: str) -> Iterator[str]:
 
 
 _NUMBER = r"(?<![\w.,])-?[0-9]{1,9}(?![\w%]|[.,][0-9])"
-_SIDE = rf"{_NUMBER}(?: ?(?:\+|-|plus|minus) ?{_NUMBER})*"
+_SIDE = rf"{_NUMBER}(?: ?(?:\+|-|plus|minus) ?{_NUMBER}){{0,9}}"
 _EQUATION = re.compile(
-    rf"(?<![-+*/×÷])(?<![-+*/×÷] ){_SIDE}(?: ?(?:=|is equal to|equals|is|makes) ?{_SIDE})+"
+    rf"(?<![-+*/×÷])(?<![-+*/×÷] ){_SIDE}(?: ?(?:=|is equal to|equals|is|makes) ?{_SIDE}){{1,9}}"
     r"(?! ?[-+*/×÷=]|,? (?:or|to|and) [0-9]+(?![0-9]| ?[-+])| (?:hundred|thousand|million|billion|percent|point))",
     re.I,
 )
