@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from course.study.content import Card, ContentError, load_all, load_lesson
-from course.study.markup import to_html
+from course.study.markup import static_text, to_html
 from course.study.schedule import due, review
 from course.study.widget import StudyWidget, read_static
 
@@ -99,7 +99,7 @@ class Flashcards(StudyWidget):
         return f"Flashcards: {self.title} ({len(self.cards)} card{'s' if len(self.cards) != 1 else ''})"
 
     def static_html(self) -> str:
-        return f"<p><strong>{escape(self.plain())}</strong></p>{_static(self.cards)}"
+        return f"<p><strong>{static_text(self.plain())}</strong></p>{_static(self.cards)}"
 
 
 class WarmUp(Flashcards):

@@ -52,6 +52,14 @@ def to_mathml(tex: str, display: bool = False) -> str:
     return tostring(element, encoding="unicode")
 
 
+def static_text(text: str) -> str:
+    """Plain text for the static face: escaped, and each $ and \\ in an element of its own.
+
+    Readers typeset `$...$` and `\\(...\\)` wherever they find them in a run of text, with all that LaTeX may do there.
+    """
+    return re.sub(r"[$\\]", r"<span>\g<0></span>", escapeHtml(text))
+
+
 def _markdown(raw_math: bool) -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).disable("image")
     dollarmath_plugin(markdown, allow_space=False, allow_digits=False, allow_labels=False)
@@ -64,8 +72,7 @@ def _markdown(raw_math: bool) -> MarkdownIt:
         return f"<p>{to_mathml(tex, display=True)}</p>\n" if block else to_mathml(tex)
 
     def text(self: Any, tokens: Any, i: int, options: Any, env: Any) -> str:
-        # A reader that typesets $...$ in HTML must find none in plain text: an element of its own hides each sign.
-        return re.sub(r"[$\\]", r"<span>\g<0></span>", escapeHtml(tokens[i].content))
+        return static_text(tokens[i].content)
 
     def link_open(self: Any, tokens: Any, i: int, options: Any, env: Any) -> str:
         tokens[i].attrs |= {"target": "_blank", "rel": "noopener noreferrer"}  # else it would replace the notebook

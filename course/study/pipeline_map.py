@@ -5,11 +5,10 @@ LIMA (Zhou et al. 2023), Alpaca (Taori et al. 2023), Tülu 3 (Lambert et al. 202
 """
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from course.study.content import lesson_numbers
-from course.study.markup import to_html
+from course.study.markup import static_text, to_html
 from course.study.widget import StudyWidget
 
 
@@ -179,10 +178,10 @@ def _static(stage: Stage) -> str:
     def text(value: str) -> str:
         return to_html(value, raw_math=True)
 
-    known = "".join(f"<li>{escape(model)}: {text(what)}</li>" for model, what in stage.known.items())
+    known = "".join(f"<li>{static_text(model)}: {text(what)}</li>" for model, what in stage.known.items())
     return (
-        f"<details><summary><strong>{escape(stage.name)}</strong>, reads {escape(stage.reads)}</summary>"
+        f"<details><summary><strong>{static_text(stage.name)}</strong>, reads {static_text(stage.reads)}</summary>"
         f"<p>Goes in: {text(stage.goes_in)}</p><p>Comes out: {text(stage.comes_out)}</p><p>Why: {text(stage.why)}</p>"
-        f"<pre>{escape(stage.record)}</pre><p>Known models:</p><ul>{known}</ul>"
-        f"<p>Notebooks: {escape(_notebooks(stage.notebooks))}.</p></details>"
+        f"<pre>{static_text(stage.record)}</pre><p>Known models:</p><ul>{known}</ul>"
+        f"<p>Notebooks: {static_text(_notebooks(stage.notebooks))}.</p></details>"
     )

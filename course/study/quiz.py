@@ -7,11 +7,10 @@ kernel too; answers are kept here, under the question's id, and are there again 
 
 from collections.abc import Sequence
 from hashlib import sha256
-from html import escape
 from typing import Any
 
 from course.study.content import Numeric, Question, Short, load_lesson, pick
-from course.study.markup import to_html
+from course.study.markup import static_text, to_html
 from course.study.widget import StudyWidget
 
 
@@ -50,7 +49,7 @@ class Quiz(StudyWidget):
 
     def static_html(self) -> str:
         items = "".join(f"<li>{_static(question)}</li>" for question in self.questions)
-        return f"<p><strong>Quiz: {escape(self.title)}</strong></p><ol>{items}</ol>"
+        return f"<p><strong>Quiz: {static_text(self.title)}</strong></p><ol>{items}</ol>"
 
 
 def _data(question: Question) -> dict[str, Any]:
@@ -97,7 +96,7 @@ def _static(question: Question) -> str:
         )
     explanation = text(question.explanation) if question.explanation else ""
     if isinstance(question, Numeric):
-        return prompt + opens("Work it out, then open the answer", escape(_number(question)), explanation)
+        return prompt + opens("Work it out, then open the answer", static_text(_number(question)), explanation)
     options = "".join(
         f"<li>{text(option.text)}{opens('I choose this', f'{_verdict(option.right)} {text(option.why)}')}</li>"
         for option in question.options

@@ -199,7 +199,7 @@ def test_two_widgets_in_one_page_draw_their_own_content(show, monkeypatch):
 
 # ---- nothing hostile runs --------------------------------------------------------------------------------------
 
-EVIL = """\
+EVIL = r"""Read this:
 <script>window.ran = 2</script> <img src=x onerror="window.ran = 3"> </script><script>window.ran = 4</script>
 [click me](javascript:window.ran=5) [and me](data:text/html,<script>window.ran=5</script>) <javascript:window.ran=5>
 <svg onload="window.ran=6"></svg> $\text{<img src=x onerror="window.ran=7">}$ ${window.ran=8} {{window.ran=9}}
@@ -209,7 +209,7 @@ EVIL = """\
 TAG = "<img src=y onerror='window.ran=12'>"
 HOSTILE = {
     "lesson": "66",
-    "title": "</title><script>window.ran = 1</script>",
+    "title": r"</title><script>window.ran = 1</script> \(\href{javascript:window.ran=1}{x}\)",
     "questions": [
         {
             "id": "66-a",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from course.study import content
 from course.study.content import ContentError, load_all, load_lesson, pick, read_lesson
-from course.study.markup import to_html, to_mathml
+from course.study.markup import static_text, to_html, to_mathml
 
 SAMPLE = Path(__file__).parent / "sample"
 
@@ -317,6 +317,12 @@ def test_dollars_that_are_money_stay_money():
 
 def test_backslashes_in_plain_text_are_kept_from_typesetters():
     assert r"<span>\</span>(x<span>\</span>)" in to_html(r"\\(x\\)", raw_math=True)
+
+
+def test_plain_text_in_the_static_face_holds_no_formula():
+    assert static_text(r"$x$ \(\href{a}{b}\) <b>") == (
+        r"<span>$</span>x<span>$</span> <span>\</span>(<span>\</span>href{a}{b}<span>\</span>) &lt;b&gt;"
+    )
 
 
 def test_one_paragraph_has_no_p_and_two_have():
