@@ -30,7 +30,7 @@ function ask(study, committed) {
   const { data } = study;
   const [promptId, helpId] = [newId(), newId()];
   const help = h("span", { class: "pt-small", id: helpId }, TODO[data.type]);
-  const status = statusLine("pt-says");
+  const status = statusLine(committed === null ? "" : "pt-says");
   const after = h("div", { class: "pt-row pt-commit" });
   const part = { data, committed, promptId, value: committed };
   const commit = button("Commit my guess", () => {
@@ -259,8 +259,8 @@ function curveDistance(data, guess, points) {
   const mean = gaps.reduce((sum, gap) => sum + gap.away, 0) / gaps.length;
   const worst = gaps.reduce((one, other) => (other.away > one.away ? other : one));
   if (worst.away <= data.step / 2) return "Your curve lies on the measured one, as close as the drawing allows.";
-  return `On average your curve is ${numeral(mean)} away from the measured one. The largest gap is at ${data.x_label} `
-    + `${numeral(worst.x)}: you drew ${numeral(worst.drawn, data)}, and the run gave ${numeral(worst.measured)}.`;
+  return `On average your curve is ${numeral(tidy(mean, data.step), data)} away from the measured one. The largest gap is at ${data.x_label} `
+    + `${numeral(worst.x)}: you drew ${numeral(worst.drawn, data)}, and the run gave ${numeral(worst.measured, data)}.`;
 }
 
 // ---- drawing -------------------------------------------------------------------------------------------------
