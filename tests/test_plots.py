@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbclient import NotebookClient
 
-from course import plots
-from course.plots import LiveCurve, bars, histogram, lines, show, thin
+from course.plots import LiveCurve, bars, figures, histogram, lines, live, show
+from course.plots.figures import thin
 from tests.contrast import contrast, linear
 
 MIME = "application/vnd.plotly.v1+json"
@@ -50,16 +50,16 @@ def stored(fig: go.Figure) -> dict[str, Any]:
 
 
 def test_text_and_palette_are_seen_on_the_panel() -> None:
-    assert contrast(plots.INK, plots.PANEL) >= 4.5
-    for color in plots.PALETTE:
-        assert contrast(color, plots.PANEL) >= 3, color
-    layout = plots.TEMPLATE.layout
-    assert (layout.paper_bgcolor, layout.plot_bgcolor, layout.font.color) == (plots.PANEL, plots.PANEL, plots.INK)
+    assert contrast(figures.INK, figures.PANEL) >= 4.5
+    for color in figures.PALETTE:
+        assert contrast(color, figures.PANEL) >= 3, color
+    layout = figures.TEMPLATE.layout
+    assert (layout.paper_bgcolor, layout.plot_bgcolor, layout.font.color) == (figures.PANEL, figures.PANEL, figures.INK)
 
 
 @pytest.mark.parametrize("eye", SEEN_BY)
 def test_colours_stay_apart_for_colour_blind_eyes(eye: str) -> None:
-    seen = [cielab(color, SEEN_BY[eye]) for color in plots.PALETTE]
+    seen = [cielab(color, SEEN_BY[eye]) for color in figures.PALETTE]
     assert min(math.dist(a, b) for a, b in itertools.combinations(seen, 2)) > 12  # 2 is just noticeable
 
 
@@ -123,7 +123,7 @@ def test_a_long_run_keeps_its_spike() -> None:
     ys[54_321] = 99
     fig = lines({"loss": (range(100_000), ys)}, "t", "x", "y")
     [trace] = stored(fig)["data"]
-    assert len(trace["x"]) <= plots.MOST_POINTS
+    assert len(trace["x"]) <= figures.MOST_POINTS
     assert trace["x"][trace["y"].index(99)] == 54_321
     assert (trace["x"][0], trace["x"][-1]) == (0, 99_999)
 
@@ -175,7 +175,7 @@ def test_every_number_is_counted_once(a: list[float], b: list[float]) -> None:
     for trace, numbers in zip(stored(fig)["data"], (a, b), strict=True):
         assert sum(trace["y"]) == len(numbers)
         assert trace["y"][0] == trace["y"][-1] == 0
-        assert len(trace["x"]) == len(trace["y"]) == len(trace["text"]) <= plots.MOST_BINS + 2
+        assert len(trace["x"]) == len(trace["y"]) == len(trace["text"]) <= figures.MOST_BINS + 2
 
 
 @settings(max_examples=40)
@@ -215,7 +215,7 @@ class Screen:
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     screen = Screen()
-    monkeypatch.setattr(plots, "in_notebook", lambda: True)
+    monkeypatch.setattr(live, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", screen.display)
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.delenv("KAGGLE_KERNEL_RUN_TYPE", raising=False)
@@ -225,7 +225,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     clock = types.SimpleNamespace(now=100.0)
-    monkeypatch.setattr(plots.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(live.time, "monotonic", lambda: clock.now)
     return clock
 
 

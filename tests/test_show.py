@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from course import show
-from course.show import compare_answers, short, show_table, show_tokens, tokens_html, tokens_of, tokens_text
+from course.show import answers, compare_answers, page, short, show_table, show_tokens, tables, tokens, tokens_of
+from course.show.tokens import Strip, tokens_html, tokens_text
 from course.world import Question
 from tests.contrast import contrast
 
@@ -39,7 +39,8 @@ def text_of(element: ElementTree.Element) -> str:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """What the verbs publish, as (html, text)."""
     calls: list[tuple[str, str]] = []
-    monkeypatch.setattr(show, "publish", lambda html, text: calls.append((html, text)))
+    for module in (answers, tables, tokens):
+        monkeypatch.setattr(module, "publish", lambda html, text: calls.append((html, text)))
     return calls
 
 
@@ -62,7 +63,7 @@ def test_special_tokens_stand_out_and_spelt_markers_differently() -> None:
 
 
 def test_the_legend_explains_only_what_occurs() -> None:
-    def legend(*strips: show.Strip) -> str:
+    def legend(*strips: Strip) -> str:
         caption = tree(tokens_html(*strips)).find(".//caption")
         return "" if caption is None else text_of(caption)
 
@@ -81,14 +82,14 @@ def test_text_puts_carets_under_the_tokens_in_the_loss() -> None:
 
 @given(st.lists(st.tuples(st.text(), st.booleans()), min_size=1, max_size=60))
 def test_any_token_is_shown_whole_and_escaped_in_both_faces(pairs: list[tuple[str, bool]]) -> None:
-    tokens, mask = [t for t, _ in pairs], [m for _, m in pairs]
-    visible = [show._visible(t) for t in tokens]
-    table = tree(tokens_html(("<i>any</i>", tokens, mask)))
+    texts, mask = [t for t, _ in pairs], [m for _, m in pairs]
+    visible = [tokens._visible(t) for t in texts]
+    table = tree(tokens_html(("<i>any</i>", texts, mask)))
     assert text_of(table.find(".//td")).split(" ") == visible
     assert text_of(table.find(".//th")).startswith("<i>any</i>")
     assert len(list(table.iter("ins"))) == sum(mask)
-    lines = tokens_text(("any", tokens, mask)).splitlines()
-    assert max(map(len, lines[1:-1])) <= max(show.LINE_WIDTH + 2, *(len(v) + 2 for v in visible))
+    lines = tokens_text(("any", texts, mask)).splitlines()
+    assert max(map(len, lines[1:-1])) <= max(tokens.LINE_WIDTH + 2, *(len(v) + 2 for v in visible))
     assert sum(line.count("^") for line in lines[1:-1] if set(line) <= {" ", "^"}) >= sum(
         len(v) for v, m in zip(visible, mask, strict=True) if m
     )
@@ -109,10 +110,10 @@ def test_bad_strips_are_named() -> None:
 
 def test_tokens_of_gives_the_text_back_token_by_token(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
     ids = tiny_tokenizer("<|im_start|>user\nWhat is 12 + 7?<|im_end|>", add_special_tokens=False).input_ids
-    tokens = tokens_of(tiny_tokenizer, ids)
-    assert len(tokens) == len(ids)
-    assert "".join(tokens) == "<|im_start|>user\nWhat is 12 + 7?<|im_end|>"
-    assert tokens_of(tiny_tokenizer, torch.tensor(ids)) == tokens == tokens_of(tiny_tokenizer, np.array(ids))
+    texts = tokens_of(tiny_tokenizer, ids)
+    assert len(texts) == len(ids)
+    assert "".join(texts) == "<|im_start|>user\nWhat is 12 + 7?<|im_end|>"
+    assert tokens_of(tiny_tokenizer, torch.tensor(ids)) == texts == tokens_of(tiny_tokenizer, np.array(ids))
 
 
 def test_tokens_of_says_what_is_wrong_with_the_ids(tiny_tokenizer: PreTrainedTokenizerFast) -> None:
@@ -151,7 +152,7 @@ def test_answers_are_escaped_clipped_and_never_blank(shown: list[tuple[str, str]
     assert "<script" not in markup and html.escape(hostile) in markup
     assert "<b>m</b>" in text_of(tree(markup))
     assert "(empty)" in markup and "(empty)" in text
-    assert f"({1000 - show.LONGEST_ANSWER} more characters)" in markup
+    assert f"({1000 - answers.LONGEST_ANSWER} more characters)" in markup
 
 
 def test_answers_that_do_not_fit_the_questions_are_named() -> None:
@@ -221,7 +222,7 @@ def test_every_face_leaves_text_colour_and_background_to_the_page(shown: list[tu
 
 
 def test_accents_are_seen_on_a_white_and_on_a_dark_page() -> None:
-    for color in show.ACCENTS.values():
+    for color in page.ACCENTS.values():
         assert contrast(color, "#ffffff") >= 3
         assert contrast(color, "#111111") >= 3
 

@@ -1,4 +1,4 @@
-"""Figures in one look, and the live curve of a training run. Serves every lesson.
+"""Lines, bars and histograms in one look. Serves every lesson.
 
 Every figure sits on its own light panel with dark ink, so that it reads the same on a light and a dark page.
 The palette keeps 3:1 against the panel and stays apart for colour-blind eyes; dashes, markers and hatching say
@@ -7,21 +7,15 @@ stored in the notebook. Works with plotly 5.24 (Colab) to 7.
 """
 
 import itertools
-import json
 import math
-import os
-import sys
-import time
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from tqdm import tqdm
 
-from course.show import in_notebook, short
+from course.show import short
 
 PANEL, INK, GRID = "#f6f5f1", "#23272b", "#dcdad3"
 PALETTE = ("#2450d8", "#c96410", "#1c9474", "#66104f", "#b466d8", "#2a2f2a")
@@ -30,7 +24,6 @@ MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")  
 PATTERNS = ("", "/", "x", ".", "-", "\\", "|")
 MOST_POINTS = 400  # drawn for each series
 MOST_BINS = 40
-SECONDS_BETWEEN_DRAWINGS = 0.5
 ABOVE, PLOT, BELOW, LEGEND_ROW = 60, 240, 56, 22  # pixels: title, the plot itself, its x axis, one row of names
 
 _AXIS = {
@@ -98,7 +91,7 @@ def lines(
         fig.add_scatter(
             x=at,
             y=[_short(ys[k]) for k in keep],
-            name=_text(name),
+            name=literal(name),
             mode="lines+markers",
             line={"color": _cycle(PALETTE, i), "dash": _cycle(DASHES, i), "width": 2.5},
             marker={"symbol": _cycle(MARKERS, i), "size": 8, "maxdisplayed": 10},
@@ -128,10 +121,10 @@ def bars(values: Mapping[str, float] | Mapping[str, Mapping[str, float]], title:
         color = _cycle(PALETTE, i)
         tall = [_short(heights[name]) if name in heights else None for name in names]
         fig.add_bar(
-            x=[_text(name) for name in names],
+            x=[literal(name) for name in names],
             y=tall,
             text=[short(height) for height in tall],
-            name=_text(group),
+            name=literal(group),
             # Thin hatching in the panel's colour: the pattern is seen, the bar keeps its colour.
             marker={
                 "color": color,
@@ -173,7 +166,7 @@ def histogram(values: Mapping[str, Numbers], title: str, x: str, y: str = "count
             x=[starts[0], *starts],
             y=[0, *counts, 0],
             text=["", *spans, ""],
-            name=_text(name),
+            name=literal(name),
             mode="lines",
             line={"shape": "hv", "color": _cycle(PALETTE, i), "dash": _cycle(DASHES, i), "width": 2.5},
             fill="tozeroy",
@@ -182,125 +175,6 @@ def histogram(values: Mapping[str, Numbers], title: str, x: str, y: str = "count
         )
     fig.update_yaxes(rangemode="tozero")
     return fig
-
-
-def show(fig: go.Figure, alt: str) -> None:
-    """Display a figure, with a sentence that says in words what is to be seen in it.
-
-    JupyterLab and its kin get plotly's own format, a few kilobytes, with the sentence beside it; on Colab and
-    Kaggle plotly's renderer for them is used; a terminal prints the sentence.
-
-    Raises:
-        ValueError: the sentence is empty.
-    """
-    if not alt.strip():
-        raise ValueError("say in one sentence what the figure shows: it stands in where the picture cannot be seen.")
-    if not in_notebook():
-        print(alt)
-    elif _hosted():
-        fig.show()
-    else:
-        from IPython.display import display
-
-        display(_bundle(fig, alt), raw=True)
-
-
-class LiveCurve:
-    """A curve that grows while a model trains.
-
-        with LiveCurve("SFT", total_steps=300) as curve:
-            for step in range(1, 301):
-                curve.update(step, train=loss, held_out=other)   # any names; not each at every step
-
-    A notebook gets one figure, redrawn at most twice a second, with the steps done and the time left in its
-    title; Colab and Kaggle a line of text that becomes a figure at the end; a terminal a progress bar (none if
-    its output goes to a file). Whatever ends the run, an interrupt too, the last state stays on the page.
-    TQDM_DISABLE=1 gives no bar and, in a notebook, one final figure that holds no time.
-    """
-
-    def __init__(self, title: str, total_steps: int, y: str = "loss") -> None:
-        if total_steps < 1:
-            raise ValueError(f"curve {title!r}: total_steps must be at least 1, but it is {total_steps}.")
-        self.title, self.total, self.y = title, total_steps, y
-        self.points: dict[str, list[tuple[int, float]]] = {}
-        self.step = 0
-        self._first_step: int | None = None  # a resumed run does not start at 1
-        self._over = False
-        self._quiet = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
-        self._notebook = in_notebook()
-        self._handle: Any = None
-        self._bar: Any = None
-        self._start = self._drawn = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._start = time.monotonic()
-        if self._notebook and not self._quiet:
-            self._draw()
-        elif not self._notebook:
-            self._bar = tqdm(total=self.total, desc=self.title, disable=self._quiet or None)  # None: terminals only
-        return self
-
-    def update(self, step: int, **values: float) -> None:
-        """Add what was measured after `step`, counted from 1. An underscore in a name is shown as a space."""
-        self._first_step = step if self._first_step is None else self._first_step
-        self.step = step
-        for name, value in values.items():
-            self.points.setdefault(name.replace("_", " "), []).append((step, float(value)))
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._latest(), refresh=False)
-            self._bar.update(step - self._bar.n)
-        elif self._handle is not None and time.monotonic() - self._drawn >= SECONDS_BETWEEN_DRAWINGS:
-            self._draw()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over = True
-        if self._bar is not None:
-            self._bar.close()
-        else:
-            self._draw()
-
-    def figure(self) -> go.Figure:
-        """The curve so far, with the state of the run under its title."""
-        series = {name: tuple(zip(*points, strict=True)) for name, points in self.points.items()}
-        fig = lines(series or {"": ([], [])}, self.title, "step", self.y)
-        if len(series) < 2:  # keep one row of names throughout, so that the page does not jump
-            _legend(fig, rows=1)
-        fig.layout.title.pad.t = 24
-        fig.layout.title.text += f"<br><span style='font-size:12px'>{_text(self._status())}</span>"
-        fig.update_xaxes(range=[0, max(self.total, self.step) * 1.01])
-        return fig
-
-    def _draw(self) -> None:
-        from IPython.display import display
-
-        self._drawn = time.monotonic()
-        # Colab and Kaggle do not draw plotly's own format, and their HTML for it is too heavy to send twice a second.
-        words = f"{self.title}: {self._status()}"
-        bundle = {"text/plain": words} if _hosted() else _bundle(self.figure(), words)
-        if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)
-        else:
-            self._handle.update(bundle, raw=True)
-        if self._over and _hosted():
-            self.figure().show()
-
-    def _status(self) -> str:
-        elapsed = time.monotonic() - self._start
-        if self._over and self.step >= self.total:
-            state = f"{self.step} steps" + ("" if self._quiet else f" in {_duration(elapsed)}")
-        elif self._over:
-            state = f"stopped at step {self.step} of {self.total}"
-        else:
-            state = f"step {self.step} of {self.total}"
-            if self._first_step is not None:
-                steps_left = max(0, self.total - self.step)
-                state += f" · {_duration(elapsed / (self.step - self._first_step + 1) * steps_left)} left"
-        return " · ".join(filter(None, [state, self._latest()]))
-
-    def _latest(self) -> str:
-        return " · ".join(f"{name} {points[-1][1]:.4g}" for name, points in self.points.items())
 
 
 def thin(ys: Numbers, most: int = MOST_POINTS) -> list[int]:
@@ -320,29 +194,18 @@ def thin(ys: Numbers, most: int = MOST_POINTS) -> list[int]:
 
 
 def _figure(title: str, x: str | None, y: str, names: Collection[str], hover: str = "closest") -> go.Figure:
-    fig = go.Figure(layout={"template": TEMPLATE, "title": {"text": _text(title)}, "hovermode": hover})
-    fig.update_xaxes(title_text=x and _text(x))
-    fig.update_yaxes(title_text=_text(y))
+    fig = go.Figure(layout={"template": TEMPLATE, "title": {"text": literal(title)}, "hovermode": hover})
+    fig.update_xaxes(title_text=x and literal(x))
+    fig.update_yaxes(title_text=literal(y))
     columns = max(1, 620 // (50 + 8 * max(len(str(name)) for name in names)))  # on a page 700 pixels wide
-    _legend(fig, rows=math.ceil(len(names) / columns) if len(names) > 1 else 0)
+    legend_rows(fig, rows=math.ceil(len(names) / columns) if len(names) > 1 else 0)
     return fig
 
 
-def _legend(fig: go.Figure, rows: int) -> None:
+def legend_rows(fig: go.Figure, rows: int) -> None:
     """Make room under the plot for so many rows of names; plotly would take it from the plot."""
     room = rows * LEGEND_ROW
     fig.update_layout(showlegend=rows > 0, height=ABOVE + PLOT + BELOW + room, margin_b=BELOW + room)
-
-
-def _bundle(fig: go.Figure, alt: str) -> dict[str, Any]:
-    """What a notebook gets: plotly's format for a front end that draws it, words for every other reader."""
-    figure = {**json.loads(fig.to_json()), "config": {"displaylogo": False, "responsive": True}}
-    return {"application/vnd.plotly.v1+json": figure, "text/plain": alt}
-
-
-def _hosted() -> bool:
-    """Colab and Kaggle, whose pages do not draw plotly's own format."""
-    return "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ
 
 
 def _some(values: Mapping[str, Any], title: str) -> None:
@@ -367,7 +230,7 @@ def _short(number: float) -> float | None:
     return float(f"{number:.6g}") if math.isfinite(number) else None
 
 
-def _text(text: Any) -> str:
+def literal(text: Any) -> str:
     """Any text as it is: plotly reads some HTML in titles and names."""
     return escape(str(text))
 
@@ -379,9 +242,3 @@ def _cycle(choices: Sequence[str], i: int) -> str:
 def _rgba(color: str, alpha: float) -> str:
     r, g, b = (int(color[k : k + 2], 16) for k in (1, 3, 5))
     return f"rgba({r},{g},{b},{alpha})"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,9 @@
+"""Figures in one look, and the live curve of a training run. Serves every lesson.
+
+`figures` draws lines, bars and histograms; `live` shows a figure and grows a curve while a model trains.
+"""
+
+from course.plots.figures import bars, histogram, lines
+from course.plots.live import LiveCurve, show
+
+__all__ = ["LiveCurve", "bars", "histogram", "lines", "show"]

@@ -1,0 +1,152 @@
+"""Showing a figure, and the curve that grows while a model trains. Serves every lesson."""
+
+import json
+import os
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+import plotly.graph_objects as go
+from tqdm import tqdm
+
+from course.plots.figures import legend_rows, lines, literal
+from course.show import in_notebook
+
+SECONDS_BETWEEN_DRAWINGS = 0.5
+
+
+def show(fig: go.Figure, alt: str) -> None:
+    """Display a figure, with a sentence that says in words what is to be seen in it.
+
+    JupyterLab and its kin get plotly's own format, a few kilobytes, with the sentence beside it; on Colab and
+    Kaggle plotly's renderer for them is used; a terminal prints the sentence.
+
+    Raises:
+        ValueError: the sentence is empty.
+    """
+    if not alt.strip():
+        raise ValueError("say in one sentence what the figure shows: it stands in where the picture cannot be seen.")
+    if not in_notebook():
+        print(alt)
+    elif _hosted():
+        fig.show()
+    else:
+        from IPython.display import display
+
+        display(_bundle(fig, alt), raw=True)
+
+
+class LiveCurve:
+    """A curve that grows while a model trains.
+
+        with LiveCurve("SFT", total_steps=300) as curve:
+            for step in range(1, 301):
+                curve.update(step, train=loss, held_out=other)   # any names; not each at every step
+
+    A notebook gets one figure, redrawn at most twice a second, with the steps done and the time left in its
+    title; Colab and Kaggle a line of text that becomes a figure at the end; a terminal a progress bar (none if
+    its output goes to a file). Whatever ends the run, an interrupt too, the last state stays on the page.
+    TQDM_DISABLE=1 gives no bar and, in a notebook, one final figure that holds no time.
+    """
+
+    def __init__(self, title: str, total_steps: int, y: str = "loss") -> None:
+        if total_steps < 1:
+            raise ValueError(f"curve {title!r}: total_steps must be at least 1, but it is {total_steps}.")
+        self.title, self.total, self.y = title, total_steps, y
+        self.points: dict[str, list[tuple[int, float]]] = {}
+        self.step = 0
+        self._first_step: int | None = None  # a resumed run does not start at 1
+        self._over = False
+        self._quiet = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+        self._notebook = in_notebook()
+        self._handle: Any = None
+        self._bar: Any = None
+        self._start = self._drawn = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._start = time.monotonic()
+        if self._notebook and not self._quiet:
+            self._draw()
+        elif not self._notebook:
+            self._bar = tqdm(total=self.total, desc=self.title, disable=self._quiet or None)  # None: terminals only
+        return self
+
+    def update(self, step: int, **values: float) -> None:
+        """Add what was measured after `step`, counted from 1. An underscore in a name is shown as a space."""
+        self._first_step = step if self._first_step is None else self._first_step
+        self.step = step
+        for name, value in values.items():
+            self.points.setdefault(name.replace("_", " "), []).append((step, float(value)))
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._latest(), refresh=False)
+            self._bar.update(step - self._bar.n)
+        elif self._handle is not None and time.monotonic() - self._drawn >= SECONDS_BETWEEN_DRAWINGS:
+            self._draw()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        if self._bar is not None:
+            self._bar.close()
+        else:
+            self._draw()
+
+    def figure(self) -> go.Figure:
+        """The curve so far, with the state of the run under its title."""
+        series = {name: tuple(zip(*points, strict=True)) for name, points in self.points.items()}
+        fig = lines(series or {"": ([], [])}, self.title, "step", self.y)
+        if len(series) < 2:  # keep one row of names throughout, so that the page does not jump
+            legend_rows(fig, rows=1)
+        fig.layout.title.pad.t = 24
+        fig.layout.title.text += f"<br><span style='font-size:12px'>{literal(self._status())}</span>"
+        fig.update_xaxes(range=[0, max(self.total, self.step) * 1.01])
+        return fig
+
+    def _draw(self) -> None:
+        from IPython.display import display
+
+        self._drawn = time.monotonic()
+        # Colab and Kaggle do not draw plotly's own format, and their HTML for it is too heavy to send twice a second.
+        words = f"{self.title}: {self._status()}"
+        bundle = {"text/plain": words} if _hosted() else _bundle(self.figure(), words)
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+        if self._over and _hosted():
+            self.figure().show()
+
+    def _status(self) -> str:
+        elapsed = time.monotonic() - self._start
+        if self._over and self.step >= self.total:
+            state = f"{self.step} steps" + ("" if self._quiet else f" in {_duration(elapsed)}")
+        elif self._over:
+            state = f"stopped at step {self.step} of {self.total}"
+        else:
+            state = f"step {self.step} of {self.total}"
+            if self._first_step is not None:
+                steps_left = max(0, self.total - self.step)
+                state += f" · {_duration(elapsed / (self.step - self._first_step + 1) * steps_left)} left"
+        return " · ".join(filter(None, [state, self._latest()]))
+
+    def _latest(self) -> str:
+        return " · ".join(f"{name} {points[-1][1]:.4g}" for name, points in self.points.items())
+
+
+def _bundle(fig: go.Figure, alt: str) -> dict[str, Any]:
+    """What a notebook gets: plotly's format for a front end that draws it, words for every other reader."""
+    figure = {**json.loads(fig.to_json()), "config": {"displaylogo": False, "responsive": True}}
+    return {"application/vnd.plotly.v1+json": figure, "text/plain": alt}
+
+
+def _hosted() -> bool:
+    """Colab and Kaggle, whose pages do not draw plotly's own format."""
+    return "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
