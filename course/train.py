@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import signal
 import threading
 import time
@@ -121,19 +122,19 @@ def fit(
         warmup: share of the steps in which the rate rises from 0.
         clip: largest norm of the gradient.
         weight_decay: AdamW's, on matrices only.
-        shuffle: draw batches of similar length in random order; otherwise take the examples in the order given.
+        shuffle: take the examples in random order, another one in each epoch; otherwise in the order given.
         held_out: examples whose loss is measured at the start and after each epoch.
         after_epoch: called with the number of epochs done, the model in evaluation mode: to look at its samples.
         seed: of the order of the batches.
         title: shown above the live curve.
         state: a file to save to and resume from.
     Raises:
-        TrainingStopped: the loss is not a number, or the state file is damaged or of another run.
-        ValueError: no examples, or one with no labelled token.
+        TrainingStopped: the loss or its gradient is not a number, or the state file is damaged, of another run, or
+            cannot be written.
+        ValueError: no examples, an example without a labelled token, or a count below 1.
     """
-    if not examples:
-        raise ValueError("There are no examples to train on. Look at what your filters dropped.")
-    plan = _plan(examples, epochs, batch_size, accumulate, shuffle, seed)
+    _check(examples, epochs=epochs, batch_size=batch_size, accumulate=accumulate)
+    plan = _plan(len(examples), epochs, batch_size, accumulate, shuffle, seed)
     weights = [p for p in lm.model.parameters() if p.requires_grad]
     optimizer = _optimizer(lm.model, learning_rate, weight_decay)
     settings = [epochs, learning_rate, batch_size, accumulate, warmup, clip, weight_decay, shuffle, seed, lm.parameters]
@@ -144,8 +145,11 @@ def fit(
     pad = lm.tokenizer.pad_token_id
     began, before = time.monotonic(), run.seconds
     saved = began
-    lm.model.train()
-    with LiveCurve(title, len(plan), y="loss (nats per token)") as curve, _deferred_interrupt() as interrupted:
+    with (
+        _training(lm.model, optimizer),
+        LiveCurve(title, len(plan), y="loss (nats per token)") as curve,
+        _deferred_interrupt() as interrupted,
+    ):
         for step, loss in enumerate(run.losses):
             curve.update(step, training=loss)
         for step in range(len(run.losses), len(plan)):
@@ -155,9 +159,9 @@ def fit(
                 group["lr"] = learning_rate * rate_at(step, len(plan), warmup)
             batches = [collate([examples[i] for i in indices], pad) for indices in plan[step]]
             loss = _backward(lm, batches)
-            if not math.isfinite(loss):
-                raise TrainingStopped(_not_finite(loss, step, optimizer.param_groups[0]["lr"], run.losses))
-            nn.utils.clip_grad_norm_(weights, clip)
+            norm = float(nn.utils.clip_grad_norm_(weights, clip))
+            if not math.isfinite(loss + norm):
+                raise TrainingStopped(_not_finite(loss, norm, step, optimizer.param_groups[0]["lr"], run.losses))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             run.losses.append(loss)
@@ -165,23 +169,35 @@ def fit(
             run.seconds = before + time.monotonic() - began
             latest = {"held out": run.held_out[-1][1]} if run.held_out and run.held_out[-1][0] == step else {}
             curve.update(step, training=loss, **latest)
-            if keeper and (interrupted() or time.monotonic() - saved > SAVE_EVERY):
+            stop = interrupted()  # asked once: an interrupt between two questions would end the run unsaved
+            if keeper and (stop or time.monotonic() - saved > SAVE_EVERY):
                 keeper.save(run)
                 saved = time.monotonic()
-            if interrupted():
+            if stop:
                 run.interrupted = step + 1 < len(plan)
                 break
         if not run.interrupted:
             _between_epochs(lm, run, len(plan), steps_per_epoch, held_out, after_epoch)
             if run.held_out:
                 curve.update(len(plan), **{"held out": run.held_out[-1][1]})
-    lm.model.eval()
     run.seconds = before + time.monotonic() - began
     if run.interrupted:
         _say_interrupted(run, len(plan), state)
     elif keeper:
         keeper.remove()
     return run
+
+
+@contextmanager
+def _training(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Training mode inside; outside, whatever happened, evaluation mode again and no gradient left for the next run."""
+    optimizer.zero_grad(set_to_none=True)  # a learner's own loop may have left some
+    model.train()
+    try:
+        yield
+    finally:
+        model.eval()
+        optimizer.zero_grad(set_to_none=True)
 
 
 def _between_epochs(
@@ -221,6 +237,20 @@ def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]], batch_size: int 
     return total / count
 
 
+def _check(examples: Sequence[dict[str, list[int]]], **counts: int) -> None:
+    if not examples:
+        raise ValueError("There are no examples to train on. Look at what your filters dropped.")
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name}={count}: give at least 1.")
+    masked = [i for i, example in enumerate(examples) if all(label == IGNORE for label in example["labels"][1:])]
+    if masked:
+        raise ValueError(
+            f"{len(masked)} of {len(examples)} examples have no token to learn, first examples[{masked[0]}]: all of "
+            "their labels are masked (-100). Look at how the assistant mask was made, and drop what has no answer."
+        )
+
+
 def _labelled(batch: dict[str, Tensor]) -> int:
     return int((batch["labels"][:, 1:] != IGNORE).sum())
 
@@ -250,17 +280,19 @@ def _backward(lm: LM, batches: list[dict[str, Tensor]]) -> float:
     return total
 
 
-def _plan(
-    examples: Sequence[dict[str, list[int]]], epochs: int, batch_size: int, accumulate: int, shuffle: bool, seed: int
-) -> list[list[list[int]]]:
-    """For each optimizer step its batches, each a list of indices into the examples."""
-    lengths = [len(example["input_ids"]) for example in examples]
+def _plan(count: int, epochs: int, batch_size: int, accumulate: int, shuffle: bool, seed: int) -> list[list[list[int]]]:
+    """For each optimizer step its batches, each a list of indices into the examples.
+
+    Batches are not made of similar lengths, though that would save padding. The loss is a mean over a step's tokens, so
+    in a batch of short answers each first word would weigh more than in a batch of long ones, and a style that is long
+    would be learnt as rarer than it is: of demonstrations half of which were long, a model learnt 20-30%.
+    """
     plan: list[list[list[int]]] = []
     for epoch in range(epochs):
+        order = list(range(count))
         if shuffle:
-            batches = length_batches(lengths, batch_size, seed=1000 * seed + epoch)
-        else:
-            batches = [list(range(i, min(i + batch_size, len(examples)))) for i in range(0, len(examples), batch_size)]
+            random.Random(1000 * seed + epoch).shuffle(order)
+        batches = [order[i : i + batch_size] for i in range(0, count, batch_size)]
         plan += [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]
     return plan
 
@@ -274,10 +306,11 @@ def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> t
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), fused=True)
 
 
-def _not_finite(loss: float, step: int, rate: float, losses: list[float]) -> str:
+def _not_finite(loss: float, norm: float, step: int, rate: float, losses: list[float]) -> str:
+    what = f"loss is {loss}" if not math.isfinite(loss) else f"loss is {loss:.3f} but its gradient's norm {norm}"
     recent = ", ".join(f"{value:.3f}" for value in losses[-3:]) or "none"
     return (
-        f"The loss is {loss} at step {step}; the steps before had {recent}. The weights were not changed by this step. "
+        f"The {what} at step {step}; the losses before were {recent}. This step did not change the weights. "
         f"Check the learning rate (now {rate:.2g}; try a tenth), the data (a batch of empty or damaged examples), and "
         "whether the weights were finite when you began."
     )
@@ -316,11 +349,23 @@ def _fingerprint(examples: Sequence[dict[str, list[int]]], settings: list[Any]) 
     return digest.hexdigest()
 
 
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps for each weight
+
+
 class _State:
     """The file that a run can be resumed from: weights, AdamW's two moments and the run so far, as safetensors."""
 
     def __init__(self, path: Path | str, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.path, self.fingerprint, self.model, self.optimizer = Path(path), fingerprint, model, optimizer
+        self.part = self.path.with_name(self.path.name + ".part")
+        try:  # better to learn now that the file cannot be written than after the first minutes of training
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.part.touch()
+            self.part.unlink()
+        except OSError as error:
+            raise TrainingStopped(
+                f"The training state cannot be written to {self.path} ({error}). Give another file name as `state`."
+            ) from error
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
@@ -330,13 +375,11 @@ class _State:
         for name, weight in self._weights().items():
             moments = self.optimizer.state[weight]
             tensors[f"weight/{name}"] = weight.detach()
-            tensors |= {f"{key}/{name}": moments[key] for key in ("step", "exp_avg", "exp_avg_sq")}
+            tensors |= {f"{key}/{name}": moments[key] for key in _MOMENTS}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         about = {"fingerprint": self.fingerprint, "run": json.dumps(run.__dict__)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(self.path.name + ".part")
-        save_file(tensors, part, metadata=about)
-        os.replace(part, self.path)  # atomic: a kill leaves the old state or the new, never half of one
+        save_file(tensors, self.part, metadata=about)
+        os.replace(self.part, self.path)  # atomic: a kill leaves the old state or the new, never half of one
 
     def restore(self) -> Run | None:
         if not self.path.exists():
@@ -351,17 +394,20 @@ class _State:
                     )
                 run = Run(**json.loads(about["run"]))
                 run.held_out = [tuple(pair) for pair in run.held_out]
-                with torch.no_grad():
-                    for name, weight in self._weights().items():
-                        weight.copy_(file.get_tensor(f"weight/{name}"))
-                        self.optimizer.state[weight] = {
-                            key: file.get_tensor(f"{key}/{name}").to("cpu" if key == "step" else weight.device)
-                            for key in ("step", "exp_avg", "exp_avg_sq")
-                        }
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+                missing = {f"{key}/{name}" for key in ("weight", *_MOMENTS) for name in self._weights()} - set(tensors)
+                if missing:
+                    raise KeyError(f"no {min(missing)}")
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise TrainingStopped(
                 f"The training state in {self.path} cannot be read ({error}). Delete the file to begin anew."
             ) from error
+        with torch.no_grad():  # only now that all of it could be read: the model is resumed whole or not at all
+            for name, weight in self._weights().items():
+                weight.copy_(tensors[f"weight/{name}"])
+                self.optimizer.state[weight] = {
+                    key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else weight.device) for key in _MOMENTS
+                }
         return run
 
     def remove(self) -> None:
