@@ -91,6 +91,14 @@ def answer(
 
 
 def grade(questions: Sequence[Question], answers: Sequence[Completion]) -> Grades:
-    """Put the true score beside each answer."""
+    """Put the true score beside each answer.
+
+    Raises:
+        ValueError: there are no questions, or not as many answers.
+    """
+    if not questions or len(questions) != len(answers):
+        raise ValueError(
+            f"There are {len(questions)} questions and {len(answers)} answers: one for each, at least one."
+        )
     scores = [score(q, a.text) for q, a in zip(questions, answers, strict=True)]
     return Grades(list(questions), list(answers), scores)

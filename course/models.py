@@ -7,13 +7,11 @@ LoRA follows Hu et al. 2021 and is PEFT's.
 
 import contextlib
 import copy
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
-from safetensors import SafetensorError
+from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -112,7 +110,7 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
             model, report = AutoModelForCausalLM.from_pretrained(
                 source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
-    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, json.JSONDecodeError) as error:
+    except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
         raise CannotLoad(_why_not(str(name), local, error)) from error
     if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
         raise CannotLoad(f"The checkpoint {str(name)!r} lacks weights: {', '.join(absent[:3])}. {_mend(str(name))}")
@@ -129,6 +127,8 @@ def _mend(name: str) -> str:
 
 def _why_not(name: str, local: bool, error: Exception) -> str:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "custom code" in first:
+        return f"{name!r} would have to run Python code of its own to load, and this course never does. Choose another."
     if local:
         return f"The checkpoint {name!r} is damaged or incomplete ({first}). {_mend(name)}"
     return (
@@ -154,11 +154,15 @@ def _quiet():
 def save(lm: LM, folder: Path) -> None:
     """Write a model and its tokenizer in the hub's format, weights as float16 safetensors.
 
-    Float16 halves the file; loaded back to float32, the rounding is far below what a question can notice.
+    Float16 halves the file; loaded back to float32, the rounding is far below what a question can notice. LoRA
+    adapters are merged into the weights they adapt, so that the folder can be loaded like any other.
     """
-    half = copy.deepcopy(lm.model).to(torch.float16)
-    half.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
+    model = copy.deepcopy(lm.model)
+    if isinstance(model, PeftModel):
+        model = model.merge_and_unload()
+    with _quiet():
+        model.to(torch.float16).save_pretrained(folder)
+        lm.tokenizer.save_pretrained(folder)
 
 
 def clone(lm: LM, name: str | None = None) -> LM:

@@ -3,7 +3,8 @@
 Serves every lesson that reads what a model writes; log-probabilities and values join it with the reward lessons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -62,9 +63,14 @@ def generate(
         honour_turns: False runs on past the end-of-turn token, as a serving stack that does not know it would.
         batch_size: prompts in one forward pass.
     Raises:
-        ValueError: a prompt leaves no room in the model's context, or there is none.
+        ValueError: a prompt is empty or leaves no room in the model's context, or a number is out of range.
     """
     ids = [document_start(lm, prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
+    if max_new_tokens < 1 or temperature < 0 or batch_size < 1:
+        raise ValueError(
+            f"max_new_tokens={max_new_tokens} and batch_size={batch_size} are at least 1, temperature={temperature} at "
+            "least 0."
+        )
     _check_room(lm, ids, max_new_tokens)
     markers = [lm.tokenizer.bos_token_id] + [lm.tokenizer.eos_token_id] * honour_turns
     ends = sorted({i for i in markers if i is not None})
@@ -81,7 +87,7 @@ def generate(
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # similar lengths together: less padding
     out: dict[int, Completion] = {}
     devices = [lm.device] if lm.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), precision(lm.device):
+    with torch.random.fork_rng(devices=devices), precision(lm.device), _without_own_settings(lm):
         torch.manual_seed(seed)
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
@@ -96,6 +102,20 @@ def generate(
             for i, row in zip(rows, made[:, input_ids.shape[1] :].tolist(), strict=True):
                 out[i] = _completion(lm, row, ends, stop)
     return [out[i] for i in range(len(ids))]
+
+
+@contextmanager
+def _without_own_settings(lm: LM) -> Iterator[None]:
+    """Keep a hub model's own settings, such as Qwen's repetition penalty, from changing what is sampled here.
+
+    transformers fills in from them whatever the call leaves open.
+    """
+    own = lm.model.generation_config
+    lm.model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        lm.model.generation_config = own
 
 
 def _check_room(lm: LM, ids: list[list[int]], new: int) -> None:
@@ -113,7 +133,7 @@ def _check_room(lm: LM, ids: list[list[int]], new: int) -> None:
 def _completion(lm: LM, row: list[int], ends: list[int], stop: Sequence[str]) -> Completion:
     cut = next((t + 1 for t, token in enumerate(row) if token in ends), None)
     token_ids = row[:cut] if cut else row
-    if not cut:  # rows that ended by a stop text were filled up with padding
+    if stop and not cut:  # rows that ended by a stop text were filled up with padding
         while token_ids and token_ids[-1] == lm.tokenizer.pad_token_id:
             token_ids = token_ids[:-1]
     text = lm.tokenizer.decode(token_ids, skip_special_tokens=True)

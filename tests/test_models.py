@@ -1,0 +1,347 @@
+"""Loading, saving and making models: the same call for every source, and a clear error for every way to fail."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from course import models
+from course.models import (
+    CHECKPOINTS,
+    LM,
+    CannotLoad,
+    best_device,
+    clone,
+    embedded,
+    load,
+    new_model,
+    new_tokenizer,
+    precision,
+    save,
+    with_lora,
+)
+from course.templates import CHATML
+from tests.tiny import build_model, build_tokenizer
+
+IDS = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
+
+
+@pytest.fixture(scope="module")
+def lm() -> LM:
+    tokenizer = build_tokenizer()
+    return LM("tiny", build_model(tokenizer), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def good(lm: LM, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "good"
+    save(lm, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(good: Path, tmp_path: Path) -> Path:
+    """A whole checkpoint, to damage."""
+    return Path(shutil.copytree(good, tmp_path / "copy"))
+
+
+def logits(lm: LM) -> torch.Tensor:
+    with torch.no_grad():
+        return lm.model(IDS.to(lm.device)).logits.cpu()
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["base", "sft"])
+def test_embedded_checkpoints_load_by_name(name):
+    lm = load(name, "cpu")
+    assert name in embedded()
+    assert (lm.name, lm.device.type, lm.model.dtype) == (name, "cpu", torch.float32)
+    assert not lm.model.training
+    assert lm.parameters == lm.trainable == sum(p.numel() for p in lm.model.parameters())
+    special = [lm.tokenizer.bos_token, lm.tokenizer.eos_token, lm.tokenizer.pad_token]
+    assert special == ["<|endoftext|>", "<|im_end|>", "<|pad|>"]
+    assert lm.tokenizer.chat_template == CHATML.jinja
+
+
+def test_a_folder_loads_as_what_was_saved(lm, good):
+    for name in (good, str(good)):
+        again = load(name, "cpu")
+        assert again.name == str(good)
+        assert again.tokenizer.get_vocab() == lm.tokenizer.get_vocab()
+        assert torch.allclose(logits(again), logits(lm), atol=2e-3)
+    assert {p.suffix for p in good.iterdir()} <= {".json", ".jinja", ".safetensors"}
+
+
+def test_float16_files_change_logits_little():
+    tokenizer = build_tokenizer()
+    lm = new_model(tokenizer, hidden=64, layers=2, seed=3)
+    again = clone(lm)
+    again.model.half().float()
+    assert (logits(again) - logits(lm)).abs().max() < 0.01 * logits(lm).std()
+
+
+def test_saving_leaves_the_model_as_it_was(lm, tmp_path):
+    before = logits(lm)
+    save(lm, tmp_path / "there")
+    assert lm.model.dtype == torch.float32
+    assert torch.equal(logits(lm), before)
+
+
+def test_a_saved_lora_model_loads_with_its_adapters_merged(lm, tmp_path):
+    adapted = with_lora(lm, rank=4)
+    for name, weight in adapted.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.05)
+    assert not torch.allclose(logits(adapted), logits(lm), atol=1e-2)
+    save(adapted, tmp_path / "merged")
+    assert torch.allclose(logits(load(tmp_path / "merged", "cpu")), logits(adapted), atol=2e-3)
+    assert any("lora_B" in name for name, _ in adapted.model.named_parameters())  # still apart in memory
+
+
+def test_saving_shows_no_bar(lm, tmp_path, capfd):
+    save(lm, tmp_path / "quiet")
+    assert capfd.readouterr() == ("", "")
+
+
+# --- not loading ------------------------------------------------------------------------------------------------------
+
+
+def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(change(path.read_bytes()))
+
+
+def without_a_weight(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def of_another_shape(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"] = torch.ones(7)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def pickled(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def another_tokenizer_model(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["type"] = "Unheard"
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "header cut": lambda f: rewrite(f / "model.safetensors", lambda b: b[:100]),
+    "end cut": lambda f: rewrite(f / "model.safetensors", lambda b: b[:-64]),
+    "no weights in the file": lambda f: rewrite(f / "model.safetensors", lambda b: b""),
+    "header length flipped": lambda f: rewrite(
+        f / "model.safetensors", lambda b: bytes(x ^ 0x55 for x in b[:8]) + b[8:]
+    ),
+    "header flipped": lambda f: rewrite(f / "model.safetensors", lambda b: b[:60] + bytes([b[60] ^ 0x10]) + b[61:]),
+    "not safetensors": lambda f: rewrite(f / "model.safetensors", lambda b: b"<html>404</html>" * 50),
+    "no weights file": lambda f: (f / "model.safetensors").unlink(),
+    "weights as .bin": pickled,
+    "a weight missing": without_a_weight,
+    "a weight of another shape": of_another_shape,
+    "no tokenizer": lambda f: (f / "tokenizer.json").unlink(),
+    "no tokenizer at all": lambda f: [p.unlink() for p in f.glob("tokenizer*")],
+    "tokenizer cut": lambda f: rewrite(f / "tokenizer.json", lambda b: b[: len(b) // 2]),
+    "tokenizer of nothing": lambda f: (f / "tokenizer.json").write_text("{}"),
+    "tokenizer unheard of": another_tokenizer_model,
+    "tokenizer settings cut": lambda f: rewrite(f / "tokenizer_config.json", lambda b: b[:20]),
+    "settings cut": lambda f: rewrite(f / "config.json", lambda b: b[: len(b) // 2]),
+    "settings empty": lambda f: (f / "config.json").write_text("{}"),
+    "settings of an unknown model": lambda f: (f / "config.json").write_text('{"model_type": "unheard"}'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_folder_is_named_with_the_mend(folder, damage):
+    damage(folder)
+    with pytest.raises(CannotLoad) as caught:
+        load(folder, "cpu")
+    message = str(caught.value)
+    assert str(folder) in message and "\n" not in message
+    assert "Save it again with `save_pretrained`, or download it again." in message
+
+
+def test_missing_weights_are_named(folder):
+    without_a_weight(folder)
+    with pytest.raises(CannotLoad, match=r"lacks weights: model\.layers\.1\.mlp\.up_proj\.weight"):
+        load(folder, "cpu")
+
+
+def test_pickled_weights_are_not_even_opened(folder):
+    """A .bin file is a pickle, and a pickle can run code."""
+    trap, sprung = folder / "pytorch_model.bin", folder / "sprung"
+    (folder / "model.safetensors").unlink()
+    code = f"import pathlib; pathlib.Path({str(sprung)!r}).touch()"
+    trap.write_bytes(b"cbuiltins\nexec\n(S" + repr(code).encode() + b"\ntR.")
+    with pytest.raises(CannotLoad, match=r"model\.safetensors"):
+        load(folder, "cpu")
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("kind", ["llama", "unheard"])
+def test_code_that_came_with_a_model_is_never_run(folder, kind):
+    sprung = folder / "sprung"
+    (folder / "own.py").write_text(f"open({str(sprung)!r}, 'w')\nclass Model: pass\nclass Config: pass\n")
+    for name, classes in (
+        ("config.json", {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}),
+        ("tokenizer_config.json", {"AutoTokenizer": ["own.Model", "own.Model"]}),
+    ):
+        content = json.loads((folder / name).read_text())
+        content |= {"auto_map": classes} | ({"model_type": kind} if name == "config.json" else {})
+        (folder / name).write_text(json.dumps(content))
+    if kind == "llama":  # transformers knows it without that code
+        assert load(folder, "cpu").parameters
+    else:
+        with pytest.raises(CannotLoad, match="Python code of its own"):
+            load(folder, "cpu")
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("name", ["bass", "", ".", "base ", "a/b/c", "https://hub/x", "/nowhere/at/all", "tests/world"])
+def test_an_unknown_name_lists_the_embedded_ones(name):
+    with pytest.raises(CannotLoad, match=rf"no model {name!r}\. Embedded: base, sft\. .*config\.json"):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["HuggingFaceTB/SmolLM2-135M", "nobody/nothing", "../base", "runs/missing"])
+def test_a_hub_name_without_network_names_what_needs_none(name):
+    """HF_HUB_OFFLINE=1 is set for all tests."""
+    with pytest.raises(CannotLoad, match=r"could not be fetched from the hub .*need no network: base, sft\."):
+        load(name)
+
+
+def test_a_damaged_embedded_checkpoint_says_to_build_it_anew(folder, tmp_path, monkeypatch):
+    folder.rename(tmp_path / "base")
+    monkeypatch.setattr(models, "CHECKPOINTS", tmp_path)
+    assert load("base", "cpu").parameters
+    rewrite(tmp_path / "base" / "model.safetensors", lambda b: b[:-1])
+    with pytest.raises(CannotLoad, match=r"'base' is damaged or incomplete .*make checkpoints"):
+        load("base", "cpu")
+
+
+def test_without_any_checkpoint_the_error_is_still_clear(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "CHECKPOINTS", tmp_path / "none")
+    assert embedded() == []
+    with pytest.raises(CannotLoad, match="no model 'base'"):
+        load("base")
+
+
+def test_nothing_is_printed_by_loading():
+    code = "import sys; from course.models import load; load('base'); sys.stderr.write('done')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKPOINTS.parent.parent)
+    assert (done.stdout, done.stderr) == ("", "done")
+
+
+# --- copies and adapters ----------------------------------------------------------------------------------------------
+
+
+def test_training_a_clone_leaves_the_original_alone(lm):
+    before = logits(lm)
+    copy = clone(lm, "copy")
+    assert (copy.name, clone(lm).name, copy.tokenizer) == ("copy", "tiny", lm.tokenizer)
+    with torch.no_grad():
+        for weight in copy.model.parameters():
+            weight.add_(0.1)
+    assert torch.equal(logits(lm), before)
+    assert not torch.allclose(logits(copy), before)
+
+
+def test_lora_trains_its_adapters_only(lm):
+    adapted = with_lora(lm, rank=4)
+    assert torch.allclose(logits(adapted), logits(lm), atol=1e-6)  # B starts at zero
+    names = [name for name, weight in adapted.model.named_parameters() if weight.requires_grad]
+    assert names and all("lora_" in name for name in names)
+    linear = [m for m in lm.model.model.modules() if isinstance(m, torch.nn.Linear)]
+    assert adapted.trainable == sum(4 * (m.in_features + m.out_features) for m in linear)
+    assert lm.trainable == lm.parameters == adapted.parameters - adapted.trainable
+    assert not any("lora" in name for name, _ in lm.model.named_parameters())
+
+
+def test_one_step_of_lora_leaves_the_weights_below_alone(lm):
+    adapted = with_lora(lm, rank=2)
+    before = {name: weight.clone() for name, weight in adapted.model.named_parameters()}
+    adapted.model(IDS, labels=IDS).loss.backward()
+    torch.optim.SGD([w for w in adapted.model.parameters() if w.requires_grad], lr=1.0).step()
+    changed = {name for name, weight in adapted.model.named_parameters() if not torch.equal(weight, before[name])}
+    assert changed and all("lora_B" in name for name in changed)  # A's gradient is zero while B is
+
+
+# --- new tokenizers and models ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    texts = ["The capital of Peru is Lima.", "12 + 7 = 19.", "About 34 million people live in Peru."] * 5
+    return new_tokenizer(texts, size=320)
+
+
+def test_every_digit_is_a_token(tokenizer):
+    for number in ("19", "1234567890", "000"):
+        tokens = tokenizer.encode(number, add_special_tokens=False)
+        assert [tokenizer.decode([token]) for token in tokens] == list(number)
+    assert not [t for t in tokenizer.get_vocab() if len(t) > 1 and any(c.isdigit() for c in t)]
+
+
+def test_special_tokens_are_four_and_each_one_token(tokenizer):
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"]
+    ids = [tokenizer.encode(token, add_special_tokens=False) for token in special]
+    assert all(len(one) == 1 for one in ids)
+    assert len({one[0] for one in ids}) == 4
+    assert set(tokenizer.all_special_tokens) == set(special)
+    assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token) == (special[0], special[2], special[3])
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(max_size=60) | st.sampled_from(["  a  b ", "\n\n\t", "1 2  3", "don't .", "<|im_end|>", "é😀漢"]))
+def test_any_text_comes_back_from_its_tokens(tokenizer, text):
+    ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+    assert tokenizer.decode(ids) == text
+    assert not set(ids) & set(tokenizer.all_special_ids)
+
+
+def test_a_tokenizer_survives_saving(tokenizer, tmp_path):
+    save(new_model(tokenizer, hidden=32, layers=1), tmp_path / "new")
+    again = load(tmp_path / "new", "cpu").tokenizer
+    text = "What is 12 + 7?\n  <|im_end|>"
+    assert again.encode(text) == tokenizer.encode(text)
+    assert again.encode(text, split_special_tokens=True) == tokenizer.encode(text, split_special_tokens=True)
+    assert again.chat_template == tokenizer.chat_template
+
+
+def test_a_new_model_is_the_seeds(tokenizer):
+    one, same, other = (new_model(tokenizer, hidden=32, layers=1, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(logits(one), logits(same))
+    assert not torch.allclose(logits(one), logits(other))
+    assert one.model.config.tie_word_embeddings
+    assert one.model.config.vocab_size == len(tokenizer)
+
+
+# --- device and precision ---------------------------------------------------------------------------------------------
+
+
+def test_the_device_is_one_that_is_there():
+    assert torch.zeros(1, device=best_device()).sum() == 0
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        assert best_device().type == "cpu"
+
+
+def test_on_the_processor_all_is_float32(lm):
+    with precision(torch.device("cpu")):
+        assert lm.model(IDS).logits.dtype == torch.float32
