@@ -467,19 +467,18 @@ def test_reduced_motion_and_focus_ring(show):
 # ---- JupyterLab ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def notebook(lab) -> str:
-    cells = [
-        f"from pathlib import Path\nfrom course.study import content, flashcards, pipeline_map, quiz\n"
-        f"content.FOLDER = Path({str(SAMPLE)!r})",
-        'quiz("01")',
-        'flashcards("01")',
-        "pipeline_map()",
-    ]
+def write_notebook(lab, name: str, cells: list[str]) -> str:
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(book, lab.folder / "probe.ipynb")
-    return "probe.ipynb"
+    nbformat.write(book, lab.folder / name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def notebook(lab) -> str:
+    setup = "from pathlib import Path\nfrom course.study import content, flashcards, pipeline_map, quiz"
+    cells = [f"{setup}\ncontent.FOLDER = Path({str(SAMPLE)!r})", 'quiz("01")', 'flashcards("01")', "pipeline_map()"]
+    return write_notebook(lab, "probe.ipynb", cells)
 
 
 def test_in_jupyterlab_keys_stay_inside_and_answers_survive_a_restart(lab, notebook, context: BrowserContext):
@@ -532,3 +531,27 @@ def test_in_jupyterlab_every_theme_is_readable(lab, notebook, context: BrowserCo
     expect(page.locator(".pt-study")).to_have_count(3)
     assert page.evaluate(LOW_CONTRAST) == []
     assert page.evaluate(SMALL_TARGETS) == []
+
+
+def test_in_jupyterlab_the_static_face_is_typeset_and_runs_nothing(lab, hostile, tmp_path, context: BrowserContext):
+    """In a cell that ran, JupyterLab sanitizes nothing and typesets every formula that it finds."""
+    setup = (
+        "from pathlib import Path\nfrom IPython.display import HTML\nfrom course.study import content, flashcards, quiz"
+    )
+    cells = [
+        f'{setup}\ncontent.FOLDER = Path({str(SAMPLE)!r})\nHTML(quiz("01").static_html())',
+        f'content.FOLDER = Path({str(tmp_path)!r})\nHTML(quiz("66").static_html() + flashcards("66").static_html())',
+    ]
+    page = lab.open(context, write_notebook(lab, "static.ipynb", cells))
+    page.set_viewport_size({"width": 1100, "height": 4000})  # JupyterLab attaches only outputs that are in view
+    sample_output, hostile_output = (
+        page.locator(".jp-OutputArea-output").nth(0),
+        page.locator(".jp-OutputArea-output").nth(1),
+    )
+    sample_output.locator("mjx-container").nth(4).wait_for(state="attached")
+    hostile_output.wait_for()
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.ran") is None
+    assert hostile_output.locator("img, iframe, svg[onload], a").count() == 0
+    assert "href{javascript" in hostile_output.inner_text(), "the title's formula stays text"
