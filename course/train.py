@@ -178,8 +178,7 @@ def fit(
                 break
         if not run.interrupted:
             _between_epochs(lm, run, len(plan), steps_per_epoch, held_out, after_epoch)
-            if run.held_out:
-                curve.update(len(plan), **{"held out": run.held_out[-1][1]})
+            curve.update(len(plan), **({"held out": run.held_out[-1][1]} if run.held_out else {}))
     run.seconds = before + time.monotonic() - began
     if run.interrupted:
         _say_interrupted(run, len(plan), state)
