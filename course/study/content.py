@@ -23,9 +23,6 @@ FOLDER = PACKAGE / "quizzes" if (PACKAGE / "quizzes").is_dir() else PACKAGE.pare
 """Where the files are: inside the package in an installed wheel, beside it in a checkout."""
 
 
-# ---- the models ----------------------------------------------------------------------------------------------
-
-
 def _check_text(text: str) -> str:
     if not text.strip():
         raise ValueError("it is empty; write the text or remove the field")
@@ -174,9 +171,6 @@ class Lesson(_Checked):
                 yield field, i, item.id
 
 
-# ---- reading files -------------------------------------------------------------------------------------------
-
-
 def load_lesson(lesson: str) -> Lesson:
     """The checked content of one lesson.
 
@@ -295,7 +289,7 @@ def _problem(details: Any, value: dict[str, Any], node: Any) -> tuple[int, str]:
         "float_type": f"{given!r} is not a number; write one, without quotes",
         "list_type": f"{given!r} is not a list; start each item on a line of its own with a hyphen",
         "model_attributes_type": f"{given!r} is not a set of fields; write `id:` and the others on lines of their own",
-        "too_short": f"it has too few items; add up to {details.get('ctx', {}).get('min_length')} or more",
+        "too_short": f"it has too few items; it needs {details.get('ctx', {}).get('min_length')} or more",
         "union_tag_not_found": f"`type` is missing; write one of {', '.join(QUESTION_TYPES)}",
         "union_tag_invalid": f"the type {tag!r} is unknown; write one of {', '.join(QUESTION_TYPES)}",
     }.get(details["type"], details["msg"].removeprefix("Value error, "))
