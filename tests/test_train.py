@@ -519,7 +519,7 @@ def test_an_infinite_gradient_stops_before_it_reaches_the_weights():
 
 
 def test_an_exploding_run_is_stopped():
-    with pytest.raises(TrainingStopped, match=r"is (?:nan|inf) at step [1-9]; .* now [\d.]+e\+\d+; try a tenth"):
+    with pytest.raises(TrainingStopped, match=r"at step [1-9]; .*\(now [\d.]+e\+\d+; try a tenth\)"):
         fit(tiny(), EXAMPLES, epochs=30, learning_rate=1e30, clip=1e30)
 
 
