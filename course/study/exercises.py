@@ -12,7 +12,7 @@ from typing import Any
 
 from course.study.content import ContentError, Exercise, load_lesson, pick
 from course.study.judge import Difference, Verdict, judge
-from course.study.markup import to_html
+from course.study.markup import static_text, to_html
 from course.study.progress import Transaction, progress
 from course.study.widget import StudyWidget
 
@@ -90,7 +90,7 @@ class ExerciseCheck(StudyWidget):
             before = f"<div>{to_html(hint, raw_math=True)}</div>" if hint else ""
             chain = f"<details><summary>{name}</summary>{before}{chain}</details>"
         task = to_html(self.text.task, raw_math=True)
-        return f"<p><strong>Exercise: {escape(self.text.title)}</strong></p><div>{task}</div>{said}{chain}"
+        return f"<p><strong>Exercise: {static_text(self.text.title)}</strong></p><div>{task}</div>{said}{chain}"
 
 
 def _note(kept: Transaction, exercise_id: str, verdict: Verdict) -> None:
