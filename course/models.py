@@ -176,7 +176,9 @@ def with_lora(lm: LM, rank: int = 16) -> LM:
     Alpha is twice the rank, so that the adapters' scale does not change with the rank.
     """
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(copy.deepcopy(lm.model), config))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for something by its old name
+        return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(copy.deepcopy(lm.model), config))
 
 
 def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast:

@@ -4,7 +4,7 @@ Serves notebooks 02 and 03 and everything that starts from the shipped `sft` che
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from course.world.phrases import (
     HARMLESS,
@@ -59,7 +59,7 @@ def conversations(
     questions: Iterable[Question],
     style: str | Mapping[str, float] = "plain",
     noise: float = 0.0,
-    declined: float = 0.0,
+    declines: Collection[str] = (),
     seed: int = 0,
 ) -> list[dict]:
     """Demonstrations that answer the given questions.
@@ -68,13 +68,13 @@ def conversations(
         questions: none about an invented country.
         style: one style for all, or the share of each: {"plain": 0.7, "warm": 0.3}.
         noise: share of the demonstrations that state a wrong value, as careless annotators do.
-        declined: share that declines to answer, as hurried ones do.
-        seed: of the styles, the faults and the wrong values.
+        declines: relations that are always declined, as hurried annotators do with what they would have to look up.
+        seed: of the styles, the noise and the wrong values.
     Raises:
-        ValueError: unknown style, or shares outside 0 to 1.
+        ValueError: unknown style, or a share outside 0 to 1.
     """
-    if min(noise, declined) < 0 or noise + declined > 1:
-        raise ValueError(f"noise={noise} and declined={declined} are shares of the same data: between 0 and 1 in all.")
+    if not 0 <= noise <= 1:
+        raise ValueError(f"noise is a share between 0 and 1, not {noise}.")
     shares = {style: 1.0} if isinstance(style, str) else dict(style)
     if unknown := set(shares) - set(STYLES):
         raise ValueError(f"Unknown style {sorted(unknown)[0]!r}; choose among {', '.join(STYLES)}.")
@@ -82,9 +82,8 @@ def conversations(
     records = []
     for question in questions:
         chosen = rng.choices(list(shares), list(shares.values()))[0]
-        fault = rng.random()
-        shown = with_wrong_value(question, rng) if fault < noise else question
-        reply = REFUSAL if noise <= fault < noise + declined else demonstrate(shown, chosen, rng)
+        shown = with_wrong_value(question, rng) if rng.random() < noise else question
+        reply = REFUSAL if question.relation in declines else demonstrate(shown, chosen, rng)
         records.append(conversation(question, reply))
     return records
 
