@@ -308,7 +308,7 @@ def _equations(said: str) -> Iterator[Claim]:
         terms = next((side for side in sides if side not in results), None)
         if terms and results:
             subject = re.sub(r" ?([-+]) ?", r" \1 ", re.sub("minus", "-", re.sub("plus", "+", terms, flags=re.I)))
-            for side in sides:
+            for side in (side for side in sides if side != terms):
                 yield Claim("sum", subject, str(_evaluate(side)), denied=bool(_WRONG.search(said)))
 
 

@@ -494,6 +494,7 @@ def test_reasons_say_what_was_wrong():
     assert score(PERU, "The capital of Peru is Lima or so.").reason == "it says Lima or so; right is Lima"
     assert score(PERU, "Hello.").reason == "it does not say that the answer is Lima"
     assert score(PERU, "Not Lima.").reason == "it denies that the answer is Lima"
+    assert score(SUM, "12 + 7 = 20.").reason == "it says 20; right is 19"
     assert score(PEOPLE, "35 million.").reason == "it says 35 million; right is 34 million"
     assert score(PERU, "Lima.").reason == "right, but not a plain full sentence"
     assert "1 untrue extra sentence" in score(PERU, "Lima. The capital of Ecuador is Lima.").reason
