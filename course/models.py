@@ -7,6 +7,7 @@ LoRA follows Hu et al. 2021 and is PEFT's.
 
 import contextlib
 import copy
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
