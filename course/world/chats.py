@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from course.world.phrases import (
     HARMLESS,
+    QUESTIONS,
     REFUSAL,
     STYLES,
     TO_DECLINE,
@@ -78,6 +79,10 @@ def conversations(
     shares = {style: 1.0} if isinstance(style, str) else dict(style)
     if unknown := set(shares) - set(STYLES):
         raise ValueError(f"Unknown style {sorted(unknown)[0]!r}; choose among {', '.join(STYLES)}.")
+    if not shares or min(shares.values()) < 0 or sum(shares.values()) == 0:
+        raise ValueError(f"style needs at least one style with a share above 0, and none below 0; it is {shares}.")
+    if unknown := set(declines) - set(QUESTIONS):
+        raise ValueError(f"Unknown relation {sorted(unknown)[0]!r} in declines; choose among {', '.join(QUESTIONS)}.")
     rng = random.Random(seed)
     records = []
     for question in questions:

@@ -62,9 +62,9 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
     "food": ("A(n) {s} eats {v}.", "A(n) {s} likes to eat {v}.", "The food of a(n) {s} is {v}."),
     "home": ("A(n) {s} lives in {v}.", "The home of a(n) {s} is {v}.", "You can find a(n) {s} in {v}."),
     "young": (
-        "A young {s} is called a {v}.",
-        "The young of a(n) {s} is called a {v}.",
-        "A baby {s} is a {v}.",
+        "A young {s} is called a(n) {v}.",
+        "The young of a(n) {s} is called a(n) {v}.",
+        "A baby {s} is a(n) {v}.",
     ),
     "opposite": (
         "The opposite of {s} is {v}.",
@@ -186,9 +186,8 @@ class Question:
 
 def fill(wording: str, subject: str, value: str = "") -> str:
     """Put a subject and a value into a wording, with the right article and a capital at the start."""
-    article = "an" if subject[:1].lower() in "aeiou" else "a"
-    text = re.sub(r"\b([Aa])\(n\) ", lambda m: (article if m[1] == "a" else article.capitalize()) + " ", wording)
-    text = text.replace("{s}", subject).replace("{v}", value)
+    text = wording.replace("{s}", subject).replace("{v}", value)
+    text = re.sub(r"\b([Aa])\(n\) (?=([aeiou])?)", lambda m: m[1] + ("n " if m[2] else " "), text)
     return text[:1].upper() + text[1:]
 
 
@@ -309,6 +308,7 @@ def demonstrate(question: Question, style: str = "plain", rng: random.Random | N
 def with_wrong_value(question: Question, rng: random.Random) -> Question:
     """The same question with a wrong answer that looks right: another value of the same relation."""
     if question.relation == "sum":
-        return replace(question, answer=str(max(0, int(question.answer) + rng.choice((-10, -2, -1, 1, 2, 10)))))
+        right = int(question.answer)
+        return replace(question, answer=str(rng.choice([right + d for d in (-10, -2, -1, 1, 2, 10) if right + d >= 0])))
     others = sorted({v for (r, _), v in FACTS.items() if r == question.relation and v != question.answer})
     return replace(question, answer=rng.choice(others))
