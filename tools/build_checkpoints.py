@@ -1,11 +1,9 @@
 """Build the shipped checkpoints from the seed: `make checkpoints`.
 
 Pretrains `base` on the toy world's text, trains `sft` on its demonstrations, measures both and writes a card beside
-each. Interrupt it whenever you like: called again it goes on where it stopped. A finished stage is kept unless
-`--anew` is given.
+each. Interrupt it whenever you like: called again it goes on where it stopped. A call after a finished one begins anew.
 """
 
-import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -104,14 +102,14 @@ def _finish(name: str, lm: LM, run: Run, what: str, settings: dict[str, float]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--anew", action="store_true", help="build again what is there already")
-    anew = parser.parse_args().anew
-    if anew:
-        shutil.rmtree(RUNS, ignore_errors=True)
-    for name, build in (("base", build_base), ("sft", build_sft)):
-        if anew or not (CHECKPOINTS / name / "model.safetensors").exists():
+    RUNS.mkdir(exist_ok=True)
+    marks = {build: RUNS / f"{build.__name__}.done" for build in (build_base, build_sft)}
+    for build, mark in marks.items():
+        if not mark.exists():  # done already in a call that was interrupted later
             build()
+            mark.touch()
+    for mark in marks.values():
+        mark.unlink()
 
 
 if __name__ == "__main__":
