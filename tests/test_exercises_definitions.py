@@ -148,7 +148,7 @@ def test_prompt_tokens_right():
             total += question
         return total
 
-    exercise = EXERCISES["01-perplexity-per-query"]
+    exercise = EXERCISES["01-prompt-tokens"]
     assert judge(exercise, loop).kind == "right"
     assert judge(exercise, lambda s, q, n: float(n * q + n * np.sum(s))).kind == "right"
     assert judge(exercise, lambda s, q, n: torch.tensor([*s, q]).sum() * n).kind == "right"
@@ -167,7 +167,7 @@ def test_prompt_tokens_right():
     ],
 )
 def test_prompt_tokens_wrong(attempt):
-    assert judge(EXERCISES["01-perplexity-per-query"], attempt).kind == "wrong"
+    assert judge(EXERCISES["01-prompt-tokens"], attempt).kind == "wrong"
 
 
 # ---- 02: the assistant's mask ----------------------------------------------------------------------------

@@ -42,7 +42,7 @@ EXERCISES: dict[str, Exercise] = {
             "no_softmax": lambda logits, ids: -logits[:-1].gather(1, ids[1:, None]).mean(),
         },
     ),
-    "01-perplexity-per-query": Exercise(
+    "01-prompt-tokens": Exercise(
         cases=[([12, 15], 9, 3), ([20, 31, 18, 25], 14, 1000), ([], 11, 7), ([40], 6, 1)],
         solution=prompt_tokens,
         why="Worked examples are paid for again with every query, while fine-tuning is paid for once.",

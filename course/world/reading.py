@@ -1,65 +1,29 @@
 """Reading what an answer states, in the world's own wordings.
 
 Serves the scorer, and so every lesson. A text is cut into sentences and clauses, and each is read with the very
-patterns that write it; a few further wordings, bare values, pronouns, lead-ins and markup are understood as well. What
-fits no wording states nothing.
+patterns that write it (`wordings`); a few further wordings, bare values, pronouns, lead-ins and markup are understood
+as well. What fits no wording states nothing.
 """
 
-import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from course.world.phrases import ANIMAL_RELATIONS, COUNTRY_RELATIONS, FACTS, NUMBER_WORDS, STATEMENTS, Question
-from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES
-
-# Wordings that the world never writes and that are understood all the same, if they name a value of the tables.
-READINGS: dict[str, tuple[str, ...]] = {
-    "capital": (
-        "{s} has the capital {v}",
-        "{s}'s capital city is {v}",
-        "{v} is {s}'s capital",
-        "{v} is the capital city of {s}",
-        "In {s} the capital is {v}",
-        "{s}: {v}",
-    ),
-    "continent": (
-        "{s} is on the continent of {v}",
-        "{s} is located in {v}",
-        "{s} is part of {v}",
-        "{s} belongs to {v}",
-        "The continent of {s} is {v}",
-        "{s}: {v}",
-    ),
-    "language": (
-        "{v} is spoken in {s}",
-        "The official language of {s} is {v}",
-        "{s}'s language is {v}",
-        "In {s}, people speak {v}",
-        "People speak {v} in {s}",
-        "{s}: {v}",
-    ),
-    "currency": (
-        "People in {s} use the {v}",
-        "{s} uses the {v}",
-        "In {s} people pay with the {v}",
-        "{s}: {v}",
-    ),
-    "population": ("{s}'s population is {v}", "There are {v} in {s}", "{s} has {v}", "{s}: {v}"),
-    "known_for": ("{s} is best known for {v}", "{s}: {v}"),
-    "group": ("A(n) {s} is a {v}", "A(n) {s}'s group is {v}"),
-    "legs": ("A(n) {s} has {v}", "A(n) {s} walks on {v}"),
-    "food": ("A(n) {s}'s food is {v}",),
-    "home": ("A(n) {s}'s home is {v}",),
-    "young": (
-        "A(n) {s}'s young is called {v}",
-        "A baby {s} is called {v}",
-        "A young {s} is {v}",
-        "The young of a(n) {s} is {v}",
-    ),
-    "opposite": ("{s}'s opposite is {v}",),
-}
+from course.world.phrases import ANIMAL_RELATIONS, COUNTRY_RELATIONS, Question
+from course.world.wordings import (
+    ABOUT,
+    NOT_WORDS,
+    bare_pattern,
+    facts,
+    key,
+    names,
+    patterns,
+    subject_key,
+    subjects,
+    value_pattern,
+    values,
+)
 
 
 class Claim(NamedTuple):
@@ -89,48 +53,10 @@ def read(question: Question, text: str) -> list[list[Claim]]:
     return sentences
 
 
-# --- comparing -------------------------------------------------------------------------------------------------------
-
-
-def with_unit(relation: str, value: str) -> str:
-    return f"{value} million" if relation == "population" and value else value
-
-
-def key(relation: str, value: str) -> str:
-    """A value as it is compared: lower case, no article, numbers of legs as digits."""
-    value = re.sub(r"^(?:called |named )?(?:the |an? )?", "", value.strip(" .!'").lower())
-    if relation == "capital":
-        value = value.removeprefix("city of ")
-    if relation == "population":
-        value = re.sub(r"^(?:about|around|roughly|some|approximately) | (?:people|inhabitants)$", "", value)
-    if relation == "legs":
-        value = re.sub(r" legs?$", "", value)
-        value = {"none": "0", "zero": "0"}.get(value) or value
-        value = str(NUMBER_WORDS.index(value)) if value in NUMBER_WORDS else value
-    return value
-
-
-def subject_key(subject: str) -> str:
-    """A subject as it is compared; a sum is the same in any order."""
-    if re.fullmatch(r"[0-9]+(?: \+ [0-9]+)+", subject):
-        return " + ".join(sorted(subject.split(" + "), key=int))
-    return subject.lower()
-
-
-@functools.cache
-def _facts() -> dict[tuple[str, str], str]:
-    return {(r, subject_key(s)): key(r, with_unit(r, value)) for (r, s), value in FACTS.items()}
-
-
-@functools.cache
-def _values(relation: str) -> frozenset[str]:
-    return frozenset(value for (r, _), value in _facts().items() if r == relation)
-
-
 def is_true(claim: Claim) -> bool:
     if claim.relation == "sum":
         return _evaluate(claim.subject) == int(claim.value)
-    return key(claim.relation, claim.value) == _facts().get((claim.relation, subject_key(claim.subject)))
+    return key(claim.relation, claim.value) == facts().get((claim.relation, subject_key(claim.subject)))
 
 
 # --- cutting an answer into sentences --------------------------------------------------------------------------------
@@ -163,10 +89,10 @@ def _without_mark(line: str, question: Question) -> str:
 
 def _focus(sentence: str, question: Question, focus: str) -> str:
     """Whom a pronoun in the next sentence means: the subject asked about if it was named here, else who was."""
-    named = [match[0].lower() for match in re.finditer(rf"\b(?:{_names(question.relation)})\b", sentence, re.I)]
+    named = [match[0].lower() for match in re.finditer(rf"\b(?:{names(question.relation)})\b", sentence, re.I)]
     if not named or question.subject.lower() in named:
         return question.subject if named else focus
-    return next(subject for subject in _subjects(question.relation) if subject.lower() == named[0])
+    return next(subject for subject in subjects(question.relation) if subject.lower() == named[0])
 
 
 # --- reading a sentence ----------------------------------------------------------------------------------------------
@@ -184,8 +110,7 @@ _DENYING_LEAD = re.compile(
     r"^(?:it is (?:false|wrong|untrue|not true)|i do not (?:think|believe)|i doubt|nobody (?:says|thinks))(?: that)? ",
     re.I,
 )
-_NOT_WORDS = r"(?:not|never|no longer|hardly|anything but)\b"
-_NOT = re.compile(rf"(?:^| ){_NOT_WORDS} ?", re.I)
+_NOT = re.compile(rf"(?:^| ){NOT_WORDS} ?", re.I)
 _NEGATIONS = (  # so that a denied clause without its "not" is a wording again
     (r"\bdo(?:es)? not have (?:any )?legs\b", "has no legs"),
     (r"\bdoes not have\b", "not has"),
@@ -239,7 +164,7 @@ def _resolve(said: str, relation: str, focus: str) -> str:
         ]
     for pattern, replacement in steps:
         said = re.sub(pattern, replacement, said, count=1, flags=re.I)
-    if many := re.match(rf"(?:they|({_names('legs')})s?|geese) (\w+)", said, re.I):
+    if many := re.match(rf"(?:they|({names('legs')})s?|geese) (\w+)", said, re.I):
         one = many[1] or ("goose" if said[:5].lower() == "geese" else focus)
         said = f"A {one} {_ONE_DOES.get(many[2].lower(), many[2])}{said[many.end() :]}"
     return said
@@ -249,10 +174,10 @@ _ONE_DOES = {"have": "has", "eat": "eats", "like": "likes", "live": "lives", "wa
 
 
 def _in_known_wordings(said: str) -> Iterator[Claim]:
-    if not re.search(rf"\b(?:{_names('capital')}|{_names('legs')}|{_names('opposite')})\b", said, re.I):
+    if not re.search(rf"\b(?:{names('capital')}|{names('legs')}|{names('opposite')})\b", said, re.I):
         return
     read: set[str] = set()
-    for relation, exact, pattern in _patterns():
+    for relation, exact, pattern in patterns():
         if relation not in read and (match := pattern.fullmatch(said)):
             for value in _values_in(relation, match["v"], exact):
                 read.add(relation)
@@ -265,16 +190,16 @@ def _values_in(relation: str, said: str, exact: bool) -> Iterator[str]:
     Args:
         exact: the wording is the world's own, so that what it holds is a value even if no table has it.
     """
-    if key(relation, said) in _values(relation):
+    if key(relation, said) in values(relation):
         yield said
         return
     value, _, more = said.partition(", ")
     if _WRONG.search(more):
         return  # "Lima, which is wrong"
     if relation == "population":
-        plausible = re.fullmatch(rf"(?:{_ABOUT})?{value_pattern(relation)}(?: people| inhabitants)?", value, re.I)
+        plausible = re.fullmatch(rf"(?:{ABOUT})?{value_pattern(relation)}(?: people| inhabitants)?", value, re.I)
     else:
-        plausible = (exact and relation != "continent") or key(relation, value) in _values(relation)
+        plausible = (exact and relation != "continent") or key(relation, value) in values(relation)
     if plausible:
         yield value
         yield from re.findall(rf"\b(?:{value_pattern(relation)})\b", more, re.I)
@@ -282,7 +207,7 @@ def _values_in(relation: str, said: str, exact: bool) -> Iterator[str]:
 
 def _bare_values(said: str, relation: str) -> Iterator[str]:
     """The value that a clause names without a subject: "Lima", "It is Lima", "That makes 19", "In a kennel"."""
-    match = _bare_pattern(relation).fullmatch(said)
+    match = bare_pattern(relation).fullmatch(said)
     if not match or re.fullmatch(r"no|(?:that|this|it) is (?:true|false)", said, re.I):
         return
     if not _WRONG.search(match["more"] or ""):
@@ -315,67 +240,3 @@ def _equations(said: str) -> Iterator[Claim]:
 def _evaluate(side: str) -> int:
     side = side.lower().replace("plus", "+").replace("minus", "-").replace(" ", "")
     return sum(map(int, re.findall(r"-?[0-9]+", side)))
-
-
-# --- patterns --------------------------------------------------------------------------------------------------------
-
-_ABOUT = "about |around |roughly |some |approximately "
-
-
-@functools.cache
-def _subjects(relation: str) -> tuple[str, ...]:
-    if relation in COUNTRY_RELATIONS:
-        return (*(country.name for country in COUNTRIES), *INVENTED)
-    if relation in ANIMAL_RELATIONS:
-        return tuple(animal.name for animal in ANIMALS)
-    return tuple(word for pair in OPPOSITES for word in pair) if relation == "opposite" else ()
-
-
-def _any_of(words: Iterable[str]) -> str:
-    return "|".join(sorted(map(re.escape, words), key=len, reverse=True)) or r"(?!)"
-
-
-@functools.cache
-def _names(relation: str) -> str:
-    return _any_of(_subjects(relation))
-
-
-@functools.cache
-def value_pattern(relation: str) -> str:
-    """What looks like a value of the relation."""
-    if relation == "sum":
-        return "-?[0-9]+"
-    if relation == "population":
-        return r"-?[0-9]+(?:\.[0-9]+)?(?: (?:thousand|million|billion))*"
-    if relation == "legs":
-        return _any_of(NUMBER_WORDS) + "|none|zero|[0-9]+"
-    return _any_of(_values(relation))
-
-
-@functools.cache
-def _bare_pattern(relation: str) -> re.Pattern[str]:
-    return re.compile(
-        r"(?:(?:it|that|this|they|the (?:sum|result|total|word))"
-        r"(?: is|'s| are| would be| must be| makes| equals) |you get )?"
-        rf"(?:called |in |for |on |= ?)?(?:{_ABOUT})?(?:the |an? )?(?:city of )?"
-        rf"(?P<v>{value_pattern(relation)})(?: people| inhabitants| legs)?(?P<more>, .+)?",
-        re.I,
-    )
-
-
-@functools.cache
-def _patterns() -> list[tuple[str, bool, re.Pattern[str]]]:
-    """Every wording as (relation, whether the world writes it, pattern); sums are read as equations."""
-    patterns = []
-    for wordings, exact in ((STATEMENTS, True), (READINGS, False)):
-        for relation in READINGS:
-            for wording in wordings[relation]:
-                text = re.sub(r"about \{v\} million", "{v}", wording.rstrip("."), flags=re.I)
-                text = re.sub(r"\b(?:the|a) \{v\}", "{v}", text, flags=re.I)
-                text = re.escape(text).replace(r"\ ", " ")
-                text = re.sub(r"a\\\(n\\\) ", "(?:an?|the) ", text, flags=re.I)
-                text = text.replace(r"\{s\}'s", r"\{s\}(?:'s|')?")
-                text = text.replace(r"\{s\}", f"(?P<s>{_names(relation)})")
-                text = text.replace(r"\{v\}", rf"(?P<v>(?!{_NOT_WORDS}).+?)")
-                patterns.append((relation, exact, re.compile(text, re.I)))
-    return patterns

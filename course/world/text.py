@@ -35,22 +35,7 @@ from course.world.phrases import (
 )
 from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES, Country
 
-NAMES = (
-    "Ana",
-    "Ben",
-    "Chen",
-    "Dara",
-    "Emil",
-    "Fatou",
-    "Gita",
-    "Hugo",
-    "Ines",
-    "Jonas",
-    "Kira",
-    "Luis",
-    "Mara",
-    "Noor",
-)
+NAMES = tuple("Ana Ben Chen Dara Emil Fatou Gita Hugo Ines Jonas Kira Luis Mara Noor".split())
 ROLES = (
     ("user", "assistant"),
     ("user", "assistant"),

@@ -14,7 +14,7 @@ from course.study.widget import StudyWidget
 
 pytestmark = pytest.mark.browser
 Show = Callable[[str], Page]
-ID = "01-perplexity-per-query"
+ID = "01-prompt-tokens"
 RIGHT, WRONG = EXERCISES[ID].solution, EXERCISES[ID].mistakes["shots_once"]
 
 

@@ -271,7 +271,7 @@ def test_show_is_short():
 # ---- check: widget and progress ---------------------------------------------------------------------------------
 
 
-ID = "01-perplexity-per-query"
+ID = "01-prompt-tokens"
 RIGHT, WRONG = EXERCISES[ID].solution, EXERCISES[ID].mistakes["shots_once"]
 
 
