@@ -35,7 +35,7 @@ from course.world.phrases import (
 )
 from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES, Country
 
-NAMES = tuple("Ana Ben Chen Dara Emil Fatou Gita Hugo Ines Jonas Kira Luis Mara Noor".split())
+NAMES = ("Ana", "Ben", "Chen", "Dara", "Emil", "Fatou", "Gita", "Hugo", "Ines", "Jonas", "Kira", "Luis", "Mara", "Noor")
 ROLES = (
     ("user", "assistant"),
     ("user", "assistant"),
