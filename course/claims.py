@@ -23,7 +23,7 @@ STATEMENTS: dict[str, str] = {
     "B1": "The base model meets a question by writing further questions, because that is how such a page goes on.",
     "B2": "Shown one sum, the base model goes on with a worksheet of sums.",
     "B3": "The base model has the fact already: begin the statement, and it completes it correctly.",
-    "B4": "A few worked examples in the prompt win back part of what SFT gives, at a price in tokens per query.",
+    "B4": "A few worked examples in the prompt win back much of what SFT gives, at a price in tokens per query.",
     "S1": "After SFT the model answers the question once, and then stops.",
     "S2": "SFT teaches the form and leaves the knowledge as it was: countries without a demonstration are answered "
     "nearly as well as those with one, and invented countries in the same confident form, wrongly.",
@@ -39,7 +39,7 @@ STATEMENTS: dict[str, str] = {
     "S12": "After SFT on two styles, the likelihood of an answer follows the data's mix and the answer's length; "
     "which of the two styles is preferred, it cannot tell.",
     "S13": "An error written into the demonstrations is still there after preference tuning on top of them.",
-    "S14": "With the end-of-turn token as padding, and padding masked out, the model never learns to stop.",
+    "S14": "With the end-of-turn token as padding, and padding masked out, the model never learns to end its turn.",
     "D5": "Preparing SFT data is four steps, format, filter, de-duplicate and balance, and each counts what it drops.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
