@@ -1,26 +1,29 @@
 """Build the shipped checkpoints from the seed: `make checkpoints`.
 
-Pretrains `base` on the toy world's text, trains `sft` on its demonstrations, measures both and writes a card beside
-each. Interrupt it whenever you like: called again it goes on where it stopped. A call after a finished one begins anew.
+Pretrains `base` on the toy world's text, trains `sft` on its demonstrations, writes a card beside each and measures
+both. Interrupt it whenever you like: called again it goes on where it stopped. A call after a finished one begins anew,
+and so does one after a change of the text or the settings.
 """
 
+import hashlib
 import shutil
 import sys
 from pathlib import Path
 
 import torch
 
+from course import world
 from course.models import CHECKPOINTS, LM, clone, load, new_model, new_tokenizer, save
 from course.train import Run, chat_examples, document_examples, fit
 from course.world import documents
 from course.world.chats import sft_conversations
-from tools.measure_checkpoints import HEADING, MEASURES, figures_table
+from tools import measure_checkpoints
 
 RUNS = Path(__file__).parent.parent / "runs"
 SEED = 0
 DOCUMENTS, BLOCK = 170_000, 192
 BASE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 12, "accumulate": 2, "warmup": 0.05, "weight_decay": 0.1}
-SFT = {"epochs": 2, "learning_rate": 3e-4, "batch_size": 16}
+SFT = {"epochs": 4, "learning_rate": 2e-4, "batch_size": 16}
 
 CARD = """\
 # {name}
@@ -37,7 +40,7 @@ CARD = """\
 
 ## How well it does
 
-{heading}{figures}
+{heading}
 
 Licence: Apache-2.0, like the code. It knows a small table of facts and nothing else; do not ask it for advice.
 """
@@ -81,9 +84,6 @@ def build_sft() -> None:
 def _finish(name: str, lm: LM, run: Run, what: str, settings: dict[str, float]) -> None:
     if run.interrupted:
         sys.exit(1)
-    folder = CHECKPOINTS / name
-    shutil.rmtree(folder, ignore_errors=True)
-    save(lm, folder)
     card = CARD.format(
         name=name,
         what=what,
@@ -94,20 +94,30 @@ def _finish(name: str, lm: LM, run: Run, what: str, settings: dict[str, float]) 
         loss=sum(run.losses[-20:]) / len(run.losses[-20:]),
         settings=", ".join(f"{key} {value}" for key, value in settings.items()),
         seed=SEED,
-        heading=HEADING,
-        figures=figures_table(MEASURES[name](load(name))),
+        heading=measure_checkpoints.HEADING,
     )
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    print(card)
+    made, shipped = RUNS / name, CHECKPOINTS / name
+    shutil.rmtree(made, ignore_errors=True)
+    save(lm, made)
+    (made / "README.md").write_text(card, encoding="utf-8")
+    shutil.rmtree(shipped, ignore_errors=True)
+    shutil.move(made, shipped)
+
+
+def _recipe() -> str:
+    """What the checkpoints are made from, as a digest: the world's modules and this file."""
+    sources = [Path(__file__), *sorted(Path(world.__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def main() -> None:
     RUNS.mkdir(exist_ok=True)
     marks = {build: RUNS / f"{build.__name__}.done" for build in (build_base, build_sft)}
     for build, mark in marks.items():
-        if not mark.exists():  # done already in a call that was interrupted later
+        if not mark.exists() or mark.read_text() != _recipe():
             build()
-            mark.touch()
+            mark.write_text(_recipe())  # a later call after an interruption need not do this part again
+    measure_checkpoints.main()
     for mark in marks.values():
         mark.unlink()
 
