@@ -144,8 +144,8 @@ class Card(_Checked):
     back: Text
 
 
-class Exercise(_Checked):
-    """The texts of an exercise; its cases and its solution as code are in `course/exercises.py`."""
+class ExerciseText(_Checked):
+    """The texts of an exercise; its cases and its solution as code are in the package `course.exercises`."""
 
     id: Id
     title: Text
@@ -162,7 +162,7 @@ class Lesson(_Checked):
     title: Text
     questions: list[Question] = []
     cards: list[Card] = []
-    exercises: list[Exercise] = []
+    exercises: list[ExerciseText] = []
 
     def items(self) -> Iterator[tuple[str, int, str]]:
         """Where each id stands: (field, index in it, id)."""
@@ -192,22 +192,17 @@ def load_lesson(lesson: str) -> Lesson:
 
 
 def load_all() -> dict[str, Lesson]:
-    """Every lesson by its two digits, in order; checks also that no id is used in two files.
+    """Every lesson by its two digits, in order. No id is in two of them, since ids begin with their lesson.
 
     Raises:
-        ContentError: a file has mistakes, or two files share a lesson or an id.
+        ContentError: a file has mistakes, or two files share a lesson.
     """
     lessons: dict[str, Lesson] = {}
-    owner: dict[str, str] = {}
     for path in _files():
         lesson = read_lesson(path)
         if lesson.lesson in lessons:
             raise ContentError(f'{path.name}: lesson "{lesson.lesson}" already has a file; one lesson has one file')
         lessons[lesson.lesson] = lesson
-        for _, _, id in lesson.items():
-            if id in owner:
-                raise ContentError(f"{path.name}: the id {id} is already used in {owner[id]}; give it another")
-            owner[id] = path.name
     return dict(sorted(lessons.items()))
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from course.study.content import ContentError, Exercise, load_lesson, pick
+from course.study.content import ContentError, ExerciseText, load_lesson, pick
 from course.study.judge import Difference, Verdict, judge
 from course.study.markup import static_text, to_html
 from course.study.progress import Transaction, progress
@@ -30,7 +30,7 @@ def check(exercise_id: str, attempt: Any) -> "ExerciseCheck":
     """
     from course.exercises import EXERCISES
 
-    text: Exercise = pick(load_lesson(str(exercise_id)[:2]), "exercises", (exercise_id,))[0]
+    text: ExerciseText = pick(load_lesson(str(exercise_id)[:2]), "exercises", (exercise_id,))[0]
     if exercise_id not in EXERCISES:
         raise ContentError(f"the exercise {exercise_id} has a text but no cases; add them to course/exercises")
     verdict = judge(EXERCISES[exercise_id], attempt)
@@ -52,7 +52,7 @@ class ExerciseCheck(StudyWidget):
     script = "exercises"
     kind = "hints"
 
-    def __init__(self, text: Exercise, verdict: Verdict, why: str = "") -> None:
+    def __init__(self, text: ExerciseText, verdict: Verdict, why: str = "") -> None:
         self.text = text
         self.verdict = verdict
         solved = progress().get(KIND, text.id) is not None

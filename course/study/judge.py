@@ -61,16 +61,9 @@ def judge(exercise: "Exercise", attempt: Any) -> Verdict:
     """
     if attempt is None or attempt is ...:
         return Verdict("not attempted", "Not attempted yet.")
-    takes_nothing = exercise.cases == [()]
     if not callable(attempt):
-        if not takes_nothing:
-            name = getattr(exercise.solution, "__name__", "your_function")
-            message = f"Hand over the function itself, as in check(..., {name}), not what it returns."
-            return Verdict("wrong", message)
-        value = attempt
-
-        def attempt() -> Any:
-            return value
+        name = getattr(exercise.solution, "__name__", "your_function")
+        return Verdict("wrong", f"Hand over the function itself, as in check(..., {name}), not what it returns.")
 
     got: list[Any] = []
     changed: set[int] = set()

@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 NOT_IN_MATH = {"href", "class", "style", "def", "newcommand", "newenvironment", "DeclareMathOperator"}
 
 
@@ -62,6 +63,8 @@ def static_text(text: str) -> str:
 
 def _markdown(raw_math: bool) -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).disable("image")
+    # markdown-it's own check lets through whatever is not known to be harmful, such as the schemes of other programs.
+    markdown.validateLink = lambda url: LINK.match(url) is not None  # type: ignore[method-assign]
     dollarmath_plugin(markdown, allow_space=False, allow_digits=False, allow_labels=False)
 
     def math(self: Any, tokens: Any, i: int, options: Any, env: Any) -> str:

@@ -192,10 +192,9 @@ def test_a_file_that_is_not_utf8(tmp_path):
         read_lesson(path)
 
 
-def test_an_id_in_two_files_and_a_lesson_in_two_files(tmp_path, monkeypatch):
+def test_a_lesson_in_two_files_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(content, "FOLDER", tmp_path)
-    card = "cards: [{id: %s-a, front: f, back: b}]\n"
-    write(tmp_path, 'lesson: "01"\ntitle: T\n' + card % "01", "01_a.yaml")
+    write(tmp_path, 'lesson: "01"\ntitle: T\n', "01_a.yaml")
     write(tmp_path, 'lesson: "01"\ntitle: T\n', "01_b.yaml")
     with pytest.raises(ContentError, match="one lesson has one file"):
         load_all()
@@ -268,6 +267,8 @@ HOSTILE = [
     r"$\text{&lt;script&gt;alert(1)&lt;/script&gt;}$",
     "${alert(1)} {{constructor.constructor('alert(1)')()}} #{7*7} <%= 1 %>",
     "[a]: javascript:alert(1)\n\n[a]",
+    "[click](blob:https://example.org/1b2c)",
+    "<ms-msdt:/id>",
 ]
 
 
@@ -329,6 +330,13 @@ def test_one_paragraph_has_no_p_and_two_have():
     assert to_html("a *b*") == "a <em>b</em>"
     assert to_html("a\n\nb") == "<p>a</p>\n<p>b</p>"
     assert to_html("a\n\n- b").startswith("<p>a</p>")
+
+
+def test_only_links_to_pages_and_mail_become_links():
+    for url in ("https://arxiv.org/abs/1", "HTTP://example.org", "mailto:a@example.org"):
+        assert f'href="{url}"' in to_html(f"[x]({url})")
+    for url in ("ssh://example.org", "vscode:extension/x", "httpx://example.org", "//example.org/x", "/lab/tree/x"):
+        assert "<a" not in to_html(f"[x]({url})")
 
 
 def test_links_open_beside_the_notebook():
