@@ -67,14 +67,11 @@ class Transaction:
         row = (kind, id, _encode(value), datetime.now(UTC).isoformat())
         self._connection.execute("insert or replace into state values (?, ?, ?, ?)", row)
 
-    def all(self, kind: str) -> dict[str, dict[str, Any]]:
-        rows = self._connection.execute("select id, value from state where kind = ? order by id", (kind,))
-        return {id: value for id, text in rows if (value := _decode(text)) is not None}
-
     def write_nothing(self) -> None:
         self._connection.execute("pragma user_version = 1")
 
     def log(self, kind: str, id: str, value: dict[str, Any], at: datetime | None = None) -> None:
+        """Appends to the log, which is never rewritten. `at` is now when left out."""
         row = (kind, id, _encode(value), (at or datetime.now(UTC)).isoformat())
         self._connection.execute("insert into log (kind, id, value, at) values (?, ?, ?, ?)", row)
 
@@ -105,14 +102,6 @@ class Progress:
     def put(self, kind: str, id: str, value: dict[str, Any]) -> None:
         """Keeps `value` under this kind and id, in place of an earlier one."""
         self.atomically(lambda t: t.put(kind, id, value))
-
-    def all(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Every value of this kind, by id."""
-        return self.atomically(lambda t: t.all(kind))
-
-    def log(self, kind: str, id: str, value: dict[str, Any], at: datetime | None = None) -> None:
-        """Appends to the log, which is never rewritten. `at` is now when left out."""
-        self.atomically(lambda t: t.log(kind, id, value, at))
 
     def history(self, kind: str, id: str | None = None) -> list[Entry]:
         """The log of this kind (and id), in the order of writing."""

@@ -31,7 +31,7 @@ class Quiz(StudyWidget):
     """Questions with their answers, and what the learner answered (`state`, by question id).
 
     An entry of `state` is {chosen, checked, right, tries} for a choice, {text, checked, right, tries} for a number
-    and {text, shown, grade} for an answer in words; grade is 1 to 4, as in `schedule`.
+    and {text, shown, grade} for an answer in words; grade is 1 (again) to 4 (easy).
     """
 
     script = "quiz"

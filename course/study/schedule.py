@@ -14,43 +14,38 @@ from fsrs import Card, Rating, Scheduler
 from course.study.progress import Entry, progress
 
 KIND = "review"
-RATINGS = {
-    "not yet": Rating.Again,
-    "again": Rating.Again,
-    "hard": Rating.Hard,
-    "good": Rating.Good,
-    "known": Rating.Good,
-    "easy": Rating.Easy,
-}
+RATINGS = {"not yet": Rating.Again, "known": Rating.Good}
 _scheduler = Scheduler(desired_retention=0.9, enable_fuzzing=False)
 
 
-def review(card_id: str, rating: str | int, now: datetime | None = None) -> datetime:
+def review(card_id: str, rating: str, now: datetime | None = None) -> datetime:
     """Notes one review of a card and returns when the card is due again (UTC).
 
     Args:
         card_id: the card's id in quizzes/*.yaml.
-        rating: "not yet" or "known"; or "again", "hard", "good", "easy"; or 1 to 4 for these four.
+        rating: "not yet" or "known".
         now: time of the review, with a time zone; the present when left out.
     Raises:
         ValueError: an unknown rating, or a time without a time zone.
     """
-    value, now = _rating(rating), _aware(now)
+    if rating not in RATINGS:
+        raise ValueError(f'unknown rating {rating!r}; use "not yet" or "known"')
+    now = _aware(now)
 
     def note(transaction) -> list[Entry]:
-        transaction.log(KIND, card_id, {"rating": int(value)}, at=now)
+        transaction.log(KIND, card_id, {"rating": int(RATINGS[rating])}, at=now)
         return transaction.history(KIND, card_id)
 
     return _replay(card_id, progress().atomically(note)).due
 
 
-def due(card_ids: Iterable[str], now: datetime | None = None, limit: int | None = 3) -> list[str]:
+def due(card_ids: Iterable[str], limit: int, now: datetime | None = None) -> list[str]:
     """The cards to look at now: those that are due, the longest overdue first, then those never seen.
 
     Args:
         card_ids: the cards to choose from; those never seen keep this order.
+        limit: how many at most.
         now: with a time zone; the present when left out.
-        limit: how many at most; None for all.
     """
     now = _aware(now)
     wanted = list(dict.fromkeys(card_ids))
@@ -71,14 +66,6 @@ def _replay(card_id: str, entries: list[Entry]) -> Card:
     for entry in entries:
         card, _ = _scheduler.review_card(card, Rating(entry.value["rating"]), entry.at.astimezone(UTC))
     return card
-
-
-def _rating(rating: str | int) -> Rating:
-    try:
-        return RATINGS[rating.lower().replace("_", " ")] if isinstance(rating, str) else Rating(rating)
-    except (KeyError, ValueError):
-        known = ", ".join(f'"{name}"' for name in RATINGS)
-        raise ValueError(f"unknown rating {rating!r}; use one of {known}, or 1 to 4") from None
 
 
 def _aware(now: datetime | None) -> datetime:

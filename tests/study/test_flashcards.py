@@ -95,20 +95,20 @@ def test_warm_up_takes_earlier_lessons_only_and_three_at_most():
 def test_warm_up_puts_what_is_overdue_first_and_leaves_out_what_is_not_due():
     now = datetime.now(UTC)
     schedule.review("00-card-predict", "known", now - timedelta(days=5))
-    schedule.review("01-card-base", "easy", now)
+    schedule.review("01-card-base", "known", now)
     assert ids(warm_up("02")) == ["00-card-predict", "01-card-loss", "01-card-long"]
 
 
 def test_nothing_due_is_said():
     for card in ("00-card-course", "00-card-predict"):
-        schedule.review(card, "easy")
+        schedule.review(card, "known")
     assert warm_up("01").data["note"] == NOTHING_DUE
 
 
 def test_static_warm_up_does_not_depend_on_what_is_due():
     before = warm_up("02")._repr_mimebundle_()[0]
     for card in ("01-card-base", "01-card-loss", "00-card-course"):
-        schedule.review(card, "easy")
+        schedule.review(card, "known")
     after = warm_up("02")._repr_mimebundle_()[0]
     assert before["text/html"] == after["text/html"] and before["text/plain"] == after["text/plain"]
     assert before["text/html"].count("<details>") == 3
