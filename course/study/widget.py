@@ -4,8 +4,8 @@ One widget has one content (`data`, made in Python) and one drawing of it (`stat
 
 1. live: an anywidget in JupyterLab, Notebook 7, Binder, Colab and VS Code. What the learner does arrives
    in the `state` trait and is kept by `progress`;
-2. stand-alone: the same script with a small local model, answers in the browser's localStorage. Kaggle's
-   notebooks show it, and `standalone_html()` writes it as a page;
+2. stand-alone: the same script with a small local model, answers in the browser's localStorage. This is
+   what Kaggle's notebooks show;
 3. static: `static_html()`, plain `<details>` in the same output, for GitHub and other readers without script.
 
 To derive a widget
@@ -50,12 +50,13 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
-from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
 
 import anywidget
 import traitlets
+
+from course.study.progress import KAGGLE, progress
 
 STATIC = Path(__file__).parent / "static"
 
@@ -80,7 +81,7 @@ def shows_standalone() -> bool:
     Kaggle is known by its working folder. The environment variable COURSE_FACE ("live" or "standalone") wins.
     """
     face = os.environ.get("COURSE_FACE", "")
-    return face == "standalone" if face else Path("/kaggle/working").is_dir()
+    return face == "standalone" if face else KAGGLE.is_dir()
 
 
 class StudyWidget(anywidget.AnyWidget):
@@ -112,7 +113,7 @@ class StudyWidget(anywidget.AnyWidget):
         """
         state = {}
         if self.kind:
-            kept = _progress()
+            kept = progress()
             state = {id: value for id in ids if (value := kept.get(self.kind, id)) is not None}
         super().__init__(data=data, state=state)
         self.observe(self._on_state, names="state")
@@ -128,20 +129,9 @@ class StudyWidget(anywidget.AnyWidget):
     def remember(self, id: str, value: dict[str, Any]) -> None:
         """Keep what the learner did with one item. A subclass may do more, or something else."""
         if self.kind:
-            _progress().put(self.kind, id, value)
+            progress().put(self.kind, id, value)
 
-    def standalone_html(self) -> str:
-        """A whole page that works without a kernel, without a network and without a second file."""
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{escape(self.plain())}</title>"
-            "<style>:root { color-scheme: light dark; }"
-            " body { max-width: 46rem; margin: 1.5rem auto; padding: 0 1rem; }"
-            f"</style></head><body><main>{self._fragment()}</main></body></html>\n"
-        )
-
-    def _fragment(self) -> str:
+    def _standalone(self) -> str:
         """The stand-alone face as a part of a page: the static face, and a script that replaces it."""
         content = to_script_json({"kind": self.kind or self.script, "data": self.data})
         place = f"pt-{sha256(content.encode()).hexdigest()[:12]}"  # the same on every run, unlike a random id
@@ -153,31 +143,24 @@ class StudyWidget(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         if shows_standalone():
-            return {"text/html": self._fragment(), "text/plain": self.plain()}, {}
+            return {"text/html": self._standalone(), "text/plain": self.plain()}, {}
         bundle = super()._repr_mimebundle_(**kwargs)
         # The metadata stays: in Colab it carries the address of the widget manager.
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
         return {**data, "text/html": self.static_html(), "text/plain": self.plain()}, metadata
 
     def _on_state(self, change: dict[str, Any]) -> None:
+        problems = []
         for id, value in change["new"].items():
             if value == change["old"].get(id):
                 continue
             try:
                 self.remember(id, value)
-                self.notice = ""
             except Exception as problem:  # an exception in a message handler reaches no cell: say it in the widget
-                self.notice = f"This could not be kept and will be lost with the kernel: {problem}"
+                problems.append(str(problem))
+        lost = "; ".join(dict.fromkeys(problems))
+        self.notice = f"This could not be kept and will be lost with the kernel: {lost}" if problems else ""
 
 
 def _source(script: str) -> str:
     return f"{read_static('common.js')}\n{read_static(f'{script}.js')}"
-
-
-def _progress() -> Any:
-    """The learner's record. Imported late: a widget that keeps nothing opens no file."""
-    from course.study.progress import (
-        progress,
-    )  # here, since it opens a file that a page or a test may never need
-
-    return progress()

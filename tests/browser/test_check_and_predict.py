@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from course.exercises import EXERCISES
 from course.study import check, predict
 from course.study.widget import StudyWidget
+from tests.standalone import page_of
 
 pytestmark = pytest.mark.browser
 Show = Callable[[str], Page]
@@ -44,7 +45,7 @@ def said(page: Page) -> str:
 
 
 def test_hints_open_one_by_one_and_the_solution_last(show: Show):
-    page = show(check(ID, None).standalone_html())
+    page = show(page_of(check(ID, None)))
     expect(page.get_by_text("Not attempted yet.")).to_be_visible()
     assert "def prompt_tokens" not in page.inner_text("main")
     page.get_by_role("button", name="Show a hint").press("Enter")
@@ -61,7 +62,7 @@ def test_hints_open_one_by_one_and_the_solution_last(show: Show):
 
 
 def test_a_wrong_attempt_shows_the_hint_that_fits(show: Show):
-    page = show(check(ID, WRONG).standalone_html())
+    page = show(page_of(check(ID, WRONG)))
     verdict = page.get_by_role("status").first
     assert "Not right yet" in verdict.inner_text() and "examples once" in verdict.inner_text()
     page.get_by_text("See it on the smallest case").click()
@@ -72,7 +73,7 @@ def test_a_wrong_attempt_shows_the_hint_that_fits(show: Show):
 
 
 def test_a_right_attempt_shows_its_reason_and_offers_the_comparison(show: Show):
-    page = show(check(ID, RIGHT).standalone_html())
+    page = show(page_of(check(ID, RIGHT)))
     assert "✓ Right." in page.get_by_role("status").first.inner_text()
     expect(page.get_by_text("paid for again")).to_be_visible()
     page.get_by_role("button", name="Compare with our solution").click()
@@ -100,7 +101,7 @@ def _hostile_exercise() -> StudyWidget:
     ],
 )
 def test_hostile_text_runs_nothing(show: Show, widget: Callable[[], StudyWidget]):
-    page = show(widget().standalone_html())
+    page = show(page_of(widget()))
     expect(page.locator(".pt-question")).to_have_count(1)
     page.wait_for_timeout(100)
     assert page.title() != "owned"
@@ -115,14 +116,14 @@ def commit(page: Page) -> Locator:
 
 
 def test_a_number_is_guessed_by_keyboard_locked_and_kept(show: Show):
-    page = show(number(unit="answers").standalone_html())
+    page = show(page_of(number(unit="answers")))
     slider = page.get_by_role("slider", name="How many of 90 survive?")
     expect(commit(page)).to_be_disabled()
     slider.press("Home")
     slider.press("ArrowRight")
     assert slider.get_attribute("aria-valuetext") == "1 answers"
     commit(page).press("Enter")
-    expect(page.get_by_role("status").first).to_contain_text("Your guess is in: 1 answers")
+    expect(page.get_by_role("status").first).to_have_text("Your guess is in: 1 answers. The cells below answer it.")
     assert "guess is in" in page.evaluate("document.activeElement.innerText")
     expect(page.get_by_role("slider")).to_be_disabled()
     expect(commit(page)).to_have_count(0)
@@ -132,14 +133,14 @@ def test_a_number_is_guessed_by_keyboard_locked_and_kept(show: Show):
 
 
 def test_the_middle_of_the_slider_can_be_guessed_by_a_click(show: Show):
-    page = show(number().standalone_html())
+    page = show(page_of(number()))
     page.get_by_role("slider").click()
     commit(page).click()
     expect(page.get_by_role("status").first).to_contain_text("guess is in: 45")
 
 
 def test_a_choice_is_guessed_and_locked(show: Show):
-    page = show(choice().standalone_html())
+    page = show(page_of(choice()))
     group = page.get_by_role("group", name="Where does the loss go?")
     expect(commit(page)).to_be_disabled()
     group.get_by_label("down").check()
@@ -151,7 +152,7 @@ def test_a_choice_is_guessed_and_locked(show: Show):
 
 
 def test_a_curve_is_drawn_by_keyboard(show: Show):
-    page = show(curve().standalone_html())
+    page = show(page_of(curve()))
     first = page.get_by_role("slider", name="loss at step 0")
     first.focus()
     for key in ("End", "Tab", "Home", "ArrowUp"):
@@ -163,7 +164,7 @@ def test_a_curve_is_drawn_by_keyboard(show: Show):
 
 
 def test_a_curve_is_drawn_by_dragging(show: Show):
-    page = show(curve().standalone_html())
+    page = show(page_of(curve()))
     box = page.locator(".pt-drawable").bounding_box()  # its scale runs from 10% to 83% of its height
     points = page.locator("circle.pt-dot-guess")
     columns = [points.nth(i).bounding_box() for i in range(3)]
@@ -180,7 +181,7 @@ def test_a_curve_is_drawn_by_dragging(show: Show):
 
 
 def test_a_guess_outside_the_scale_cannot_be_drawn(show: Show):
-    page = show(curve().standalone_html())
+    page = show(page_of(curve()))
     box = page.locator(".pt-drawable").bounding_box()
     page.mouse.move(box["x"] + 70, box["y"] + 100)
     page.mouse.down()
@@ -193,7 +194,7 @@ def test_a_guess_outside_the_scale_cannot_be_drawn(show: Show):
 def test_a_kept_guess_for_other_choices_is_none(show: Show):
     asked = choice()
     asked.state = {"S9": {"guess": "sideways"}}
-    page = show(choice().standalone_html())
+    page = show(page_of(choice()))
     page.evaluate("localStorage.setItem('post-training-hands-on/prediction/S9', '{\"guess\": \"sideways\"}')")
     page.reload()
     expect(commit(page)).to_be_visible()
@@ -204,7 +205,7 @@ def test_a_kept_guess_for_other_choices_is_none(show: Show):
 
 def revealed(show: Show, widget: StudyWidget, guess: str) -> Page:
     """The measurement on a page whose browser has kept this guess (JSON)."""
-    page = show(widget.standalone_html())
+    page = show(page_of(widget))
     page.evaluate(
         '([id, guess]) => localStorage.setItem(`post-training-hands-on/prediction/${id}`, `{"guess": ${guess}}`)',
         [widget.data["id"], guess],
@@ -316,7 +317,7 @@ def test_in_jupyterlab_a_guess_reaches_the_kernel_and_errors_stop_nothing(lab: A
 def test_dark_and_reduced_motion(browser: Browser):
     context = browser.new_context(color_scheme="dark", reduced_motion="reduce")
     page = context.new_page()
-    page.set_content(curve().reveal([5, 4, 3]).standalone_html())
+    page.set_content(page_of(curve().reveal([5, 4, 3])))
     text = page.locator("svg text").first.evaluate("node => getComputedStyle(node).fill")
     paper = page.locator(".pt-study").evaluate("node => getComputedStyle(node).backgroundColor")
     assert luminance(text) > 0.8 > 0.2 > luminance(paper)

@@ -13,6 +13,7 @@ from pypdf import PdfReader
 from course.study import content, flashcards, pipeline_map, quiz, warm_up
 from course.study.progress import Progress
 from course.study.widget import STATIC
+from tests.standalone import page_of
 
 pytestmark = pytest.mark.browser
 SAMPLE = Path(__file__).parents[1] / "study" / "sample"
@@ -41,7 +42,7 @@ def status(where: Locator) -> Locator:
 
 
 def test_single_choice_commits_explains_and_can_be_tried_again(show):
-    first = section(show(quiz("01").standalone_html()), 0)
+    first = section(show(page_of(quiz("01"))), 0)
     expect(first.get_by_role("group", name="A base model reads")).to_be_visible()
     check(first)
     expect(status(first)).to_have_text("Choose an answer first.")
@@ -64,7 +65,7 @@ def test_single_choice_commits_explains_and_can_be_tried_again(show):
 
 
 def test_several_choices_say_what_is_wrong_and_what_is_missing(show):
-    page = show(quiz("01").standalone_html())
+    page = show(page_of(quiz("01")))
     second = section(page, 1)
     second.get_by_role("checkbox").nth(0).check()
     second.get_by_role("checkbox").nth(2).check()
@@ -81,7 +82,7 @@ def test_several_choices_say_what_is_wrong_and_what_is_missing(show):
 
 
 def test_a_number_is_read_kindly_or_said_to_be_unreadable(show):
-    third = section(show(quiz("01").standalone_html()), 2)
+    third = section(show(page_of(quiz("01"))), 2)
     box = third.get_by_role("textbox", name="Your number")
     box.fill("12,5")
     check(third)
@@ -134,7 +135,7 @@ def test_numbers_as_people_write_them(show):
 
 
 def test_short_answer_is_written_before_the_model_answer_opens(show):
-    page = show(quiz("01").standalone_html())
+    page = show(page_of(quiz("01")))
     last = section(page, 4)
     reveal = last.get_by_role("button", name="Show the model answer")
     area = last.get_by_role("textbox", name="Your answer")
@@ -158,7 +159,7 @@ def test_short_answer_is_written_before_the_model_answer_opens(show):
 
 
 def test_answers_survive_a_reload(show):
-    page = show(quiz("01").standalone_html())
+    page = show(page_of(quiz("01")))
     section(page, 0).get_by_role("radio").nth(1).check()
     check(section(page, 0))
     section(page, 4).get_by_role("textbox").fill("A draft")
@@ -170,7 +171,7 @@ def test_answers_survive_a_reload(show):
 
 def test_a_reworded_option_is_asked_anew(show):
     widget = quiz("01")
-    page = show(widget.standalone_html())
+    page = show(page_of(widget))
     section(page, 0).get_by_role("radio").nth(1).check()
     check(section(page, 0))
     kept = page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/quiz/01-carries-on'))")
@@ -180,9 +181,41 @@ def test_a_reworded_option_is_asked_anew(show):
     expect(section(page, 0).get_by_role("button", name="Check")).to_be_visible()
 
 
+OTHER_TYPES = {
+    "01-carries-on": {"text": "12", "checked": True, "right": True, "tries": 1},
+    "01-knows": {"text": "mine", "shown": True, "grade": 3},
+    "01-cost": {"chosen": ["1a2b3c4d"], "checked": True, "right": True, "tries": 1},
+    "01-why": {"chosen": ["1a2b3c4d"], "checked": False, "tries": 1},
+}
+
+
+def test_answers_to_an_earlier_type_of_a_question_are_none(show):
+    page = show(page_of(quiz("01")))
+    kept = {f"post-training-hands-on/quiz/{id}": json.dumps(value) for id, value in OTHER_TYPES.items()}
+    page.evaluate("kept => Object.assign(localStorage, kept)", kept)
+    page.reload()
+    expect(page.locator(".pt-question")).to_have_count(5)
+    expect(page.locator(".pt-score")).to_be_empty()
+    expect(section(page, 2).get_by_role("textbox")).to_have_value("")
+    section(page, 0).get_by_role("radio").nth(1).check()
+    check(section(page, 0))
+    expect(page.locator(".pt-score")).to_have_text("1 of 5 right, 4 still to answer.")
+
+
+def test_a_share_in_per_cent_is_read_with_and_without_its_sign(show, monkeypatch):
+    monkeypatch.setattr(content, "FOLDER", Path(__file__).parents[2] / "quizzes")
+    for text in ("0.98 %", "0.98", "0.98%"):
+        asked = section(show(page_of(quiz("03", "03-lora-share"))), 0)
+        asked.page.evaluate("localStorage.clear()")
+        asked.page.reload()
+        asked.get_by_role("textbox", name="Your number").fill(text)
+        check(asked)
+        expect(status(asked)).to_have_text("✓ Correct. It is 0.977 %.")
+
+
 def test_a_page_without_storage_works_and_says_so(context):
     page = context.new_page()
-    page.set_content(quiz("01").standalone_html())  # about:blank has no localStorage
+    page.set_content(page_of(quiz("01")))  # about:blank has no localStorage
     section(page, 0).get_by_role("radio").nth(1).check()
     check(section(page, 0))
     expect(status(section(page, 0))).to_contain_text("✓ Correct.")
@@ -248,7 +281,7 @@ def stays_calm(page: Page) -> None:
 
 def test_a_hostile_file_runs_no_script_in_any_face(hostile, show):
     asked, deck = quiz("66"), flashcards("66")
-    page = show(asked.standalone_html())
+    page = show(page_of(asked))
     for i in range(2):
         section(page, 0).get_by_role("radio").nth(i).check()
         check(section(page, 0))
@@ -262,7 +295,7 @@ def test_a_hostile_file_runs_no_script_in_any_face(hostile, show):
     stays_calm(page)
     page.reload()
     stays_calm(page)
-    page = show(deck.standalone_html())
+    page = show(page_of(deck))
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Show answer").click()
     stays_calm(page)
@@ -276,7 +309,7 @@ def test_a_hostile_file_runs_no_script_in_any_face(hostile, show):
 
 
 def test_deck_by_keyboard(show):
-    page = show(flashcards("01").standalone_html())
+    page = show(page_of(flashcards("01")))
     where = page.locator(".pt-where")
     card = page.locator(".pt-card")
     expect(card).to_have_attribute("aria-expanded", "false")
@@ -312,7 +345,7 @@ def test_deck_by_keyboard(show):
 
 
 def test_what_is_not_yet_known_can_be_gone_through_alone(show):
-    page = show(flashcards("01").standalone_html())
+    page = show(page_of(flashcards("01")))
     for rating in ("Known", "Not yet", "Known"):
         page.get_by_role("button", name="Show answer").click()
         page.get_by_role("button", name=rating, exact=True).click()
@@ -336,13 +369,13 @@ def test_shuffle_is_the_same_for_the_same_seed(show):
             page.get_by_role("button", name="Next card").click()
         return fronts
 
-    html = flashcards("01", seed=5).standalone_html()
+    html = page_of(flashcards("01", seed=5))
     orders = [order(show(html)), order(show(html))]
     assert orders[0] == orders[1] and len(set(orders[0])) == 3
 
 
 def test_print_opens_one_sheet_for_each_card_and_loses_no_text(show):
-    page = show(flashcards("01").standalone_html())
+    page = show(page_of(flashcards("01")))
     page.evaluate("window.print = () => {}")
     with page.expect_popup() as opening:
         page.get_by_role("button", name="Print flashcards").click()
@@ -358,7 +391,7 @@ def test_print_opens_one_sheet_for_each_card_and_loses_no_text(show):
 
 
 def test_print_falls_back_to_a_file_where_no_window_opens(show):
-    page = show(flashcards("01").standalone_html())
+    page = show(page_of(flashcards("01")))
     page.evaluate("window.open = () => null")
     with page.expect_download() as download:
         page.get_by_role("button", name="Print flashcards").click()
@@ -367,7 +400,7 @@ def test_print_falls_back_to_a_file_where_no_window_opens(show):
 
 
 def test_an_empty_warm_up_is_one_sentence(show):
-    page = show(warm_up("00").standalone_html())
+    page = show(page_of(warm_up("00")))
     expect(page.locator(".pt-study")).to_contain_text("There is no earlier lesson")
     expect(page.get_by_role("button")).to_have_count(0)
 
@@ -376,7 +409,7 @@ def test_an_empty_warm_up_is_one_sentence(show):
 
 
 def test_map_opens_a_stage_by_click_and_by_arrow_keys(show):
-    page = show(pipeline_map().standalone_html())
+    page = show(page_of(pipeline_map()))
     tabs = page.get_by_role("tab")
     panel = page.get_by_role("tabpanel")
     expect(tabs).to_have_count(6)
@@ -443,7 +476,7 @@ def answer_something(page: Page) -> None:
 @pytest.mark.parametrize("width", [1100, 360])
 def test_standalone_pages_are_readable_and_fit(show, scheme, width):
     for make in (lambda: quiz("01"), lambda: flashcards("01"), pipeline_map):
-        page = show(make().standalone_html())
+        page = show(page_of(make()))
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         if page.locator(".pt-question").count():
@@ -454,7 +487,7 @@ def test_standalone_pages_are_readable_and_fit(show, scheme, width):
 
 
 def test_reduced_motion_and_focus_ring(show):
-    page = show(flashcards("01").standalone_html())
+    page = show(page_of(flashcards("01")))
     duration = "node => getComputedStyle(node).transitionDuration"
     assert page.locator(".pt-turning").evaluate(duration) == "0.35s"
     page.emulate_media(reduced_motion="reduce")

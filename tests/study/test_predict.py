@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from course.study import predict
 from course.study.predict import _step
 from course.study.progress import progress
+from tests.standalone import page_of
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +173,7 @@ def test_the_static_faces_say_what_is_asked_and_what_came_out():
 def test_hostile_text_is_escaped():
     hostile = "<img src=x onerror=alert(1)>"
     asked = predict("h", hostile, choices=[hostile, "b"])
-    for face in (asked.static_html(), asked.reveal(hostile).static_html(), asked.standalone_html()):
+    for face in (asked.static_html(), asked.reveal(hostile).static_html(), page_of(asked)):
         assert "<img" not in face
 
 

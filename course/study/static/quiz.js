@@ -8,6 +8,13 @@ const HOW = {
 };
 const GRADES = [["Again", "I missed it"], ["Hard", "partly there"], ["Good", "the points are there"], ["Easy", "without effort"]];
 
+// What was kept for an earlier form of the question (another type under the same id) is no answer to this one.
+function kept(study, question) {
+  const saved = study.get(question.id);
+  const fits = question.options ? Array.isArray(saved?.chosen) : typeof saved?.text === "string";
+  return fits ? saved : {};
+}
+
 // ---- what an answer is worth: {done, right}, and for choices and numbers what to say ------------------------
 
 function judge(question, saved) {
@@ -33,7 +40,7 @@ function draw(study) {
   const { questions } = study.data;
   const score = statusLine("pt-score");
   const tally = () => {
-    const verdicts = questions.map((question) => judge(question, study.get(question.id) ?? {}));
+    const verdicts = questions.map((question) => judge(question, kept(study, question)));
     const done = verdicts.filter((verdict) => verdict.done).length;
     const right = verdicts.filter((verdict) => verdict.right).length;
     const open = questions.length - done;
@@ -48,7 +55,7 @@ function drawQuestion(study, question, i, n, tally) {
   const body = h("div", { class: "pt-body" });
   const status = statusLine(); // outlives a redraw, so that its new text is read aloud
   const after = h("div", { class: "pt-after" });
-  const parts = { question, body, status, after, saved: () => study.get(question.id) ?? {} };
+  const parts = { question, body, status, after, saved: () => kept(study, question) };
   const paint = PAINT[question.type];
   parts.save = (value) => { study.save(question.id, value); tally(); };
   parts.repaint = () => { parts.say(""); paint(parts); };
