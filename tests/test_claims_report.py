@@ -1,5 +1,6 @@
 """The claims report counts what held, keeps finished runs, and shows what broke."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,29 @@ def test_a_run_records_claims_goes_on_after_a_failure_and_is_kept(
     monkeypatch.setattr(notebooks, "execute", lambda *_, **__: pytest.fail("it ran again"))
     assert report.run(path, seed=1) == first
     assert "kept" in capsys.readouterr().out
+
+
+def test_a_cell_without_end_and_a_kernel_that_dies_are_reported_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(notebooks, "CELL_SECONDS", 5)
+    path = tmp_path / "05_lesson.ipynb"
+    for source, said in {"while True: pass": "timed out", "import os; os._exit(1)": "kernel died"}.items():
+        write(v4.new_notebook(cells=[v4.new_code_cell(LESSON), v4.new_code_cell(source)]), path)
+        found = report.run(path, seed=0)
+        assert [one["held"] for one in found.claims] == [True]
+        assert len(found.errors) == 1 and said in found.errors[0] and "\n" not in found.errors[0]
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_name_that_fits_no_notebook_is_said_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["claims_report", "--only", "77"])
+    with pytest.raises(SystemExit):
+        report.main()
+    assert "begins with '77'" in capsys.readouterr().err
 
 
 def test_a_kept_run_is_stale_once_the_notebook_changes(tmp_path: Path) -> None:

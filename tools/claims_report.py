@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from tools import notebook_form as form
@@ -83,9 +83,10 @@ def run(path: Path, seed: int) -> Run:
         env |= {"COURSE_CLAIMS_LOG": str(log), "COURSE_NOTEBOOK": path.stem}
         try:
             measured = notebooks.execute(notebook, path.parent, env, keep_going=True)
-        except DeadKernelError as error:  # not kept: the next report tries again
-            print("the kernel died", flush=True)
-            return Run(path.stem, seed, read_claims(log), [str(error)])
+        except (CellTimeoutError, DeadKernelError) as error:  # not kept: the next report tries again
+            why = notebooks.no_end(error)
+            print(f"stopped, because\n{why}", flush=True)
+            return Run(path.stem, seed, read_claims(log), [why.partition("\n")[0]])
         result = Run(path.stem, seed, read_claims(log), other_errors(notebook))
     print(form.measured_text(measured), flush=True)
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -160,7 +161,11 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=[], metavar="NB", help="beginnings of notebooks' names")
     arguments = parser.parse_args()
-    runs = [run(path, seed) for path in notebooks.find(arguments.only) for seed in arguments.seeds]
+    try:
+        paths = notebooks.find(arguments.only)
+    except FileNotFoundError as error:
+        parser.error(str(error))
+    runs = [run(path, seed) for path in paths for seed in arguments.seeds]
     report = render(runs, arguments.seeds)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(report, "utf-8")

@@ -4,7 +4,7 @@
     python -m tools.notebooks header [01 ...]  only bring badges and set-up lines up to date
     python -m tools.notebooks check [01 ...]   list what is wrong with the committed form
 
-A run has a fresh kernel, an empty home, no network and two cores; a notebook that fails stays as it was.
+A run has a fresh kernel, an empty home, two cores and no model hub; a notebook that fails stays as it was.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import nbformat
 import psutil
 from choreographer.browsers.chromium import Chromium
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from PIL import Image
 
@@ -69,7 +69,7 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def environment(home: Path, seed: int) -> dict[str, str]:
-    """The variables of a run: seeded, offline, without progress bars, with nobody's progress and no cache."""
+    """The variables of a run: seeded, hub switched off, no progress bars, nobody's progress and no cache."""
     return os.environ | {
         "COURSE_HOME": str(home),
         "COURSE_SEED": str(seed),
@@ -134,6 +134,8 @@ def execute(notebook: NotebookNode, folder: Path, env: dict[str, str], *, keep_g
         keep_going: go on after a cell that raises, and store its error.
     Raises:
         CellExecutionError: a cell raised, unless `keep_going`.
+        CellTimeoutError: a cell took longer than `CELL_SECONDS`.
+        DeadKernelError: the kernel died, most often because the memory ran out.
     """
     client = NotebookClient(
         notebook,
@@ -147,9 +149,14 @@ def execute(notebook: NotebookNode, folder: Path, env: dict[str, str], *, keep_g
     )
     start = time.perf_counter()
     with PeakMemory() as memory, few_cores():
-        client.on_notebook_complete = lambda **_: memory.look()  # what the last cell holds, before the kernel goes
+        client.on_cell_executed = lambda **_: memory.look()  # also what the last cell holds, before the kernel goes
         client.execute(env=env)
     return form.Measured(round(time.perf_counter() - start, 1), round(memory.peak / 1e6))
+
+
+def no_end(error: CellTimeoutError | DeadKernelError) -> str:
+    """In words, what kept a run from coming to its end."""
+    return "The kernel died, most often for want of memory." if isinstance(error, DeadKernelError) else str(error)
 
 
 def add_pictures(notebook: NotebookNode) -> int:
@@ -193,7 +200,7 @@ def refresh(path: Path) -> str:
     """Run one notebook and write it back; return a line on what that took.
 
     Raises:
-        CellExecutionError: a cell raised; the file is unchanged.
+        CellExecutionError, CellTimeoutError, DeadKernelError: as in `execute`; the file is unchanged.
         HeaderError: the first cell has not the form of a header; the file is unchanged.
     """
     notebook, url = read(path), form.project_url()
@@ -229,8 +236,12 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.action == "run" and find_browser() is None:  # said now, not after the minutes that a run takes
         parser.error(NO_BROWSER)
+    try:
+        paths = find(arguments.only)
+    except FileNotFoundError as error:
+        parser.error(str(error))
     failed = 0
-    for path in find(arguments.only):
+    for path in paths:
         try:
             if arguments.action == "check":
                 found = check(path)
@@ -242,6 +253,9 @@ def main() -> int:
         except (CellExecutionError, form.HeaderError) as error:
             failed += 1
             print(f"not written, because\n{error}", flush=True)
+        except (CellTimeoutError, DeadKernelError) as error:
+            failed += 1
+            print(f"not written, because\n{no_end(error)}", flush=True)
     return 1 if failed else 0
 
 
