@@ -34,8 +34,8 @@ MEASURED = re.compile(r"<!-- measured -->.*?<!-- /measured -->")
 HEADER_LINE = re.compile(rf"^\w.* · {MEASURED.pattern} · \w.*$", re.MULTILINE)
 HEADER_MODEL = "Stage 1 of 6 · <!-- measured --><!-- /measured --> · before this: notebook 00"
 BOOT = re.compile(
-    r"(?:import importlib\.util|from importlib\.util import find_spec)\n\n"
-    r"if .*find_spec\(\"course\"\).*\n    %pip install .*\n?"
+    r"from importlib\.util import find_spec\n\n"
+    r"if find_spec\(\"course\"\).*\n    %pip install .*\n?"
 )
 # A path of the machine that ran the notebook. In base64 no such path can follow one of the excluded signs.
 LOCAL_PATH = re.compile(r"(?<![\w.+/=])/(?:home|root|Users|tmp|var/folders)/[\w.-]+")
