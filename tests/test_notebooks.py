@@ -4,6 +4,7 @@ That the cells run is tested beside this, by nbval, which pytest calls on notebo
 """
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,12 +149,12 @@ def test_tidying_keeps_the_static_face_and_drops_what_belongs_to_one_session() -
     view = {"model_id": "abc", "version_major": 2}
     notebook.metadata["widgets"] = {"state": {}}
     notebook.metadata["language_info"]["version"] = "3.11.7"
-    notebook.cells[1].metadata |= {"execution": {"iopub.status.busy": "now"}, "tags": ["nbval-check-output"]}
+    notebook.cells[1].metadata |= {"execution": {"iopub.status.busy": "now"}, "tags": ["hide-input"]}
     notebook.cells[1].outputs = [display(text__html="<details>", text__plain="Deck", **{form.WIDGET_VIEW: view})]
     notebook.cells[2].outputs = [display(text__plain="0%", **{form.WIDGET_VIEW: view})]
     form.tidy(notebook)
     assert notebook.cells[1].outputs[0].data == {"text/html": "<details>", "text/plain": "Deck"}
-    assert notebook.cells[1].metadata == {"tags": ["nbval-check-output"]}
+    assert notebook.cells[1].metadata == {"tags": ["hide-input"]}
     assert notebook.cells[2].outputs == []
     assert notebook.metadata == form.METADATA | {"measured": {"seconds": 75.0, "memory_mb": 930}}
     assert form.faults(notebook, NAME, URL) == []
@@ -189,9 +190,32 @@ def test_a_notebook_that_fails_is_left_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_name_that_fits_no_notebook_is_said_to() -> None:
-    with pytest.raises(FileNotFoundError, match="begins with '77'"):
-        notebooks.find(["77"])
+def test_a_name_that_fits_no_notebook_is_said_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["notebooks", "check", "77"])
+    with pytest.raises(SystemExit) as stopped:
+        notebooks.main()
+    assert stopped.value.code == 2
+    assert "begins with '77'" in capsys.readouterr().err
+
+
+def test_a_cell_without_end_and_a_kernel_that_dies_stop_no_other_notebook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = ["while True: pass", "import os; os._exit(1)", "1 + 1"]
+    paths = [tmp_path / f"0{number}_lesson.ipynb" for number in range(3)]
+    for path, source in zip(paths, sources, strict=True):
+        stored(tmp_path, source).rename(path)
+    monkeypatch.setattr(form, "FOLDER", tmp_path)
+    monkeypatch.setattr(notebooks, "CELL_SECONDS", 5)
+    monkeypatch.setattr(notebooks, "find_browser", lambda: "a browser")
+    monkeypatch.setattr(sys, "argv", ["notebooks", "run"])
+    before = [path.read_bytes() for path in paths]
+    assert notebooks.main() == 1
+    said = capsys.readouterr().out
+    assert "after 5 seconds" in said and "while True: pass" in said and "The kernel died" in said
+    assert [path.read_bytes() == was for path, was in zip(paths, before, strict=True)] == [True, True, False]
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("1", pytest.fail.Exception), (None, pytest.skip.Exception)])
