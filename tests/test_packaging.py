@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from nbformat import v4
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests.conftest import ROOT
-from tools.notebook_form import project_url
+from tools import notebooks
+from tools.notebook_form import FOLDER, code_cells, project_url
 
 with (ROOT / "pyproject.toml").open("rb") as file:
     PROJECT = tomllib.load(file)["project"]
@@ -154,22 +156,37 @@ def test_the_wheel_carries_both_licences(wheel: Path) -> None:
     assert {"LICENSE", "LICENSE-TEXT"} <= names
 
 
-def test_the_installed_wheel_finds_its_own_quizzes(wheel: Path, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    program = (
-        f"import sys; sys.path.insert(0, {str(site)!r})\n"
-        "import course, course.study.content as content\n"
-        f"assert course.__file__.startswith({str(site)!r}), course.__file__\n"
-        "print(content.FOLDER)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()) == site / "course" / "quizzes"
+NO_NETWORK = """
+import socket
 
 
-@pytest.mark.parametrize("module", ["course", "course.study", "course.formats", "course.world", "course.claims"])
+def refuse(*_):
+    raise OSError("this test has no network")
+
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+"""
+
+
+def test_a_notebook_begins_and_asks_from_the_installed_wheel(wheel: Path, tmp_path: Path) -> None:
+    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "-q", "--target", site, wheel]
+    subprocess.run(command, check=True)
+    setup = code_cells(notebooks.read(FOLDER / "01_base_model.ipynb"))[0].source
+    cells = [NO_NETWORK, setup, 'quiz("01")', "import course.study.content\n\nprint(course.study.content.FOLDER)"]
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
+    env = notebooks.environment(tmp_path / "home", seed=0) | {"PYTHONPATH": str(site)}
+    notebooks.execute(notebook, elsewhere, env)
+    assert "The base model" in notebook.cells[2].outputs[0].data["text/plain"]
+    assert notebook.cells[2].outputs[0].data["text/html"].count("<details>") > 1
+    assert notebook.cells[3].outputs[0].text.strip() == str(site / "course" / "quizzes")
+
+
+TORCHLESS = ("", ".claims", ".formats", ".show", ".study", ".templates", ".world")
+
+
+@pytest.mark.parametrize("module", [f"course{name}" for name in TORCHLESS])
 def test_importing_takes_no_torch_with_it(module: str) -> None:
     program = f"import sys, {module}; print(sorted(sys.modules.keys() & {{'torch', 'transformers', 'plotly'}}))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
@@ -223,3 +240,11 @@ def test_no_two_modules_import_each_other() -> None:
         used = {top(name) for name in imports(path)} & units
         graph.setdefault(unit(path), set()).update(used - {unit(path), "course"})
     assert list(TopologicalSorter(graph).static_order())  # raises CycleError, naming the circle
+
+
+@pytest.mark.parametrize("path", notebooks.find([]), ids=lambda path: path.stem)
+def test_a_notebook_takes_its_code_from_the_package_only(path: Path) -> None:
+    assert not list(FOLDER.rglob("*.py")), "what notebooks share belongs into the package"
+    code = "\n".join(cell.source for cell in code_cells(notebooks.read(path)))
+    others = [other.stem for other in notebooks.find([])] + ["%run", "import_ipynb", "importnb"]
+    assert [name for name in others if name in code] == []
