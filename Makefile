@@ -49,10 +49,10 @@ claims: $(READY) ## Run the notebooks on several seeds and report every claim (S
 bench: $(READY) ## Measure run times and throughput
 	$(BIN)/python -m tools.bench
 
-checkpoints: $(READY) ## Train the checkpoints in course/checkpoints again from the seed
+checkpoints: $(READY) ## Train the checkpoints in course/checkpoints again from the seed, and measure them
 	$(BIN)/python -m tools.build_checkpoints
 
-figures: $(READY) ## Measure the shipped checkpoints
+figures: $(READY) ## Measure the shipped checkpoints again and rewrite the tables in their cards
 	$(BIN)/python -m tools.measure_checkpoints
 
 format: $(READY) ## Put code and notebooks into the project's style
