@@ -21,7 +21,7 @@ def instruction_to_conversation(record: Record) -> Record:
     _require(record, "instruction")
     asked = "\n\n".join(filter(None, [record["instruction"], record.get("input")]))
     messages = [_turn("user", asked), _turn("assistant", record["output"])]
-    return {"messages": messages, **_others(record, "instruction", "input", "output")}
+    return {**_others(record, "instruction", "input", "output"), "messages": messages}
 
 
 def conversation_to_instruction(record: Record) -> Record:
@@ -36,7 +36,7 @@ def conversation_to_instruction(record: Record) -> Record:
     _require(record, "conversation")
     _require_roles(record["messages"], ["user", "assistant"], "messages")
     asked, answer = (turn["content"] for turn in record["messages"])
-    return {"instruction": asked, "input": "", "output": answer, **_others(record, "messages")}
+    return {**_others(record, "messages"), "instruction": asked, "input": "", "output": answer}
 
 
 def as_messages(record: Record) -> Record:
@@ -48,9 +48,9 @@ def as_messages(record: Record) -> Record:
         return dict(record)
     changed: Record = {"prompt": [_turn("user", record["prompt"])]}
     for field in ("chosen", "rejected", "completion"):
-        if field in record:
+        if record.get(field) is not None:
             changed[field] = [_turn("assistant", record[field])]
-    if "completions" in record:
+    if record.get("completions") is not None:
         changed["completions"] = [[_turn("assistant", text)] for text in record["completions"]]
     return {**record, **changed}
 
@@ -70,9 +70,9 @@ def as_text(record: Record) -> Record:
 
     changed: Record = {"prompt": text(record["prompt"], "user", "prompt")}
     for field in ("chosen", "rejected", "completion"):
-        if field in record:
+        if record.get(field) is not None:
             changed[field] = text(record[field], "assistant", field)
-    if "completions" in record:
+    if record.get("completions") is not None:
         changed["completions"] = [text(answer, "assistant", "completions") for answer in record["completions"]]
     return {**record, **changed}
 
@@ -81,7 +81,7 @@ def preference_to_conversation(record: Record) -> Record:
     """Prompt and chosen answer as a demonstration for SFT; the rejected answer is left behind."""
     _require(record, "preference")
     chat = as_messages(record)
-    return {"messages": [*chat["prompt"], *chat["chosen"]], **_others(record, *_PROMPTED)}
+    return {**_others(record, *_PROMPTED), "messages": [*chat["prompt"], *chat["chosen"]]}
 
 
 def ranking_to_pairs(record: Record) -> list[Record]:
@@ -119,7 +119,7 @@ def pairs_to_ranking(pairs: list[Record]) -> Record:
         what = f"{len(given)} pairs of {len(answers)} answers do not give one order"
         mend = f"Compare each two answers once ({len(implied)} pairs), and without a circle."
         raise _refuse("chosen", what, mend)
-    return {**ranking, **_others(pairs[0], *_PROMPTED)}
+    return {**_others(pairs[0], *_PROMPTED), **ranking}
 
 
 def likert_to_pairs(record: Record) -> tuple[list[Record], int]:
@@ -144,7 +144,7 @@ def preference_to_unpaired(record: Record) -> list[Record]:
     _require(record, "preference")
     rest = _others(record, *_PROMPTED)
     return [
-        {"prompt": record["prompt"], "completion": record[side], "label": side == "chosen", **rest}
+        {**rest, "prompt": record["prompt"], "completion": record[side], "label": side == "chosen"}
         for side in ("chosen", "rejected")
     ]
 
@@ -175,10 +175,13 @@ def _turn(role: str, content: str) -> dict[str, str]:
 
 
 def _pair(prompt: Any, better: Any, worse: Any, rest: Record) -> Record:
-    return {"prompt": prompt, "chosen": better, "rejected": worse, **rest}
+    return {**rest, "prompt": prompt, "chosen": better, "rejected": worse}
 
 
 def _others(record: Record, *named: str) -> Record:
+    """The columns that travel along. They come first in a new record: one of them may have the name of a result,
+    as the empty columns do that a data set of mixed records gives to every row.
+    """
     return {field: value for field, value in record.items() if field not in named}
 
 

@@ -4,6 +4,7 @@ Serves notebook 02. Whoever writes data by hand makes more than one mistake, so 
 all, each with its place and its mend, and nothing is skipped in silence.
 """
 
+import copy
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,7 +31,7 @@ def load_records(source: str | Path | Iterable[Record], kind: str) -> list[Recor
             dicts, or a `datasets.Dataset`.
         kind: one of `KINDS`.
     Returns:
-        The records as dicts of their own: changing one does not change the source's row.
+        The records as dicts of their own: changing one, or a message in it, does not change the source's row.
     Raises:
         DataError: a line is not JSON, or a record is not sound. All faults of the source are listed together,
             with line (and column where JSON breaks off) or row, field and mend.
@@ -46,7 +47,7 @@ def load_records(source: str | Path | Iterable[Record], kind: str) -> list[Recor
     if isinstance(source, dict):
         names = ", ".join(map(repr, source))
         raise ValueError(f"A dict is not a list of records. If it holds splits, choose one of them: {names}.")
-    rows = [(f"row {i}", dict(row) if isinstance(row, dict) else row) for i, row in enumerate(source)]
+    rows = [(f"row {i}", copy.deepcopy(row)) for i, row in enumerate(source)]
     return _accept(rows, kind, "records")
 
 

@@ -130,9 +130,11 @@ def prepare_sft_data(
 def as_conversation(record: Record) -> Record | str:
     """One raw record as a tidy conversation, or the reason why it cannot become one."""
     kind, chat = "conversation", record
-    if isinstance(record, dict) and "instruction" in record:
+    # In a data set of mixed records every row has all columns, and None in those that are not its own.
+    given = {field for field, value in record.items() if value is not None} if isinstance(record, dict) else set()
+    if "instruction" in given:
         kind = "instruction"
-    elif isinstance(record, dict) and {"prompt", "completion"} <= record.keys():
+    elif "prompt" in given and "messages" not in given and "completion" in record:
         chat = _from_prompt_and_completion(record)
     problems = check(chat, kind)
     if problems:
@@ -147,7 +149,7 @@ def _from_prompt_and_completion(record: Record) -> Record:
     sides = {"user": record["prompt"], "assistant": record["completion"]}
     turns = [side if isinstance(side, list) else [{"role": role, "content": side}] for role, side in sides.items()]
     rest = {field: value for field, value in record.items() if field not in ("prompt", "completion")}
-    return {"messages": turns[0] + turns[1], **rest}
+    return {**rest, "messages": turns[0] + turns[1]}
 
 
 def tidy(text: str) -> str:
@@ -170,7 +172,8 @@ def fault(record: Record, min_words: int, max_words: int, keep: Callable[[Record
     if any(REFUSAL.search(answer) for answer in answers):
         return "refusal boilerplate"
     if keep is not None and not keep(record):
-        return f"not {getattr(keep, '__name__', 'kept by your filter')}"
+        name = getattr(keep, "__name__", "<no name>")
+        return "not kept by your filter" if name.startswith("<") else f"not {name}"  # a lambda is called <lambda>
     return None
 
 

@@ -1,6 +1,7 @@
 """Conversions: counts, order, and the way back (claim F1)."""
 
 import pytest
+from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +68,34 @@ def test_a_conversation_that_no_instruction_holds_is_refused():
         conversation_to_instruction({"messages": [{"role": "system", "content": "Be brief."}, *chat["messages"]]})
     with pytest.raises(DataError, match="user, assistant, user, assistant"):
         conversation_to_instruction({"messages": chat["messages"] * 2})
+
+
+def test_columns_of_other_kinds_do_not_overwrite_the_result():
+    """A data set of mixed records gives every row all columns, and None in those that are not its own."""
+    chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    records = [
+        {"instruction": "Hi", "output": "Hello."},
+        {"messages": chat},
+        {"prompt": "Hi", "chosen": "Hello.", "rejected": "No."},
+        {"prompt": "Hi", "completion": "Hello.", "label": True},
+        {"prompt": "Hi", "completions": ["Hello.", "No."], "ranks": [1, 2], "ratings": [5, 1]},
+    ]
+    columns = dict.fromkeys(column for record in records for column in record)
+    mixed = Dataset.from_list([{**columns, **record} for record in records])
+    instruction, conversation, preference, unpaired, ranking = mixed
+    assert instruction_to_conversation(instruction)["messages"] == chat
+    asked = conversation_to_instruction(conversation)
+    assert (asked["instruction"], asked["input"], asked["output"]) == ("Hi", "", "Hello.")
+    assert preference_to_conversation(preference)["messages"] == chat
+    assert as_text(as_messages(preference)) == preference
+    assert as_text(as_messages(unpaired)) == unpaired
+    assert [half["label"] for half in preference_to_unpaired(preference)] == [True, False]
+    assert [half["label"] for half in preference_to_unpaired({**preference, "label": "mine"})] == [True, False]
+    assert pairs_to_ranking([preference])["ranks"] == [1, 2]
+    for pair in (ranking_to_pairs(ranking)[0], likert_to_pairs(ranking)[0][0]):
+        assert (pair["chosen"], pair["rejected"]) == ("Hello.", "No.")
+    (pair,), alone = unpaired_to_preference([unpaired, {**unpaired, "completion": "No.", "label": False}])
+    assert (pair["chosen"], pair["rejected"], alone) == ("Hello.", "No.", [])
 
 
 @given(record=preferences())

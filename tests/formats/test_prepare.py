@@ -1,5 +1,6 @@
 """The pipeline from raw data to training data: each step by hand, its properties, and its counts (claim D5)."""
 
+import functools
 from collections import Counter
 
 import pytest
@@ -81,6 +82,22 @@ def test_the_raw_data_stays_as_it_was_and_may_be_a_data_set():
     assert raw[0] == chat(" Hi ", " Hello. ")
     assert made.records == [chat("Hi", "Hello.")]
     assert prepare_sft_data(Dataset.from_list(raw)) == made
+
+
+def test_a_data_set_of_mixed_records_gives_what_the_records_give():
+    mixed = [
+        {"instruction": "Name a fish.", "input": "", "output": "A cod is a fish."},
+        chat("Name a bird.", "A lark is a bird."),
+        {"prompt": "What is 2 + 2?", "completion": "2 + 2 = 4."},
+        {"prompt": "Who are you?", "completion": None},
+        {"instruction": "Add.", "output": None},
+    ]
+    columns = dict.fromkeys(column for record in mixed for column in record)
+    made = prepare_sft_data(Dataset.from_list([{**columns, **record} for record in mixed]))
+    assert [r["messages"] for r in made.records] == [r["messages"] for r in prepare_sft_data(mixed).records]
+    assert len(made.records) == 3
+    assert made.counts[1].dropped == {"messages.content is missing": 1, "output is missing": 1}
+    assert prepare_sft_data(made.records).records == made.records
 
 
 def test_nothing_in_gives_nothing_out():
@@ -180,6 +197,13 @@ def test_a_filter_of_your_own_is_named_in_the_counts():
     made = prepare_sft_data([chat("Hi please", "Hello."), chat("Hi", "Hello you.")], keep=polite)
     assert made.counts[2].dropped == {"not polite": 1}
     assert made.records == [chat("Hi please", "Hello.")]
+
+
+def test_a_filter_without_a_name_is_called_yours():
+    made = prepare_sft_data([chat("Hi", "Hello.")], keep=lambda record: False)
+    assert made.counts[2].dropped == {"not kept by your filter": 1}
+    made = prepare_sft_data([chat("Hi", "Hello.")], keep=functools.partial(lambda limit, record: False, 3))
+    assert made.counts[2].dropped == {"not kept by your filter": 1}
 
 
 # --- de-duplicate -------------------------------------------------------------------------------------------

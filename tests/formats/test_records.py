@@ -1,8 +1,6 @@
 """What each kind of record must satisfy, and that every fault is named with its place and its mend."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from datasets import Dataset, DatasetDict
@@ -204,11 +202,6 @@ def test_whatever_comes_in_is_judged_and_never_breaks_the_judge(kind, record):
         assert problems
 
 
-def test_formats_and_templates_take_no_torch_with_them():
-    program = "import course.formats, course.templates, sys; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
-
-
 def test_an_unknown_kind_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="no kind of record called 'chat'; the kinds are instruction, conversation"):
         check({}, "chat")
@@ -324,3 +317,11 @@ def test_sources_that_hold_no_records_are_refused(jsonl, tmp_path):
         load_records(jsonl(b"\n\n"), "preference")
     with pytest.raises(ValueError, match="choose one of them: 'train', 'test'"):
         load_records(DatasetDict({name: Dataset.from_list([PAIR]) for name in ("train", "test")}), "preference")
+
+
+def test_loaded_records_share_nothing_with_their_source():
+    source = [{"messages": [user("Hi"), assistant("Hello.")]}]
+    loaded = load_records(source, "conversation")
+    loaded[0]["messages"][0]["content"] = "Bye"
+    loaded[0]["messages"].pop()
+    assert source == [{"messages": [user("Hi"), assistant("Hello.")]}]
