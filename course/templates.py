@@ -18,6 +18,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from course.formats import ROLES, Message
+from course.formats.records import describe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -56,8 +57,8 @@ class Template:
             messages: turns of role and content, at least one. A content may be empty.
             add_generation_prompt: end with what stands before an answer, for the model to carry on.
         Raises:
-            ValueError: no turns, an unknown role, a content that is not text, or turns that this template
-                cannot hold; names the turn.
+            ValueError: no turns, a whole record in their place, an unknown role, a content that is not text,
+                or turns that this template cannot hold; names the turn.
         """
         _check(messages)
         return self.cut(messages, add_generation_prompt)
@@ -78,8 +79,8 @@ class Template:
         A token that reaches into the assistant's text from the template's own counts as the assistant's.
 
         Args:
-            tokenizer: a fast, byte-level tokenizer (as of this course, SmolLM2, Qwen2.5 or Llama 3) in which
-                the markers are single special tokens.
+            tokenizer: a fast, byte-level tokenizer in which the template's markers are single special tokens,
+                as in those of this course, SmolLM2 and Qwen2.5.
         Raises:
             ValueError: as in `pieces`, or the tokenizer does not have the template's markers.
         """
@@ -112,9 +113,15 @@ class Template:
 
 
 def _check(messages: Sequence[Message]) -> None:
+    if isinstance(messages, dict):
+        mend = 'pass record["messages"]' if "messages" in messages else "convert it to a conversation first"
+        raise ValueError(f"This is a record ({', '.join(map(str, messages))}) and not its list of messages: {mend}.")
     if not messages:
         raise ValueError("There is no turn to write down: give at least one message.")
     for i, message in enumerate(messages):
+        if not isinstance(message, dict):
+            mend = "write {'role': ..., 'content': ...}"
+            raise ValueError(f"messages[{i}] is {describe(message)}, not a message; {mend}.")
         if message.get("role") not in ROLES:
             raise ValueError(f"messages[{i}].role is {message.get('role')!r}; use one of {', '.join(ROLES)}.")
         if not isinstance(message.get("content"), str):
@@ -123,7 +130,8 @@ def _check(messages: Sequence[Message]) -> None:
 
 def _marker_id(tokenizer: "PreTrainedTokenizerBase", text: str, name: str) -> int:
     token_id = tokenizer.convert_tokens_to_ids(text)
-    if token_id is None or token_id == tokenizer.unk_token_id:
+    # What is not in the vocabulary gets the unknown token's id, which for some tokenizers is a marker's own.
+    if token_id is None or tokenizer.convert_ids_to_tokens(token_id) != text:
         raise ValueError(
             f"The tokenizer has no token {text!r}, which the {name} template needs. Add it as a special "
             "token and enlarge the model's embedding, or use the template that the model was made for."

@@ -1,5 +1,7 @@
 """Templates against `apply_chat_template`, and what they promise where the library is no guide."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -208,6 +210,28 @@ def test_a_tokenizer_without_the_markers_is_refused():
         named.encode(TOKENIZER, [turn("user", "Hi")])
 
 
+def test_a_record_in_the_place_of_its_messages_is_named():
+    chat = [turn("user", "Hi"), turn("assistant", "Yes?")]
+    with pytest.raises(ValueError, match=r'a record \(messages, task\) and not its list .* pass record\["messages"\]'):
+        CHATML.encode(TOKENIZER, {"messages": chat, "task": "any"})
+    with pytest.raises(ValueError, match=r"a record \(instruction, output\) .* convert it to a conversation first"):
+        CHATML.encode(TOKENIZER, {"instruction": "Hi", "output": "Yes?"})
+    with pytest.raises(ValueError, match=r"messages\[1\] is text, not a message; write {'role'"):
+        CHATML.encode(TOKENIZER, [chat[0], "Yes?"])
+
+
+@TEMPLATES
+def test_a_marker_may_be_the_unknown_token_too(template):
+    """As in GPT-2's tokenizer and SmolLM2's, whose unknown token is `<|endoftext|>`."""
+    messages = [turn("user", "Hi"), turn("assistant", "Yes?")]
+    like_gpt2 = build_tokenizer()
+    like_gpt2.unk_token = "<|endoftext|>"
+    assert template.encode(like_gpt2, messages) == template.encode(TOKENIZER, messages)
+    named = replace(CHATML, cut=lambda *given: [piece._replace(text="<s>") for piece in CHATML.cut(*given)])
+    with pytest.raises(ValueError, match="no token '<s>'"):
+        named.encode(like_gpt2, messages)
+
+
 def test_a_tokenizer_that_makes_markers_from_text_is_refused():
     careless = build_tokenizer()
     careless.add_tokens([AddedToken("<turn>", special=False)])
@@ -220,3 +244,8 @@ def test_a_tokenizer_that_makes_markers_from_text_is_refused():
     assert ordinary.encode(careless, [turn("user", "Hi")]).input_ids
     with pytest.raises(ValueError, match="turns a ChatML marker in someone's text into the marker"):
         ordinary.encode(careless, [turn("user", "Hi <turn>")])
+
+
+def test_templates_take_no_torch_with_them():
+    program = "import course.templates, sys; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
