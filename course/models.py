@@ -8,6 +8,7 @@ LoRA follows Hu et al. 2021 and is PEFT's.
 import contextlib
 import copy
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,13 +26,12 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from course.templates import CHATML
+from course import SEED
+from course.templates import CHATML, DOCUMENT, END, START
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
-DOCUMENT_END = "<|endoftext|>"
-TURN_START = "<|im_start|>"
-TURN_END = "<|im_end|>"
+SHIPPED = ("base", "sft")
 PADDING = "<|pad|>"
 
 
@@ -46,7 +46,8 @@ class LM:
     Attributes:
         name: what it was loaded as.
         model: a transformers causal language model, in evaluation mode.
-        tokenizer: its tokenizer, with distinct padding and end-of-turn tokens.
+        tokenizer: its tokenizer. `eos_token` ends a turn and `pad_token` is another; see `load` for where a model
+            from the hub has it otherwise.
     """
 
     name: str
@@ -90,6 +91,12 @@ def embedded() -> list[str]:
 def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     """Load a model and its tokenizer.
 
+    A base model from the hub often names `<|endoftext|>` as its only end, while the chat template of this course ends
+    a turn by `<|im_end|>`: trained on the one and stopped by the other, it would never end an answer. So where the
+    tokenizer has these tokens, `<|im_end|>` becomes its end, `<|endoftext|>` its document start if it has none, and
+    a token other than the end its padding. No token is added: one that has a single special token, like GPT-2's,
+    keeps that one for everything, and has no turns to end.
+
     Args:
         name: an embedded checkpoint ("base", "sft"), a folder in the hub's format, or a hub name
             ("HuggingFaceTB/SmolLM2-135M").
@@ -99,6 +106,8 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     """
     folder = CHECKPOINTS / str(name) if str(name) in embedded() else Path(name)
     local = (folder / "config.json").exists()
+    if not local and str(name) in SHIPPED:
+        raise CannotLoad(f"The checkpoint {str(name)!r}, which comes with the course, is missing. {_mend(str(name))}")
     if not local and (folder.exists() or str(name).count("/") != 1):
         raise CannotLoad(
             f"There is no model {str(name)!r}. Embedded: {', '.join(embedded())}. Otherwise give a folder that holds "
@@ -115,14 +124,32 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
         raise CannotLoad(_why_not(str(name), local, error)) from error
     if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
         raise CannotLoad(f"The checkpoint {str(name)!r} lacks weights: {', '.join(absent[:3])}. {_mend(str(name))}")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    with _quiet():  # asked for a token that is not set, transformers may say so
+        _name_special_tokens(tokenizer)
     return LM(str(name), model.to(device or best_device()).eval(), tokenizer)
 
 
+def _name_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+    vocabulary = tokenizer.get_vocab()
+    if END in vocabulary:
+        tokenizer.eos_token = END
+    if DOCUMENT in vocabulary and tokenizer.bos_token in (None, START):
+        tokenizer.bos_token = DOCUMENT
+    end = tokenizer.eos_token
+    if tokenizer.pad_token in (None, end):
+        special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+        # Best one that is made for padding, then one that stands outside of turns.
+        wanted = [*(t for t in special if "pad" in t.lower()), DOCUMENT, tokenizer.unk_token, tokenizer.bos_token]
+        others = [t for t in [*wanted, *special] if t in special and t not in (START, end)]
+        tokenizer.pad_token = others[0] if others else end
+
+
 def _mend(name: str) -> str:
-    if name in embedded():
-        return "Reinstall the package, or run `make checkpoints` in a checkout to build it anew."
+    if name in SHIPPED:
+        return (
+            "Reinstall the package; in a checkout, `git checkout -- course/checkpoints` fetches it back and "
+            "`make checkpoints` builds it anew."
+        )
     return "Save it again with `save_pretrained`, or download it again."
 
 
@@ -134,7 +161,7 @@ def _why_not(name: str, local: bool, error: Exception) -> str:
         return f"The checkpoint {name!r} is damaged or incomplete ({first}). {_mend(name)}"
     return (
         f"{name!r} could not be fetched from the hub ({first}). Check the name and the network. "
-        f"These need no network: {', '.join(embedded())}."
+        f"These need no network: {', '.join(SHIPPED)}."
     )
 
 
@@ -171,13 +198,25 @@ def clone(lm: LM, name: str | None = None) -> LM:
     return replace(lm, name=name or lm.name, model=copy.deepcopy(lm.model))
 
 
-def with_lora(lm: LM, rank: int = 16) -> LM:
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random draws inside come from the seed; torch's global state is afterwards as it was before.
+
+    Except on Apple's GPU: torch seeds its generator too, and cannot set that one aside.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def with_lora(lm: LM, rank: int = 16, seed: int = SEED) -> LM:
     """A copy with LoRA adapters of the given rank on all linear layers; only they are trainable.
 
-    Alpha is twice the rank, so that the adapters' scale does not change with the rank.
+    Alpha is twice the rank, so that the adapters' scale does not change with the rank. The seed draws the matrices A;
+    B starts at zero.
     """
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), seeded(seed, lm.device):
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for something by its old name
         return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(copy.deepcopy(lm.model), config))
 
@@ -193,7 +232,7 @@ def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     bpe.decoder = decoders.ByteLevel()
-    special = [PADDING, DOCUMENT_END, TURN_START, TURN_END]
+    special = [PADDING, DOCUMENT, START, END]
     bpe.train_from_iterator(
         texts,
         trainers.BpeTrainer(
@@ -205,19 +244,18 @@ def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast
     )
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe,
-        bos_token=DOCUMENT_END,
-        eos_token=TURN_END,
+        bos_token=DOCUMENT,
+        eos_token=END,
         pad_token=PADDING,
-        additional_special_tokens=[TURN_START],
+        additional_special_tokens=[START],
         clean_up_tokenization_spaces=False,
     )
     tokenizer.chat_template = CHATML.jinja
     return tokenizer
 
 
-def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int = 192, layers: int = 4, seed: int = 0) -> LM:
+def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int = 192, layers: int = 4, seed: int = SEED) -> LM:
     """A randomly initialised Llama model (Touvron et al. 2023) for the given tokenizer."""
-    torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
@@ -230,4 +268,6 @@ def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int = 192, layers: int
         eos_token_id=[tokenizer.eos_token_id, tokenizer.bos_token_id],
         pad_token_id=tokenizer.pad_token_id,
     )
-    return LM("new", LlamaForCausalLM(config).to(best_device()).eval(), tokenizer)
+    with seeded(seed, torch.device("cpu")):  # drawn there, the weights are the same on every machine
+        model = LlamaForCausalLM(config)
+    return LM("new", model.to(best_device()).eval(), tokenizer)

@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 
 from course import SEED
 from course.batching import pad
-from course.models import LM, precision
+from course.models import LM, precision, seeded
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def generate(
         prompts: texts, each taken as a document's beginning, or lists of token ids, taken as they are.
         max_new_tokens: the limit for one completion.
         temperature: 0 takes the likeliest token each time; above 0 samples from softmax(logits / temperature).
-        seed: of the sampling. It leaves torch's global state alone.
+        seed: of the sampling. It leaves torch's global state alone, except on Apple's GPU.
         stop: texts at which a completion ends too, besides the end-of-turn and end-of-document tokens.
         honour_turns: False runs on past the end-of-turn token, as a serving stack that does not know it would.
         batch_size: prompts in one forward pass.
@@ -86,9 +86,7 @@ def generate(
     )
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # similar lengths together: less padding
     out: dict[int, Completion] = {}
-    devices = [lm.device] if lm.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), precision(lm.device), _without_own_settings(lm):
-        torch.manual_seed(seed)
+    with seeded(seed, lm.device), precision(lm.device), _without_own_settings(lm):
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
             input_ids = pad([ids[i] for i in rows], lm.tokenizer.pad_token_id, side="left")
@@ -133,9 +131,10 @@ def _check_room(lm: LM, ids: list[list[int]], new: int) -> None:
 def _completion(lm: LM, row: list[int], ends: list[int], stop: Sequence[str]) -> Completion:
     cut = next((t + 1 for t, token in enumerate(row) if token in ends), None)
     token_ids = row[:cut] if cut else row
-    if stop and not cut:  # rows that ended by a stop text were filled up with padding
-        while token_ids and token_ids[-1] == lm.tokenizer.pad_token_id:
-            token_ids = token_ids[:-1]
     text = lm.tokenizer.decode(token_ids, skip_special_tokens=True)
     at = min((text.find(s) for s in stop if s in text), default=-1)
+    if stop and (at >= 0 or not cut):
+        # Rows that ended by a stop text were filled up with padding, which in hub models may be an end token too.
+        while token_ids and token_ids[-1] == lm.tokenizer.pad_token_id:
+            token_ids = token_ids[:-1]
     return Completion(text[:at] if at >= 0 else text, token_ids, stopped=bool(cut) or at >= 0)

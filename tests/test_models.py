@@ -8,12 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from course import models
+from course.batching import IGNORE
 from course.models import (
     CHECKPOINTS,
     LM,
@@ -28,7 +32,9 @@ from course.models import (
     save,
     with_lora,
 )
+from course.rollouts import document_start, generate
 from course.templates import CHATML
+from course.train import chat_examples, document_examples, fit
 from tests.tiny import build_model, build_tokenizer
 
 IDS = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
@@ -236,17 +242,89 @@ def test_a_damaged_embedded_checkpoint_says_to_build_it_anew(folder, tmp_path, m
         load("base", "cpu")
 
 
-def test_without_any_checkpoint_the_error_is_still_clear(tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "CHECKPOINTS", tmp_path / "none")
+@pytest.mark.parametrize("name", ["base", "sft"])
+def test_a_missing_embedded_checkpoint_says_so_and_how_it_comes_back(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(models, "CHECKPOINTS", tmp_path)
+    (tmp_path / "sft").mkdir()  # a folder without its files
     assert embedded() == []
-    with pytest.raises(CannotLoad, match="no model 'base'"):
-        load("base")
+    said = rf"{name!r}, which comes with the course, is missing\. Reinstall .*`git checkout .*`make checkpoints`"
+    with pytest.raises(CannotLoad, match=said):
+        load(name)
+    with pytest.raises(CannotLoad, match=r"no model 'bass'"):
+        load("bass")
 
 
 def test_nothing_is_printed_by_loading():
     code = "import sys; from course.models import load; load('base'); sys.stderr.write('done')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKPOINTS.parent.parent)
     assert (done.stdout, done.stderr) == ("", "done")
+
+
+# --- tokenizers from the hub ------------------------------------------------------------------------------------------
+
+MARKERS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+SMOL = {"bos_token": MARKERS[0], "eos_token": MARKERS[0], "unk_token": MARKERS[0]}  # as SmolLM2-135M
+SMOL_CHAT = {"bos_token": MARKERS[1], "eos_token": MARKERS[2], "pad_token": MARKERS[2], "unk_token": MARKERS[0]}
+QWEN = {"eos_token": MARKERS[0], "pad_token": MARKERS[0]}  # as Qwen2.5-0.5B
+QWEN_CHAT = {"eos_token": MARKERS[2], "pad_token": MARKERS[0]}
+
+
+def from_the_hub(folder: Path, named: dict[str, str], special: list[str]) -> LM:
+    """A model in hub format whose tokenizer has these special tokens and gives them these names; loaded."""
+    bpe = Tokenizer(tokenizers.models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=alphabet)
+    bpe.train_from_iterator(["The capital of Peru is Lima."], trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, **named)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return load(folder, "cpu")
+
+
+@pytest.mark.parametrize("named", [SMOL, SMOL_CHAT, QWEN, QWEN_CHAT], ids=["Smol", "Smol chat", "Qwen", "Qwen chat"])
+def test_a_model_from_the_hub_ends_its_turns_by_our_templates_token(tmp_path, named):
+    lm = from_the_hub(tmp_path, named, MARKERS)
+    size = len(lm.tokenizer)
+    names = (lm.tokenizer.bos_token, lm.tokenizer.eos_token, lm.tokenizer.pad_token)
+    assert names == ("<|endoftext|>", "<|im_end|>", "<|endoftext|>")
+    assert size == lm.model.config.vocab_size  # no token was added
+    chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Lima."}]
+    (example,) = chat_examples(lm, [{"messages": chat}])
+    learnt = [label for label in example["labels"] if label != IGNORE]
+    assert learnt[-1] == lm.tokenizer.eos_token_id != lm.tokenizer.pad_token_id
+    start = lm.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    assert document_start(lm, "Lima")[0] == start
+    documents = document_examples(lm, ["The capital of Peru is Lima.", "Lima"], length=4)
+    assert documents[0]["input_ids"][0] == start
+    assert fit(lm, [*documents, example], epochs=1).losses
+    with torch.no_grad():  # a model that has learnt to end its turn, and nothing else
+        lm.model.model.norm.weight.zero_()
+        lm.model.lm_head = torch.nn.Linear(32, size)
+        lm.model.lm_head.bias.copy_(torch.nn.functional.one_hot(torch.tensor(learnt[-1]), size) * 50.0)
+    (completion,) = generate(lm, [[5]], max_new_tokens=3)
+    assert (completion.token_ids, completion.stopped) == ([learnt[-1]], True)
+
+
+@pytest.mark.parametrize(
+    ("named", "special", "names"),
+    [
+        # a token that is made for padding comes first
+        ({"eos_token": "</s>"}, ["</s>", "<s>", "[PAD]"], (None, "</s>", "[PAD]")),
+        ({"bos_token": "<s>", "eos_token": "</s>"}, ["<s>", "</s>", "<0x>"], ("<s>", "</s>", "<s>")),
+        ({"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<?>"}, ["<s>", "</s>", "<?>"], ("<s>", "</s>", "<?>")),
+        ({"bos_token": "<s>", "eos_token": MARKERS[0]}, ["<s>", *MARKERS], ("<s>", MARKERS[2], MARKERS[0])),
+        # GPT-2: one special token, which is no end of a turn
+        ({"bos_token": MARKERS[0], "eos_token": MARKERS[0]}, MARKERS[:1], (MARKERS[0],) * 3),
+    ],
+)
+def test_other_tokenizers_keep_their_own_tokens_and_pad_by_another_if_they_have_one(tmp_path, named, special, names):
+    tokenizer = from_the_hub(tmp_path, named, special).tokenizer
+    assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token) == names
 
 
 # --- copies and adapters ----------------------------------------------------------------------------------------------
@@ -281,6 +359,21 @@ def test_one_step_of_lora_leaves_the_weights_below_alone(lm):
     torch.optim.SGD([w for w in adapted.model.parameters() if w.requires_grad], lr=1.0).step()
     changed = {name for name, weight in adapted.model.named_parameters() if not torch.equal(weight, before[name])}
     assert changed and all("lora_B" in name for name in changed)  # A's gradient is zero while B is
+
+
+def test_the_seed_draws_the_adapters_and_leaves_the_global_state_alone(lm):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first = with_lora(lm, rank=2, seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(5)
+    again, other = with_lora(lm, rank=2, seed=1), with_lora(lm, rank=2, seed=2)
+    drawn = [
+        torch.cat([w.flatten() for n, w in one.model.named_parameters() if "lora_A" in n])
+        for one in (first, again, other)
+    ]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.allclose(drawn[0], drawn[2])
 
 
 # --- new tokenizers and models ----------------------------------------------------------------------------------------
@@ -326,7 +419,9 @@ def test_a_tokenizer_survives_saving(tokenizer, tmp_path):
 
 
 def test_a_new_model_is_the_seeds(tokenizer):
+    before = torch.get_rng_state()
     one, same, other = (new_model(tokenizer, hidden=32, layers=1, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(logits(one), logits(same))
     assert not torch.allclose(logits(one), logits(other))
     assert one.model.config.tie_word_embeddings

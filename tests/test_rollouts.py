@@ -180,6 +180,16 @@ def test_a_stop_text_ends_its_own_row_only(lm):
         assert after == before or after.stopped
 
 
+def test_rows_that_a_stop_text_ended_hold_no_padding_even_where_padding_ends_a_document(lm):
+    """As with Qwen and SmolLM2, whose padding is `<|endoftext|>`."""
+    tokenizer = build_tokenizer()
+    tokenizer.pad_token = tokenizer.bos_token
+    free = generate(lm, PROMPTS, max_new_tokens=16)
+    stop = free[0].text[4:8]
+    wanted = generate(lm, PROMPTS, max_new_tokens=16, stop=[stop])
+    assert generate(LM("tiny", lm.model, tokenizer), PROMPTS, max_new_tokens=16, stop=[stop]) == wanted
+
+
 def test_prompts_that_do_not_fit(lm):
     room = lm.model.config.max_position_embeddings
     with pytest.raises(ValueError, match=rf"Prompt 1 has {room - 3} tokens; with 4 new ones .* context of {room}"):
