@@ -7,7 +7,6 @@ An example is a dict with `input_ids` and `labels`, two lists of the same length
 where the model is to learn it, and -100 where it is not, which `torch` and `transformers` leave out.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -17,9 +16,6 @@ from torch import Tensor
 
 IGNORE = -100
 """The label of a token that nothing is to be learnt from."""
-
-WINDOW = 8
-"""Batches among which `length_batches` sorts by length."""
 
 Example = Mapping[str, Sequence[int]]
 
@@ -62,6 +58,28 @@ def pad(sequences: Sequence[Sequence[int]], value: int, side: str = "right") -> 
     return padded
 
 
+def check_examples(examples: Sequence[Example], name: str = "examples") -> None:
+    """Return quietly if every example can be learnt from or measured.
+
+    Raises:
+        ValueError: no examples, an example whose lists differ in length, or one with no label to learn; calls
+            the list by the given name and an example by its place in it, from 0.
+    """
+    if not examples:
+        raise ValueError(f"There are no {name}: the list is empty. Look at what your filters dropped.")
+    for i, example in enumerate(examples):
+        if len(example["input_ids"]) != len(example["labels"]):
+            lengths = f"{len(example['input_ids'])} input_ids and {len(example['labels'])} labels"
+            raise ValueError(f"{name}[{i}] has {lengths}; make the labels with make_labels.")
+    masked = [i for i, example in enumerate(examples) if not _learnable(example["labels"])]
+    if masked:
+        raise ValueError(
+            f"{len(masked)} of {len(examples)} {name} have no token to learn, first {name}[{masked[0]}]: all labels "
+            "are masked (-100). Check that the mask marks the assistant's tokens and not the user's, and drop what "
+            "has no answer."
+        )
+
+
 def collate(examples: Sequence[Example], pad_id: int, side: str = "right") -> dict[str, Tensor]:
     """A batch for the model: pad with `pad_id`, attend to real tokens only, learn nothing from padding.
 
@@ -72,20 +90,9 @@ def collate(examples: Sequence[Example], pad_id: int, side: str = "right") -> di
     Returns:
         `input_ids`, `attention_mask` and `labels`, each int64 of shape (batch, longest example).
     Raises:
-        ValueError: no examples, an example whose lists differ in length, or one with no label to learn; names
-            the example by its place in the list, from 0.
+        ValueError: as `check_examples`.
     """
-    if not examples:
-        raise ValueError("There is nothing to collate: the list of examples is empty.")
-    for i, example in enumerate(examples):
-        if len(example["input_ids"]) != len(example["labels"]):
-            lengths = f"{len(example['input_ids'])} input_ids and {len(example['labels'])} labels"
-            raise ValueError(f"Example {i} has {lengths}; make the labels with make_labels.")
-        if not _learnable(example["labels"]):
-            raise ValueError(
-                f"Example {i} has no token to learn: all its labels are masked (-100). Check that the mask "
-                "marks the assistant's tokens and not the user's, and drop examples without an answer."
-            )
+    check_examples(examples)
     labels = [list(example["labels"]) for example in examples]
     if side == "left":
         # Nothing stands before an example's first token, so nothing may learn to predict it; on the left it
@@ -167,35 +174,6 @@ def blocks(documents: Sequence[Sequence[int]], length: int, end_id: int) -> Tens
     if not count:
         raise ValueError(f"All documents together have {len(row)} tokens, fewer than one block of {length}.")
     return row[: count * length].view(count, length)
-
-
-def length_batches(lengths: Sequence[int], batch_size: int, seed: int) -> list[list[int]]:
-    """Batches of examples of similar length, in random order, so that little of a batch is padding.
-
-    Only a window of a few batches is sorted at a time. Sorted as a whole, every batch would hold one kind of example
-    (all the sums, all the short answers), and each step would pull the model towards that kind alone.
-
-    Args:
-        lengths: number of tokens of each example.
-        batch_size: examples in a batch; the last batch of a window may be smaller.
-        seed: shuffles the examples and the batches.
-    Returns:
-        Lists of positions in `lengths`; each occurs once.
-    Raises:
-        ValueError: there are no lengths, or batch_size is below 1.
-    """
-    if not lengths or batch_size < 1:
-        raise ValueError(f"Cannot make batches of {batch_size} from {len(lengths)} examples.")
-    rng = random.Random(seed)
-    order = list(range(len(lengths)))
-    rng.shuffle(order)
-    batches: list[list[int]] = []
-    window = WINDOW * batch_size
-    for first in range(0, len(order), window):
-        near = sorted(order[first : first + window], key=lengths.__getitem__)
-        batches += [near[start : start + batch_size] for start in range(0, len(near), batch_size)]
-    rng.shuffle(batches)
-    return batches
 
 
 def _learnable(labels: Sequence[int]) -> bool:

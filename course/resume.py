@@ -129,7 +129,9 @@ class State:
             for name, weight in self._weights().items():
                 weight.copy_(tensors[f"weight/{name}"])
                 self.optimizer.state[weight] = {
-                    key: tensors[f"{key}/{name}"].to("cpu" if key == "step" else weight.device) for key in _MOMENTS
+                    # the step too: fused AdamW counts where the weight is
+                    key: tensors[f"{key}/{name}"].to(weight.device)
+                    for key in _MOMENTS
                 }
         return run
 

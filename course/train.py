@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from course import SEED
-from course.batching import IGNORE, blocks, clip, collate, length_batches, make_labels
+from course.batching import IGNORE, blocks, check_examples, clip, collate, make_labels
+from course.formats.records import describe
 from course.losses.sft import token_losses
 from course.models import LM, precision
 from course.plots import LiveCurve
@@ -40,15 +41,27 @@ def chat_examples(
 
     Args:
         lm: whose tokenizer is used.
-        records: dicts with `messages`.
+        records: conversations, dicts with `messages`.
         template: how they are written down.
         masked: learn the assistant's turns only; False learns every token, the user's words included.
 
     What exceeds the model's context is cut, and a line says how many examples that were.
+
+    Raises:
+        ValueError: a record is no conversation, or one that the template cannot hold; names it by its place.
     """
     examples = []
-    for record in records:
-        encoded = template.encode(lm.tokenizer, record["messages"])
+    for i, record in enumerate(records):
+        if not isinstance(record, dict) or record.get("messages") is None:
+            what = f"a record of {', '.join(record)}" if isinstance(record, dict) else describe(record)
+            raise ValueError(
+                f"records[{i}] is {what}, not a conversation with `messages`. Convert it first, for instance with "
+                "course.formats.instruction_to_conversation."
+            )
+        try:
+            encoded = template.encode(lm.tokenizer, record["messages"])
+        except ValueError as error:
+            raise ValueError(f"records[{i}]: {error}") from error
         mask = encoded.assistant_mask if masked else [1] * len(encoded.input_ids)
         examples.append({"input_ids": encoded.input_ids, "labels": make_labels(encoded.input_ids, mask)})
     kept, report = clip(examples, lm.model.config.max_position_embeddings)
@@ -100,9 +113,14 @@ def fit(
     Raises:
         TrainingStopped: the loss or its gradient is not a number, or the state file is damaged, of another run, or
             cannot be written.
-        ValueError: no examples, an example without a labelled token, or a count below 1.
+        ValueError: no examples, an example (or a held-out one) without a labelled token, or a count below 1.
     """
-    _check(examples, epochs=epochs, batch_size=batch_size, accumulate=accumulate)
+    check_examples(examples)
+    if held_out:
+        check_examples(held_out, "held_out")
+    for name, count in {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}.items():
+        if count < 1:
+            raise ValueError(f"{name}={count}: give at least 1.")
     plan = _plan(len(examples), epochs, batch_size, accumulate, shuffle, seed)
     weights = [p for p in lm.model.parameters() if p.requires_grad]
     optimizer = _optimizer(lm.model, learning_rate, weight_decay)
@@ -120,7 +138,9 @@ def fit(
         deferred_interrupt() as interrupted,
     ):
         for step, loss in enumerate(run.losses):
-            curve.update(step, training=loss)
+            curve.replay(step, training=loss)
+        for step, loss in run.held_out:
+            curve.replay(step, held_out=loss)
         for step in range(len(run.losses), len(plan)):
             if step % steps_per_epoch == 0:
                 _between_epochs(lm, run, step, steps_per_epoch, held_out, after_epoch)
@@ -136,7 +156,7 @@ def fit(
             run.losses.append(loss)
             run.tokens += sum(int(batch["attention_mask"].sum()) for batch in batches)
             run.seconds = before + time.monotonic() - began
-            latest = {"held out": run.held_out[-1][1]} if run.held_out and run.held_out[-1][0] == step else {}
+            latest = {"held_out": run.held_out[-1][1]} if run.held_out and run.held_out[-1][0] == step else {}
             curve.update(step, training=loss, **latest)
             stop = interrupted()  # asked once: an interrupt between two questions would end the run unsaved
             if keeper and (stop or time.monotonic() - saved > SAVE_EVERY):
@@ -147,7 +167,7 @@ def fit(
                 break
         if not run.interrupted:
             _between_epochs(lm, run, len(plan), steps_per_epoch, held_out, after_epoch)
-            curve.update(len(plan), **({"held out": run.held_out[-1][1]} if run.held_out else {}))
+            curve.update(len(plan), **({"held_out": run.held_out[-1][1]} if run.held_out else {}))
     run.seconds = before + time.monotonic() - began
     if run.interrupted:
         _say_interrupted(run, len(plan), state)
@@ -194,29 +214,20 @@ def rate_at(step: int, steps: int, warmup: float) -> float:
 
 @torch.no_grad()
 def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]], batch_size: int = 32) -> float:
-    """Mean loss per labelled token over the examples, in nats."""
+    """Mean loss per labelled token over the examples, in nats.
+
+    Raises:
+        ValueError: no examples, or one without a labelled token; names it by its place in the list.
+    """
+    check_examples(examples)
     lm.model.eval()
-    lengths = [len(example["input_ids"]) for example in examples]
+    near = sorted(examples, key=lambda example: len(example["input_ids"]))  # similar lengths together: less padding
     total, count = 0.0, 0
-    for indices in length_batches(lengths, batch_size, seed=0):
-        batch = collate([examples[i] for i in indices], lm.tokenizer.pad_token_id)
+    for first in range(0, len(near), batch_size):
+        batch = collate(near[first : first + batch_size], lm.tokenizer.pad_token_id)
         total += float(_token_losses(lm, batch).sum())
         count += _labelled(batch)
     return total / count
-
-
-def _check(examples: Sequence[dict[str, list[int]]], **counts: int) -> None:
-    if not examples:
-        raise ValueError("There are no examples to train on. Look at what your filters dropped.")
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name}={count}: give at least 1.")
-    masked = [i for i, example in enumerate(examples) if all(label == IGNORE for label in example["labels"][1:])]
-    if masked:
-        raise ValueError(
-            f"{len(masked)} of {len(examples)} examples have no token to learn, first examples[{masked[0]}]: all of "
-            "their labels are masked (-100). Look at how the assistant mask was made, and drop what has no answer."
-        )
 
 
 def _labelled(batch: dict[str, Tensor]) -> int:
@@ -238,8 +249,6 @@ def _backward(lm: LM, batches: list[dict[str, Tensor]]) -> float:
     to one large batch.
     """
     count = sum(_labelled(batch) for batch in batches)
-    if count == 0:
-        raise ValueError("A batch has no labelled token: every label is -100. Look at how the assistant mask was made.")
     total = 0.0
     for batch in batches:
         part = _token_losses(lm, batch).sum() / count

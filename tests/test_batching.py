@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from course.batching import IGNORE, blocks, clip, collate, length_batches, make_labels, pad
+from course.batching import IGNORE, blocks, check_examples, clip, collate, make_labels, pad
 
 TOKENS = st.integers(1, 99)
 
@@ -72,18 +72,24 @@ def test_on_the_left_nothing_is_predicted_from_padding():
 
 def test_batches_that_teach_nothing_are_refused_with_the_example():
     good = {"input_ids": [1, 2], "labels": [IGNORE, 2]}
-    with pytest.raises(ValueError, match="list of examples is empty"):
+    with pytest.raises(ValueError, match="There are no examples: the list is empty"):
         collate([], pad_id=0)
-    with pytest.raises(ValueError, match="Example 1 has 2 input_ids and 1 labels"):
+    with pytest.raises(ValueError, match=r"examples\[1\] has 2 input_ids and 1 labels"):
         collate([good, {"input_ids": [1, 2], "labels": [2]}], pad_id=0)
-    with pytest.raises(ValueError, match="Example 1 has no token to learn: all its labels are masked"):
+    with pytest.raises(ValueError, match=r"1 of 2 examples have no token to learn, first examples\[1\]: all labels"):
         collate([good, {"input_ids": [1, 2], "labels": [IGNORE, IGNORE]}], pad_id=0)
-    with pytest.raises(ValueError, match="Example 0 has no token to learn"):
+    with pytest.raises(ValueError, match=r"1 of 1 examples have no token to learn"):
         collate([{"input_ids": [1, 2], "labels": [1, IGNORE]}], pad_id=0)  # nothing comes before the first
     with pytest.raises(ValueError, match='"right" or "left", not \'middle\''):
         collate([good], pad_id=0, side="middle")
     with pytest.raises(ValueError, match="list of sequences is empty"):
         pad([], value=0)
+
+
+def test_a_list_is_called_by_its_name():
+    check_examples([{"input_ids": [1, 2], "labels": [IGNORE, 2]}])
+    with pytest.raises(ValueError, match=r"1 of 1 held_out have no token to learn, first held_out\[0\]"):
+        check_examples([{"input_ids": [1, 2], "labels": [IGNORE, IGNORE]}], "held_out")
 
 
 def test_clipping_says_what_was_cut_and_why():
@@ -138,40 +144,3 @@ def test_blocks_are_the_documents_in_a_row(documents, length):
 def test_blocks_of_one_token_are_refused():
     with pytest.raises(ValueError, match="length=1"):
         blocks([[1, 2]], length=1, end_id=0)
-
-
-LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=40)
-
-
-@given(lengths=LENGTHS, batch_size=st.integers(1, 9), seed=st.integers(0, 5))
-def test_each_example_is_in_one_batch_and_the_seed_decides(lengths, batch_size, seed):
-    batches = length_batches(lengths, batch_size, seed)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    assert sorted(map(len, batches), reverse=True)[:-1] == [batch_size] * (len(batches) - 1)
-    assert batches == length_batches(lengths, batch_size, seed)
-
-
-@given(lengths=st.lists(st.integers(1, 30), min_size=8, max_size=8), seed=st.integers(0, 5))
-def test_batches_of_similar_length_never_pad_more(lengths, seed):
-    def cells(batches: list[list[int]]) -> int:
-        return sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
-
-    as_they_come = [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert cells(length_batches(lengths, 4, seed)) <= cells(as_they_come)
-
-
-def test_batches_do_not_come_in_order_of_length():
-    first_lengths = [length_batches(range(1, 41), 4, seed)[0][0] for seed in range(8)]
-    assert len(set(first_lengths)) > 2
-
-
-def test_another_seed_makes_other_batches():
-    made = [length_batches([5] * 40, 4, seed) for seed in range(5)]
-    assert all(one != other for i, one in enumerate(made) for other in made[:i])
-
-
-def test_batches_of_nothing_are_refused():
-    with pytest.raises(ValueError, match="batches of 4 from 0 examples"):
-        length_batches([], 4, seed=0)
-    with pytest.raises(ValueError, match="batches of 0 from 1 examples"):
-        length_batches([3], 0, seed=0)

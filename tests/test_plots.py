@@ -330,6 +330,18 @@ def test_time_left_of_a_resumed_run_counts_its_own_steps(screen: Screen, clock: 
     assert "step 210 of 300 · 2 min left" in screen.updates[-2]["text/plain"]
 
 
+def test_what_is_replayed_is_drawn_and_takes_no_time(screen: Screen, clock: types.SimpleNamespace) -> None:
+    with LiveCurve("SFT", 300) as curve:
+        for step in range(200):
+            curve.replay(step, train=1.0)
+        curve.replay(100, held_out=2.0)
+        assert curve._status() == "step 199 of 300 · train 1 · held out 2"
+        clock.now += 10
+        curve.update(200, train=0.5)
+        assert curve._status().startswith("step 200 of 300 · 17 min left")
+    assert len(curve.points["train"]) == 201 and curve.points["held out"] == [(100, 2.0)]
+
+
 def test_quiet_notebooks_get_one_figure_that_holds_no_time(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TQDM_DISABLE", "1")
     with LiveCurve("SFT", 2) as curve:

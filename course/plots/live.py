@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,7 +57,7 @@ class LiveCurve:
         self.title, self.total, self.y = title, total_steps, y
         self.points: dict[str, list[tuple[int, float]]] = {}
         self.step = 0
-        self._first_step: int | None = None  # a resumed run does not start at 1
+        self._first_step: int | None = None  # of this run; a resumed one does not start at the beginning
         self._over = False
         self._quiet = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
         self._notebook = in_notebook()
@@ -72,17 +73,29 @@ class LiveCurve:
             self._bar = tqdm(total=self.total, desc=self.title, disable=self._quiet or None)  # None: terminals only
         return self
 
+    def replay(self, step: int, **values: float) -> None:
+        """Add what an earlier part of a resumed run measured. It took no time in this part, so none is counted."""
+        self._add(step, values)
+        if self._bar is not None:
+            self._bar.initial = self._bar.n = self.step
+
     def update(self, step: int, **values: float) -> None:
-        """Add what was measured after `step`, counted from 1. An underscore in a name is shown as a space."""
+        """Add what was measured at `step`. An underscore in a name is shown as a space.
+
+        A loop may count from 0, as `fit` does, whose loss at a step is that before the step's update, or from 1.
+        """
         self._first_step = step if self._first_step is None else self._first_step
-        self.step = step
-        for name, value in values.items():
-            self.points.setdefault(name.replace("_", " "), []).append((step, float(value)))
+        self._add(step, values)
         if self._bar is not None:
             self._bar.set_postfix_str(self._latest(), refresh=False)
             self._bar.update(step - self._bar.n)
         elif self._handle is not None and time.monotonic() - self._drawn >= SECONDS_BETWEEN_DRAWINGS:
             self._draw()
+
+    def _add(self, step: int, values: Mapping[str, float]) -> None:
+        self.step = max(self.step, step)
+        for name, value in values.items():
+            self.points.setdefault(name.replace("_", " "), []).append((step, float(value)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
