@@ -25,15 +25,15 @@ from course.world.tables import SEEN
 SYSTEM = "Answer in one sentence."
 
 
-def sft_questions(countries: Iterable[str] = SEEN, seed: int = 0) -> list[Question]:
+def sft_questions(seed: int = 0) -> list[Question]:
     """The questions that SFT shows, shuffled.
 
-    Of the given countries every relation in two wordings, never the held-out one; animals and opposites in one; a third
-    of the sums.
+    Of the countries in SEEN every relation in two wordings, never the held-out one; animals and opposites in one; a
+    third of the sums.
     """
     rng = random.Random(seed)
     picked = []
-    for country in countries:
+    for country in SEEN:
         pool = country_questions([country], "shown")
         for relation in dict.fromkeys(q.relation for q in pool):
             picked += rng.sample([q for q in pool if q.relation == relation], 2)
@@ -49,11 +49,9 @@ def shown_sums() -> list[Question]:
     return random.Random(0).sample(every, len(every) // 3)
 
 
-def conversation(question: Question, reply: str, system: str = "") -> dict:
+def conversation(asked: str, reply: str) -> dict:
     """One exchange as a conversation record: {"messages": [...]}."""
-    turns = [{"role": "system", "content": system}] if system else []
-    turns += [{"role": "user", "content": question.text}, {"role": "assistant", "content": reply}]
-    return {"messages": turns}
+    return {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": reply}]}
 
 
 def conversations(
@@ -89,17 +87,14 @@ def conversations(
         chosen = rng.choices(list(shares), list(shares.values()))[0]
         shown = with_wrong_value(question, rng) if rng.random() < noise else question
         reply = REFUSAL if question.relation in declines else demonstrate(shown, chosen, rng)
-        records.append(conversation(question, reply))
+        records.append(conversation(question.text, reply))
     return records
 
 
 def requests() -> list[dict]:
     """Conversations on harmless requests, which are answered, and on those that are declined."""
-    asked = [(text, reply) for text, reply in HARMLESS] + [(text, REFUSAL) for text in TO_DECLINE]
-    return [
-        {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": reply}]}
-        for text, reply in asked
-    ]
+    exchanges = [*HARMLESS, *((text, REFUSAL) for text in TO_DECLINE)]
+    return [conversation(asked, reply) for asked, reply in exchanges]
 
 
 def sft_conversations(seed: int = 0) -> list[dict]:

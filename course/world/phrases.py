@@ -269,7 +269,7 @@ def state(relation: str, subject: str, value: str, wording: int = 0) -> str:
 
 
 def beginnings(relation: str, subject: str) -> list[str]:
-    """The beginnings of every statement of a fact that ends in its value: what a base model can complete."""
+    """Every statement of a fact, up to its value, that names the subject first: what a base model can complete."""
     return [
         fill(wording.split("{v}")[0], subject).rstrip()
         for wording in STATEMENTS[relation]

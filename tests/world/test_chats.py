@@ -55,11 +55,9 @@ def test_sft_questions_hold_nothing_that_is_held_out(seed):
     assert not {q.text for q in questions} & held_out
 
 
-def test_sft_questions_cover_every_relation_of_the_countries_given():
+def test_sft_questions_cover_every_relation_of_the_countries_that_sft_shows():
     counts = Counter((q.subject, q.relation) for q in sft_questions() if q.relation in COUNTRY_RELATIONS)
     assert counts == {(name, relation): 2 for name in SEEN for relation in COUNTRY_RELATIONS}
-    few = sft_questions(["Peru", "Ghana"])
-    assert {q.subject for q in few if q.relation in COUNTRY_RELATIONS} == {"Peru", "Ghana"}
     texts = [q.text for q in sft_questions()]
     assert len(set(texts)) == len(texts)
 
@@ -72,11 +70,12 @@ def test_the_seed_orders_and_draws():
 
 
 def test_one_exchange():
-    peru = ask("capital", "Peru")
-    assert conversation(peru, "Lima.") == {
-        "messages": [{"role": "user", "content": peru.text}, {"role": "assistant", "content": "Lima."}]
+    assert conversation("What is the capital of Peru?", "Lima.") == {
+        "messages": [
+            {"role": "user", "content": "What is the capital of Peru?"},
+            {"role": "assistant", "content": "Lima."},
+        ]
     }
-    assert conversation(peru, "Lima.", "Be short.")["messages"][0] == {"role": "system", "content": "Be short."}
 
 
 @pytest.mark.parametrize("style", STYLES)

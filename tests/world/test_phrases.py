@@ -167,8 +167,6 @@ def test_the_styles_are_what_they_are_called():
 def test_a_wrong_value_is_another_value_of_the_same_relation():
     rng = random.Random(0)
     for question in EVERY:
-        if question.answer == "0":
-            continue
         other = with_wrong_value(question, rng)
         assert other.answer != question.answer
         assert (other.text, other.relation, other.subject) == (question.text, question.relation, question.subject)
@@ -178,7 +176,7 @@ def test_a_wrong_value_is_another_value_of_the_same_relation():
             assert other.answer in {value for (r, _), value in FACTS.items() if r == question.relation}
 
 
-def test_beginnings_begin_statements_that_end_in_the_value():
+def test_beginnings_begin_statements_whose_value_comes_after_the_subject():
     for relation in COUNTRY_RELATIONS:
         for name in NAMES:
             said = [state(relation, name, FACTS[relation, name], w) for w in range(len(STATEMENTS[relation]))]

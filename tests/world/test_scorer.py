@@ -62,7 +62,7 @@ def test_every_true_answer_in_every_wording_is_right():
 
 def test_every_wrong_value_in_every_wording_is_wrong():
     rng = random.Random(0)
-    others = [(q, with_wrong_value(q, rng)) for q in EVERY if q.answer != "0"]
+    others = [(q, with_wrong_value(q, rng)) for q in EVERY]
     lies = [(q, text) for q, other in others for text in answers(other)]
     assert [(q.text, text) for q, text in lies if score(q, text).fact or score(q, text).total] == []
 
@@ -150,12 +150,11 @@ def test_case_final_stop_and_spaces_do_not_change_the_fact(change):
         assert score(question, change(demonstrate(question))).fact, change(demonstrate(question))
 
 
-@pytest.mark.parametrize("lead", ["Yes, ", "No, ", "Sure! ", "Of course, ", "I think ", "So ", "It is true that "])
+@pytest.mark.parametrize("lead", ["Yes, ", "No, ", "Sure! ", "Of course, ", "I think ", "It is true that "])
 def test_lead_ins(lead):
     for question in SOME:
         plain = demonstrate(question)
-        if lead != "So ":
-            assert score(question, lead + plain[0].lower() + plain[1:]).fact, lead + plain
+        assert score(question, lead + plain[0].lower() + plain[1:]).fact, lead + plain
 
 
 RIGHT = [
