@@ -36,9 +36,6 @@ STATEMENTS: dict[str, str] = {
     "S9": "Without the loss mask the model learns to write the user's turns too, and answers no better for it.",
     "S10": "Called with another chat template than it was trained on, the model loses accuracy or does not stop.",
     "S11": "Our rendered conversation and its mask agree with the library's, token by token, in both templates.",
-    "S12": "After SFT on two styles, the likelihood of an answer follows the data's mix and the answer's length; "
-    "which of the two styles is preferred, it cannot tell.",
-    "S13": "An error written into the demonstrations is still there after preference tuning on top of them.",
     "S14": "With the end-of-turn token as padding, and padding masked out, the model never learns to end its turn.",
     "D5": "Preparing SFT data is four steps, format, filter, de-duplicate and balance, and each counts what it drops.",
 }

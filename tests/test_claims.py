@@ -1,7 +1,5 @@
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,12 @@ import torch
 from course import SEED
 from course.claims import STATEMENTS, ClaimFailed, claim
 
-IDS = [*(f"B{n}" for n in range(1, 5)), *(f"S{n}" for n in range(1, 15)), "D5"]
+IDS = [*(f"B{n}" for n in range(1, 5)), *(f"S{n}" for n in (*range(1, 12), 14)), "D5"]
 
 
 def test_the_ledger_has_one_sentence_for_each_claim_of_lessons_0_to_3() -> None:
     assert set(IDS) <= set(STATEMENTS)
+    assert not {"S12", "S13"} & set(STATEMENTS)  # they need likelihoods and preference tuning, which come later
     assert len(set(STATEMENTS.values())) == len(STATEMENTS)
     for statement in STATEMENTS.values():
         assert re.fullmatch(r"[^.]+\.", statement)
@@ -107,8 +106,3 @@ def test_without_a_log_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     claim("S1", True, "x")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_claims_and_show_take_no_heavy_library_with_them() -> None:
-    code = "import sys, course.claims, course.show; print(sorted({'torch', 'plotly', 'numpy'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
