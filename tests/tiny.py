@@ -1,10 +1,10 @@
 """A tokenizer and a model small enough to build inside a test, made like the course's own."""
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"]
+from course.models import new_tokenizer
+
 SENTENCES = [
     "The capital of France is Paris. The capital of Peru is Lima.",
     "What is the capital of Italy? The capital of Italy is Rome.",
@@ -15,27 +15,8 @@ SENTENCES = [
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE of about 400 tokens: it can spell anything, and each digit is a token."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        min_frequency=1,
-        special_tokens=SPECIAL,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(SENTENCES, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<|endoftext|>",
-        eos_token="<|im_end|>",
-        pad_token="<|pad|>",
-        extra_special_tokens=["<|im_start|>"],
-    )
+    """The course's tokenizer with 400 tokens: it can spell anything, and each digit is a token."""
+    return new_tokenizer(SENTENCES, size=400)
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> LlamaForCausalLM:

@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course.batching import IGNORE
 from course.exercises.definition import Exercise
-
-IGNORE = -100
 
 
 def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
