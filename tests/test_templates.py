@@ -1,7 +1,5 @@
 """Templates against `apply_chat_template`, and what they promise where the library is no guide."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -244,8 +242,3 @@ def test_a_tokenizer_that_makes_markers_from_text_is_refused():
     assert ordinary.encode(careless, [turn("user", "Hi")]).input_ids
     with pytest.raises(ValueError, match="turns a ChatML marker in someone's text into the marker"):
         ordinary.encode(careless, [turn("user", "Hi <turn>")])
-
-
-def test_templates_take_no_torch_with_them():
-    program = "import course.templates, sys; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
