@@ -26,11 +26,9 @@ class Exercise:
         solution: the right function.
         mistakes: by name, a wrong function of the same arguments, or a `Sign`. The first that fits is named.
         why: what the right solution is good for; one sentence, shown when it is found.
-        tolerance: relative and absolute, for floats; whole numbers must be equal.
     """
 
     cases: list[tuple[Any, ...]]
     solution: Callable[..., Any]
     mistakes: dict[str, Callable[..., Any] | Sign] = field(default_factory=dict)
     why: str = ""
-    tolerance: float = 1e-5

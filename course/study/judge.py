@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from course.exercises import Exercise
 
 LONGEST = 600
+TOLERANCE = 1e-5  # relative and absolute, for floats; whole numbers must be equal
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
@@ -83,7 +84,7 @@ def judge(exercise: "Exercise", attempt: Any) -> Verdict:
         message = "Not attempted yet: the function returns nothing. If you did write it, its return is missing."
         return Verdict("not attempted", message)
 
-    wrong = [n for n in range(len(got)) if not same(got[n], expected[n], exercise.tolerance)]
+    wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
     note = _note(exercise, changed)
     if not wrong:
         return Verdict("right", "Right.", note=note)
@@ -111,7 +112,7 @@ def plain(value: Any) -> Any:
     return copy.copy(value) if isinstance(value, Set) else value
 
 
-def same(one: Any, other: Any, tolerance: float) -> bool:
+def same(one: Any, other: Any, tolerance: float = TOLERANCE) -> bool:
     """Whether two plain values are equal: whole numbers exactly, floats within the tolerance, NaN like NaN."""
     if _number(one) and _number(other):
         if isinstance(one, float) or isinstance(other, float):
@@ -143,7 +144,7 @@ def _mistake(exercise: "Exercise", got: list[Any], expected: list[Any]) -> str |
             fits = all(wrong.seen(one, right) for one, right in zip(got, expected, strict=True))
         else:
             theirs = _results(wrong, exercise.cases)
-            fits = all(same(one, other, exercise.tolerance) for one, other in zip(got, theirs, strict=True))
+            fits = all(same(one, other) for one, other in zip(got, theirs, strict=True))
         if fits:
             return name
     return None
@@ -185,7 +186,7 @@ def _difference(exercise: "Exercise", case: tuple[Any, ...], expected: Any, got:
     call = _call(exercise, case)
     if _kind(got) != _kind(expected):
         where = f"That is {_kind(got)}; {_kind(expected)} should come out."
-    elif isinstance(expected, list) and (at := _first_difference(got, expected, exercise.tolerance)):
+    elif isinstance(expected, list) and (at := _first_difference(got, expected)):
         where = f"The first difference is at position {at}."
     else:
         where = ""
@@ -216,12 +217,12 @@ def _length(value: Any) -> int | None:
     return len(value) if isinstance(value, list) else None
 
 
-def _first_difference(got: list[Any], expected: list[Any], tolerance: float) -> str:
+def _first_difference(got: list[Any], expected: list[Any]) -> str:
     """Index of the first unequal place of two lists of one length, as in [0][2]."""
     for n, (one, other) in enumerate(zip(got, expected, strict=True)):
-        if not same(one, other, tolerance):
+        if not same(one, other):
             deeper = isinstance(one, list) and isinstance(other, list) and len(one) == len(other)
-            return f"[{n}]{_first_difference(one, other, tolerance) if deeper else ''}"
+            return f"[{n}]{_first_difference(one, other) if deeper else ''}"
     return ""
 
 

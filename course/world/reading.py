@@ -103,7 +103,7 @@ _RETRACTION = re.compile(
 _LEAD_IN = re.compile(
     r"^(?:(?:yes|no|sure|sorry|certainly|of course|in fact|well|so|then|first|actually|indeed|(?:final )?answer|a|"
     r"the answer is)[,:.!]+ (?=\S)|(?:so )?the (?:right |correct )?answer is(?: that)? |"
-    r"i (?:think|believe|know|mean|am sure)(?: that)? |it is (?:true|known) that )+",
+    r"so (?=\S)|i (?:think|believe|know|mean|am sure)(?: that)? |it is (?:true|known) that )+",
     re.I,
 )
 _DENYING_LEAD = re.compile(

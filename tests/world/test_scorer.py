@@ -150,7 +150,7 @@ def test_case_final_stop_and_spaces_do_not_change_the_fact(change):
         assert score(question, change(demonstrate(question))).fact, change(demonstrate(question))
 
 
-@pytest.mark.parametrize("lead", ["Yes, ", "No, ", "Sure! ", "Of course, ", "I think ", "It is true that "])
+@pytest.mark.parametrize("lead", ["Yes, ", "No, ", "Sure! ", "Of course, ", "So ", "I think ", "It is true that "])
 def test_lead_ins(lead):
     for question in SOME:
         plain = demonstrate(question)
