@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.notebooks import ROOT, environment, execute, find, find_browser, read
+from tools.notebook_form import ROOT
+from tools.notebooks import environment, execute, find, find_browser, read
 
 
 def _say(label: str, value: str, goal: str = "") -> None:
