@@ -146,7 +146,8 @@ def fit(
                 _between_epochs(lm, run, step, steps_per_epoch, held_out, after_epoch)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * rate_at(step, len(plan), warmup)
-            batches = [collate([examples[i] for i in indices], pad) for indices in plan[step]]
+            parts = [half for indices in plan[step] for half in _halves(examples, indices)]
+            batches = [collate([examples[i] for i in part], pad) for part in parts]
             loss = _backward(lm, batches)
             norm = float(nn.utils.clip_grad_norm_(weights, clip))
             if not math.isfinite(loss + norm):
@@ -272,6 +273,18 @@ def _plan(count: int, epochs: int, batch_size: int, accumulate: int, shuffle: bo
         batches = [order[i : i + batch_size] for i in range(0, count, batch_size)]
         plan += [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]
     return plan
+
+
+def _halves(examples: Sequence[dict[str, list[int]]], indices: list[int]) -> list[list[int]]:
+    """A batch as its shorter and its longer half: less padding where lengths differ, and no bias.
+
+    Both halves are one step's gradient, and `_backward` divides by the tokens of the whole step.
+    """
+    ordered = sorted(indices, key=lambda i: len(examples[i]["input_ids"]))
+    if len(examples[ordered[0]]["input_ids"]) == len(examples[ordered[-1]]["input_ids"]):
+        return [indices]
+    middle = len(ordered) // 2
+    return [ordered[:middle], ordered[middle:]]
 
 
 def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.notebook_form import ROOT
+from tools.notebook_form import METADATA, ROOT
 from tools.notebooks import environment, execute, find, find_browser, read
 
 
@@ -141,7 +141,7 @@ def drawing() -> None:
         return
     with tempfile.TemporaryDirectory() as folder, _jupyterlab(Path(folder)) as url, sync_playwright() as playwright:
         cells = [nbformat.v4.new_code_cell(c) for c in ("from course.study import quiz", 'quiz("01")')]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), Path(folder) / "probe.ipynb")
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), Path(folder) / "probe.ipynb")
         page = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"]).new_page()
         page.goto(f"{url}/lab/tree/probe.ipynb")
         page.wait_for_function(
