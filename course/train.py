@@ -238,9 +238,12 @@ def _labelled(batch: dict[str, Tensor]) -> int:
 def _token_losses(lm: LM, batch: dict[str, Tensor]) -> Tensor:
     # No attention mask: padding stands at the right, so under causal attention no real token can see it, and
     # attention without a mask takes a faster kernel. Labels there are -100, so it adds nothing to the loss.
+    # What stands before the first labelled token in every row, such as the chat's opening, needs no scores either.
+    labels = batch["labels"]
+    first = int((labels[:, 1:] != IGNORE).any(dim=0).int().argmax())  # the scores here are for the token at first + 1
     with precision(lm.device):
-        logits = lm.model(input_ids=batch["input_ids"].to(lm.device)).logits
-    return token_losses(logits, batch["labels"].to(lm.device))
+        logits = lm.model(input_ids=batch["input_ids"].to(lm.device), logits_to_keep=labels.shape[1] - first).logits
+    return token_losses(logits, labels[:, first:].to(lm.device))
 
 
 def _backward(lm: LM, batches: list[dict[str, Tensor]]) -> float:

@@ -274,11 +274,10 @@ def test_every_example_is_read_once_an_epoch_in_an_order_of_its_own(monkeypatch)
     assert len({tuple(first), tuple(second), tuple(given_order)}) == 3
     read.clear()
     fit(tiny(), EXAMPLES, **SETTINGS | {"shuffle": False})
-    size = SETTINGS["batch_size"] * SETTINGS.get("accumulate", 1)  # within a step, halves go by length
-    for first in range(0, 20, size):
-        step = slice(first, min(first + size, 20))
-        assert sorted(read[:20][step]) == sorted(given_order[step])
-    assert sorted(read[20:]) == sorted(given_order)
+    size = SETTINGS["batch_size"]  # one step's examples are the given ones; within it, they go by length
+    for once in (read[:20], read[20:]):
+        for start in range(0, 20, size):
+            assert sorted(once[start : start + size]) == sorted(given_order[start : start + size])
 
 
 # --- cut short --------------------------------------------------------------------------------------------------------
@@ -528,16 +527,15 @@ def test_a_state_that_cannot_be_written_is_found_before_training(tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_stops_with_the_weights_as_they_were(watch, monkeypatch):
-    lm, kept = tiny(), {}
-    watch(lambda step: kept.update(weights(lm)))
-    calls: list[int] = []
+    lm, kept, done = tiny(), {}, []
+    watch(lambda step: (kept.update(weights(lm)), done.append(step)))
 
-    def broken(model, batches):
-        calls.append(1)
-        return real(model, batches) * (float("nan") if len(calls) == 4 else 1.0)
+    def broken(model, batch):
+        losses = real(model, batch)
+        return losses * float("nan") if len(done) == 3 else losses  # steps 0 to 2 are done: this is step 3
 
-    real = train._backward
-    monkeypatch.setattr(train, "_backward", broken)
+    real = train._token_losses
+    monkeypatch.setattr(train, "_token_losses", broken)
     with pytest.raises(TrainingStopped, match=r"loss is nan at step 3; .* Check the learning rate .* the data"):
         fit(lm, EXAMPLES, **SETTINGS)
     assert_same(weights(lm), kept)

@@ -174,6 +174,8 @@ def _form_faults(notebook: NotebookNode, name: str, url: str) -> Iterator[str]:
         yield "badges or measured numbers in the header are out of date; run `make header`"
     if [cell.source for cell in fresh.cells[1:]] != [cell.source for cell in notebook.cells[1:]]:
         yield "the first code cell does not begin with the set-up lines; run `make header`"
+    if sum(cell.source.count("%pip install") for cell in code_cells(notebook)) > 1:
+        yield "set-up lines of an older form stand below the present ones; delete them"
     if measured_in(notebook) is None:
         yield "it was never measured; run `make notebooks`"
 
