@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,11 +64,11 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, previous)
 
 
-def fingerprint(examples: Sequence[dict[str, list[int]]], settings: list[Any]) -> str:
+def fingerprint(examples: Sequence[Mapping[str, Sequence[int]]], settings: list[Any]) -> str:
     """What tells one run from another: the same data and settings give the same text."""
     digest = hashlib.sha256(json.dumps(settings).encode())
     for example in examples:
-        digest.update(json.dumps([example["input_ids"], example["labels"]]).encode())
+        digest.update(json.dumps(sorted(example.items())).encode())
     return digest.hexdigest()
 
 

@@ -1,8 +1,9 @@
 """The one loop that every supervised stage uses, from pretraining to SFT and reward models.
 
-Serves notebooks 01 and 03 and all that follow. AdamW (Loshchilov & Hutter 2019), linear warm-up and linear decay,
-gradient clipping, gradient accumulation with the mean over all tokens of the accumulated batch. Left out on purpose:
-several devices, mixed data sources, callbacks.
+Serves notebooks 01 and 03 and all that follow: `fit` says what a language model learns from, `loop` takes the steps,
+and `course.rewards` brings another loss to the same loop. AdamW (Loshchilov & Hutter 2019), linear warm-up and linear
+decay, gradient clipping, gradient accumulation with the mean over all tokens of the accumulated batch. Left out on
+purpose: several devices, mixed data sources, callbacks.
 """
 
 import math
@@ -10,13 +11,14 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from course import SEED
-from course.batching import IGNORE, blocks, check_examples, clip, collate, make_labels
+from course.batching import IGNORE, Example, blocks, check_examples, clip, collate, make_labels
 from course.formats.records import describe
 from course.losses.sft import token_losses
 from course.models import LM, precision
@@ -118,23 +120,82 @@ def fit(
     check_examples(examples)
     if held_out:
         check_examples(held_out, "held_out")
-    for name, count in {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}.items():
-        if count < 1:
-            raise ValueError(f"{name}={count}: give at least 1.")
-    plan = _plan(len(examples), epochs, batch_size, accumulate, shuffle, seed)
-    weights = [p for p in lm.model.parameters() if p.requires_grad]
-    optimizer = _optimizer(lm.model, learning_rate, weight_decay)
-    settings = [epochs, learning_rate, batch_size, accumulate, warmup, clip, weight_decay, shuffle, seed, lm.parameters]
-    keeper = State(state, fingerprint(examples, settings), lm.model, optimizer) if state else None
+    pad = lm.tokenizer.pad_token_id
+
+    def learn(batches: list[list[Example]]) -> tuple[float, int]:
+        parts = [collate(half, pad) for batch in batches for half in _halves(batch)]
+        return _backward(lm, parts), sum(int(part["attention_mask"].sum()) for part in parts)
+
+    return loop(
+        lm.model,
+        examples,
+        learn,
+        Recipe(epochs, learning_rate, batch_size, accumulate, warmup, clip, weight_decay, shuffle, seed),
+        measure=(lambda: mean_loss(lm, held_out)) if held_out else None,
+        after_epoch=after_epoch,
+        title=title,
+        y="loss (nats per token)",
+        state=state,
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the loop trains, whatever is learnt; `fit` says what each setting means."""
+
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    accumulate: int = 1
+    warmup: float = 0.05
+    clip: float = 1.0
+    weight_decay: float = 0.0
+    shuffle: bool = True
+    seed: int = SEED
+
+
+def loop(
+    model: nn.Module,
+    examples: Sequence[Example],
+    learn: Callable[[list[list[Example]]], tuple[float, int]],
+    recipe: Recipe,
+    *,
+    measure: Callable[[], float] | None = None,
+    after_epoch: Callable[[int], None] = lambda epoch: None,
+    title: str,
+    y: str,
+    state: Path | str | None = None,
+) -> Run:
+    """Train a model in place on examples of any kind: the part of `fit` that does not depend on what is learnt.
+
+    Args:
+        model: weights that do not require gradients stay as they are.
+        examples: dicts of lists of numbers.
+        learn: given the batches of one optimizer step, each a list of examples, adds the gradient of their mean loss
+            to the model; returns that loss and the number of tokens that it read.
+        recipe: rate, epochs, batches and their order.
+        measure: the loss on held-out examples.
+        after_epoch, title, state: as in `fit`.
+        y: what the loss is counted in.
+    Raises:
+        TrainingStopped, ValueError: as `fit`, but for the examples.
+    """
+    for name in ("epochs", "batch_size", "accumulate"):
+        if getattr(recipe, name) < 1:
+            raise ValueError(f"{name}={getattr(recipe, name)}: give at least 1.")
+    plan = _plan(len(examples), recipe)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = _optimizer(model, recipe.learning_rate, recipe.weight_decay)
+    settings = [*astuple(recipe), sum(p.numel() for p in model.parameters())]
+    keeper = State(state, fingerprint(examples, settings), model, optimizer) if state else None
     run = (keeper.restore() if keeper else None) or Run()
     run.interrupted = False
-    steps_per_epoch = len(plan) // epochs
-    pad = lm.tokenizer.pad_token_id
+    steps_per_epoch = len(plan) // recipe.epochs
     began, before = time.monotonic(), run.seconds
     saved = began
     with (
-        _training(lm.model, optimizer),
-        LiveCurve(title, len(plan), y="loss (nats per token)") as curve,
+        _training(model, optimizer),
+        LiveCurve(title, len(plan), y=y) as curve,
         deferred_interrupt() as interrupted,
     ):
         for step, loss in enumerate(run.losses):
@@ -143,19 +204,17 @@ def fit(
             curve.replay(step, held_out=loss)
         for step in range(len(run.losses), len(plan)):
             if step % steps_per_epoch == 0:
-                _between_epochs(lm, run, step, steps_per_epoch, held_out, after_epoch)
+                _between_epochs(model, run, step, steps_per_epoch, measure, after_epoch)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * rate_at(step, len(plan), warmup)
-            parts = [half for indices in plan[step] for half in _halves(examples, indices)]
-            batches = [collate([examples[i] for i in part], pad) for part in parts]
-            loss = _backward(lm, batches)
-            norm = float(nn.utils.clip_grad_norm_(weights, clip))
+                group["lr"] = recipe.learning_rate * rate_at(step, len(plan), recipe.warmup)
+            loss, tokens = learn([[examples[i] for i in batch] for batch in plan[step]])
+            norm = float(nn.utils.clip_grad_norm_(weights, recipe.clip))
             if not math.isfinite(loss + norm):
                 raise TrainingStopped(_not_finite(loss, norm, step, optimizer.param_groups[0]["lr"], run.losses))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             run.losses.append(loss)
-            run.tokens += sum(int(batch["attention_mask"].sum()) for batch in batches)
+            run.tokens += tokens
             run.seconds = before + time.monotonic() - began
             latest = {"held_out": run.held_out[-1][1]} if run.held_out and run.held_out[-1][0] == step else {}
             curve.update(step, training=loss, **latest)
@@ -167,7 +226,7 @@ def fit(
                 run.interrupted = step + 1 < len(plan)
                 break
         if not run.interrupted:
-            _between_epochs(lm, run, len(plan), steps_per_epoch, held_out, after_epoch)
+            _between_epochs(model, run, len(plan), steps_per_epoch, measure, after_epoch)
             curve.update(len(plan), **({"held_out": run.held_out[-1][1]} if run.held_out else {}))
     run.seconds = before + time.monotonic() - began
     if run.interrupted:
@@ -190,19 +249,19 @@ def _training(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[No
 
 
 def _between_epochs(
-    lm: LM,
+    model: nn.Module,
     run: Run,
     step: int,
     steps_per_epoch: int,
-    held_out: Sequence[dict[str, list[int]]],
+    measure: Callable[[], float] | None,
     after_epoch: Callable[[int], None],
 ) -> None:
-    lm.model.eval()
-    if held_out:
-        run.held_out.append((step, mean_loss(lm, held_out)))
+    model.eval()
+    if measure:
+        run.held_out.append((step, measure()))
     if step:
         after_epoch(step // steps_per_epoch)
-    lm.model.train()
+    model.train()
 
 
 def rate_at(step: int, steps: int, warmup: float) -> float:
@@ -261,7 +320,7 @@ def _backward(lm: LM, batches: list[dict[str, Tensor]]) -> float:
     return total
 
 
-def _plan(count: int, epochs: int, batch_size: int, accumulate: int, shuffle: bool, seed: int) -> list[list[list[int]]]:
+def _plan(count: int, recipe: Recipe) -> list[list[list[int]]]:
     """For each optimizer step its batches, each a list of indices into the examples.
 
     Batches are not made of similar lengths, though that would save padding. The loss is a mean over a step's tokens, so
@@ -269,23 +328,23 @@ def _plan(count: int, epochs: int, batch_size: int, accumulate: int, shuffle: bo
     would be learnt as rarer than it is: of demonstrations half of which were long, a model learnt 20-30%.
     """
     plan: list[list[list[int]]] = []
-    for epoch in range(epochs):
+    for epoch in range(recipe.epochs):
         order = list(range(count))
-        if shuffle:
-            random.Random(1000 * seed + epoch).shuffle(order)
-        batches = [order[i : i + batch_size] for i in range(0, count, batch_size)]
-        plan += [batches[i : i + accumulate] for i in range(0, len(batches), accumulate)]
+        if recipe.shuffle:
+            random.Random(1000 * recipe.seed + epoch).shuffle(order)
+        batches = [order[i : i + recipe.batch_size] for i in range(0, count, recipe.batch_size)]
+        plan += [batches[i : i + recipe.accumulate] for i in range(0, len(batches), recipe.accumulate)]
     return plan
 
 
-def _halves(examples: Sequence[dict[str, list[int]]], indices: list[int]) -> list[list[int]]:
+def _halves(batch: list[Example]) -> list[list[Example]]:
     """A batch as its shorter and its longer half: less padding where lengths differ, and no bias.
 
     Both halves are one step's gradient, and `_backward` divides by the tokens of the whole step.
     """
-    ordered = sorted(indices, key=lambda i: len(examples[i]["input_ids"]))
-    if len(examples[ordered[0]]["input_ids"]) == len(examples[ordered[-1]]["input_ids"]):
-        return [indices]
+    ordered = sorted(batch, key=lambda example: len(example["input_ids"]))
+    if len(ordered[0]["input_ids"]) == len(ordered[-1]["input_ids"]):
+        return [batch]
     middle = len(ordered) // 2
     return [ordered[:middle], ordered[middle:]]
 
