@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from course import SEED
 from course.models import LM
-from course.rollouts import Completion, generate
+from course.rollouts import Completion, chat_prompts, generate
 from course.templates import CHATML, Template
 from course.world import Question, Score, score
 
@@ -82,10 +82,7 @@ def answer(
     """
     if not questions:
         raise ValueError("There are no questions to ask.")
-    prompts = [
-        template.encode(lm.tokenizer, [{"role": "user", "content": q.text}], add_generation_prompt=True).input_ids
-        for q in questions
-    ]
+    prompts = chat_prompts(lm, questions, template)
     answers = generate(lm, prompts, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
     return grade(questions, answers)
 
