@@ -17,6 +17,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
@@ -104,6 +105,20 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     Raises:
         CannotLoad: no such name, no network, or damaged files. The message names the mend.
     """
+    model, tokenizer = open_checkpoint(name, AutoModelForCausalLM, device)
+    return LM(str(name), model, tokenizer)
+
+
+def open_checkpoint(
+    name: str | Path,
+    kind: type[AutoModelForCausalLM | AutoModelForSequenceClassification],
+    device: torch.device | str | None,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """What `load` and `course.rewards.load_reward` share: a model of the given kind, in evaluation mode, its tokenizer.
+
+    Raises:
+        CannotLoad: as `load`; also when the checkpoint is of the other kind.
+    """
     folder = CHECKPOINTS / str(name) if str(name) in embedded() else Path(name)
     local = (folder / "config.json").exists()
     if not local and str(name) in SHIPPED:
@@ -117,16 +132,24 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = kind.from_pretrained(
                 source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
     except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
         raise CannotLoad(_why_not(str(name), local, error)) from error
+    made_for = "".join(model.config.architectures or [])
+    if kind is AutoModelForCausalLM and "ForSequenceClassification" in made_for:
+        raise CannotLoad(f"{str(name)!r} gives scores and writes nothing. Load it with course.rewards.load_reward.")
+    if kind is AutoModelForSequenceClassification and "ForSequenceClassification" not in made_for:
+        raise CannotLoad(
+            f"{str(name)!r} is a language model, which gives no scores. Make a reward model of it with "
+            "course.rewards.new_reward_model, and train that."
+        )
     if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
         raise CannotLoad(f"The checkpoint {str(name)!r} lacks weights: {', '.join(absent[:3])}. {_mend(str(name))}")
     with _quiet():  # asked for a token that is not set, transformers may say so
         _name_special_tokens(tokenizer)
-    return LM(str(name), model.to(device or best_device()).eval(), tokenizer)
+    return model.to(device or best_device()).eval(), tokenizer
 
 
 def _name_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
