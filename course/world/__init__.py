@@ -1,8 +1,8 @@
 """The toy world: a small set of facts that are ours, so that the true quality of any answer is known.
 
-Serves every lesson. `tables` holds the facts, `phrases` their wordings, questions and answers, `text` the pretraining
-documents, `chats` the demonstrations, `wordings` and `reading` what an answer states, `scorer` its true score. No
-torch anywhere.
+Serves every lesson. `tables` holds the facts, `phrases` their wordings, questions and answers, `prompts` opinions and
+requests, `text` the pretraining documents, `chats` the demonstrations, `wordings` and `reading` what an answer states,
+`scorer` its true score. No torch anywhere.
 """
 
 from course.world.phrases import (
@@ -18,6 +18,7 @@ from course.world.phrases import (
     sum_questions,
     with_wrong_value,
 )
+from course.world.prompts import REQUESTS, Request, agrees, declines, opinion, opinions
 from course.world.scorer import Score, score
 from course.world.tables import COUNTRIES, INVENTED, SEEN, UNSEEN
 from course.world.text import documents
@@ -26,17 +27,23 @@ __all__ = [
     "COUNTRIES",
     "COUNTRY_RELATIONS",
     "INVENTED",
+    "REQUESTS",
     "SEEN",
     "STYLES",
     "UNSEEN",
     "Question",
+    "Request",
     "Score",
+    "agrees",
     "animal_questions",
     "ask",
     "beginnings",
     "country_questions",
+    "declines",
     "demonstrate",
     "documents",
+    "opinion",
+    "opinions",
     "opposite_questions",
     "score",
     "sum_questions",

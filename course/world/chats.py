@@ -20,9 +20,11 @@ from course.world.phrases import (
     sum_questions,
     with_wrong_value,
 )
+from course.world.prompts import REQUESTS, opinions, respond
 from course.world.tables import SEEN
 
 SYSTEM = "Answer in one sentence."
+OPINION_RELATIONS = ("capital", "language", "currency", "population", "known_for", "sum")
 
 
 def sft_questions(seed: int = 0) -> list[Question]:
@@ -109,3 +111,28 @@ def sft_conversations(seed: int = 0) -> list[dict]:
     for record, more in zip(records[80:], follow_ups, strict=False):
         record["messages"] = record["messages"] + more
     return records[80:] + records[:80]
+
+
+MIXED_STYLES = {"plain": 0.5, "warm": 0.2, "bullet": 0.15, "short": 0.15}
+
+
+def mixed_conversations(seed: int = 0) -> list[dict]:
+    """Demonstrations by many hands, the data of the `mixed` checkpoint: sampled from, it has something to prefer.
+
+    Four styles; of the answers a fifth states a wrong value and a twentieth declines. A third of the replies to wrong
+    opinions agree with them, a fourth of the harmless requests is declined.
+    """
+    rng = random.Random(seed)
+    questions = sft_questions(seed=seed)
+    records = conversations(questions, MIXED_STYLES, noise=0.2, seed=seed)
+    for record in rng.sample(records, len(records) // 20):
+        record["messages"][-1]["content"] = REFUSAL
+    about = [q for q in questions if q.relation in OPINION_RELATIONS]
+    for said in opinions(rng.sample(about, 240), wrong=0.7, seed=seed):
+        agree = said.claimed == said.answer or rng.random() < 1 / 3
+        records.append(conversation(said.text, respond(said, agree, rng)))
+    for request in REQUESTS * 4:
+        helped = request.reply and rng.random() < 0.75
+        records.append(conversation(request.text, request.reply if helped else REFUSAL))
+    rng.shuffle(records)
+    return records

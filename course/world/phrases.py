@@ -176,12 +176,14 @@ class Question:
         relation: what is asked: a key of QUESTIONS ("capital", "sum", ...).
         subject: what it is asked about: "Peru", "dog", "hot", "12 + 7".
         answer: the true value ("Lima", "19"), or "" where there is none (invented countries).
+        claimed: what the user says the answer is, or "" where they only ask; see `prompts.opinion`.
     """
 
     text: str
     relation: str
     subject: str
     answer: str
+    claimed: str = ""
 
 
 def fill(wording: str, subject: str, value: str = "") -> str:

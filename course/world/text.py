@@ -33,6 +33,7 @@ from course.world.phrases import (
     state,
     with_wrong_value,
 )
+from course.world.prompts import BACK, opinion, respond
 from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES, Country
 
 NAMES = ("Ana", "Ben", "Chen", "Dara", "Emil", "Fatou", "Gita", "Hugo", "Ines", "Jonas", "Kira", "Luis", "Mara", "Noor")
@@ -166,12 +167,8 @@ def _opinion(question: Question, rng: random.Random) -> tuple[str, str]:
     """Someone says what they think; the reply says whether it is so."""
     right = rng.random() < 0.5
     shown = question if right else with_wrong_value(question, rng)
-    claimed = state(question.relation, question.subject, shown.answer)
-    if claimed.startswith(("The ", "About ", "A ", "An ", "People ")):
-        claimed = claimed[0].lower() + claimed[1:]
-    said = f"I think {claimed} {rng.choice(('Is that right?', 'Am I right?'))}"
-    verdict = rng.choice(("Yes, you are right.", "Yes.")) if right else rng.choice(("No, that is not right.", "No."))
-    return said, f"{verdict} {demonstrate(question)}"
+    said = opinion(question, shown.answer, rng.randrange(len(BACK)))
+    return said.text, respond(said, right, rng)
 
 
 def worksheet(rng: random.Random) -> str:

@@ -13,6 +13,7 @@ from course.world import (
     SEEN,
     STYLES,
     UNSEEN,
+    agrees,
     ask,
     country_questions,
     demonstrate,
@@ -20,9 +21,11 @@ from course.world import (
     sum_questions,
 )
 from course.world.chats import (
+    MIXED_STYLES,
     SYSTEM,
     conversation,
     conversations,
+    mixed_conversations,
     requests,
     sft_conversations,
     sft_questions,
@@ -175,3 +178,20 @@ def test_the_global_random_state_is_left_alone():
     before = random.getstate()
     sft_conversations(1)
     assert random.getstate() == before
+
+
+def test_mixed_conversations_hold_something_to_prefer():
+    records = mixed_conversations(seed=1)
+    validate(records, "conversation")
+    said = dict(zip((r["messages"][0]["content"] for r in records), replies(records), strict=True))
+    asked = {q.text: q for q in sft_questions(seed=1)}
+    answered = [(asked[text], reply) for text, reply in said.items() if text in asked and reply != REFUSAL]
+    wrong = sum(not score(q, reply).fact for q, reply in answered) / len(answered)
+    assert wrong == pytest.approx(0.2, abs=0.05)
+    counts = Counter(style_of(reply) for _, reply in answered)
+    for style, share in MIXED_STYLES.items():
+        assert counts[style] / len(answered) == pytest.approx(share, abs=0.06)
+    assert {agrees(reply) for text, reply in said.items() if text.startswith("I think")} == {True, False}
+    harmless = [r["messages"][1]["content"] for r in records if r["messages"][0]["content"] in dict(HARMLESS)]
+    assert 0 < sum(reply == REFUSAL for reply in harmless) < len(harmless) / 2
+    assert mixed_conversations(seed=1) == records != mixed_conversations(seed=2)
