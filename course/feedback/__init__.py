@@ -1,0 +1,49 @@
+"""Simulated labellers: what they like, how often two of them agree, the records they leave and what these cost.
+
+Serves notebook 06, and every later one that needs more labels than you can click. `tastes` says what an answer is worth
+to somebody, `labellers` how surely they choose the better one, and what this means for whoever learns from them;
+`records` makes comparisons, rankings and ratings, `cost` counts the dollars. None of it needs torch.
+"""
+
+from course.feedback.cost import (
+    PRICES,
+    PUBLISHED_ANSWERS_RANKED,
+    PUBLISHED_DEMONSTRATIONS,
+    PUBLISHED_RANKINGS,
+    Cost,
+    annotation_cost,
+)
+from course.feedback.labellers import (
+    PUBLISHED_AGREEMENT,
+    Labeller,
+    Pair,
+    agreement,
+    labeller_with_agreement,
+    noise_bound,
+)
+from course.feedback.records import LIKERT_SCALE, Labelled, label_pairs, rank, rate
+from course.feedback.tastes import TASTES, Prompt, Taste, combined
+
+__all__ = [
+    "LIKERT_SCALE",
+    "PRICES",
+    "PUBLISHED_AGREEMENT",
+    "PUBLISHED_ANSWERS_RANKED",
+    "PUBLISHED_DEMONSTRATIONS",
+    "PUBLISHED_RANKINGS",
+    "TASTES",
+    "Cost",
+    "Labelled",
+    "Labeller",
+    "Pair",
+    "Prompt",
+    "Taste",
+    "agreement",
+    "annotation_cost",
+    "combined",
+    "label_pairs",
+    "labeller_with_agreement",
+    "noise_bound",
+    "rank",
+    "rate",
+]
