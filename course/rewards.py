@@ -1,0 +1,367 @@
+"""Reward models: learnt from comparisons, they give an answer one number, and the lessons after optimise that number.
+
+Serves notebooks 07 (training one), 08 to 10 (what happens to answers that are chosen or trained by it) and 13. The
+model is the SFT model without its last layer, with one linear map to a scalar in its place, read where the answer ends
+(Stiennon et al. 2020, Ouyang et al. 2022, section 3.5). Several of them as an ensemble: Coste et al. 2023.
+
+A reward function takes prompts and texts, two lists of equal length, and returns a float tensor with one reward for
+each. A `RewardModel` is one, an ensemble's minimum is, and the functions at the end make new ones of others.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+
+from course import SEED
+from course.batching import Example, pad
+from course.formats import Message, Record, as_messages, validate
+from course.losses.reward import bradley_terry_loss, pairwise_accuracy
+from course.models import LM, open_checkpoint, precision, save, seeded
+from course.resume import Run
+from course.templates import CHATML
+from course.train import Recipe, loop
+from course.world import Question, score
+
+Prompt = str | Question | list[Message]
+"""What was asked: a text, anything with a `.text`, or the turns so far."""
+
+RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Tensor]
+"""Takes N prompts and N texts, returns float32 of shape (N,), on the CPU."""
+
+_NEWLINE_AFTER_EACH_TURN = "    {{- '\\n' }}\n"
+_NEWLINE_BETWEEN_TURNS = "    {%- if add_generation_prompt or not loop.last %}{{- '\\n' }}{%- endif %}\n"
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """A model that scores answers, and its tokenizer.
+
+    Only differences of scores for the same prompt were trained, so a score's zero and the mean for a prompt mean
+    nothing. An answer is scored as if it ended where its text does, also one that had run into a limit.
+
+    Attributes:
+        lm_name: the language model that it was made of, or what it was loaded as.
+        model: a transformers model for sequence classification with one output, in evaluation mode.
+        tokenizer: its tokenizer. Its chat template stops at the end-of-turn token, where the score is read, so that
+            libraries read it there too; ChatML's own goes on with a line break.
+    """
+
+    lm_name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def trunk(self) -> PreTrainedModel:
+        """The transformer below the head: from tokens to vectors."""
+        return getattr(self.model, self.model.base_model_prefix)
+
+    @property
+    def head(self) -> nn.Linear:
+        """From the vector at the last token to the score."""
+        return self.model.score
+
+    def scores(self, prompts: Sequence[Prompt], texts: Sequence[str] | Sequence[list[Message]]) -> Tensor:
+        """The score of each answer to its prompt, whatever else is in the list.
+
+        Args:
+            prompts: what was asked, N of them.
+            texts: the answers, N texts (or lists of messages).
+        Returns:
+            float32 (N,), on the CPU, without gradient.
+        Raises:
+            ValueError: nothing to score, not as many texts as prompts, a conversation longer than the model's context,
+                or weights that give no number.
+        """
+        if not len(texts) or len(prompts) != len(texts):
+            raise ValueError(f"There are {len(prompts)} prompts and {len(texts)} texts: one for each, at least one.")
+        rows = [_encode(self, *pair) for pair in zip(prompts, texts, strict=True)]
+        room = self.model.config.max_position_embeddings
+        if long := [i for i, row in enumerate(rows) if len(row) > room]:
+            raise ValueError(
+                f"{len(long)} of {len(rows)} conversations exceed the reward model's context of {room} tokens, first "
+                f"texts[{long[0]}] with {len(rows[long[0]])}. Leave them out, or sample shorter answers."
+            )
+        scores = _measure(self, rows)
+        if not scores.isfinite().all():
+            first = int((~scores.isfinite()).int().argmax())
+            raise ValueError(
+                f"The score of texts[{first}] is {float(scores[first])}: the reward model's weights are damaged, most "
+                "likely by a step at too high a learning rate. Load it or train it again."
+            )
+        return scores
+
+    __call__ = scores
+
+
+def new_reward_model(lm: LM, seed: int = SEED) -> RewardModel:
+    """A reward model made of a copy of the language model; its head is random, so its scores mean nothing yet.
+
+    Args:
+        lm: stays as it is. LoRA adapters are merged into the copy.
+        seed: draws the head, from a normal distribution as the model's other weights were at first.
+    """
+    base = copy.deepcopy(lm.model)
+    if isinstance(base, PeftModel):
+        base = base.merge_and_unload()
+    config = copy.deepcopy(base.config)
+    config.num_labels, config.pad_token_id = 1, lm.tokenizer.pad_token_id
+    with seeded(seed, torch.device("cpu")):
+        model = AutoModelForSequenceClassification.from_config(config)
+    setattr(model, model.base_model_prefix, getattr(base, base.base_model_prefix))
+    tokenizer = copy.deepcopy(lm.tokenizer)
+    tokenizer.chat_template = CHATML.jinja.replace(_NEWLINE_AFTER_EACH_TURN, _NEWLINE_BETWEEN_TURNS)
+    return RewardModel(lm.name, model.requires_grad_(True).to(lm.device).eval(), tokenizer)
+
+
+def fit_reward(
+    model: RewardModel,
+    pairs: Sequence[Record],
+    *,
+    epochs: int = 1,
+    learning_rate: float = 3e-4,
+    batch_size: int = 16,
+    held_out: Sequence[Record] = (),
+    seed: int = SEED,
+    title: str = "Reward model",
+    state: Path | str | None = None,
+) -> Run:
+    """Train a reward model in place to score the chosen answer of each pair higher than the rejected one.
+
+    Takes the steps of `course.train.fit`, and is interrupted and resumed like it.
+
+    Args:
+        model: all its weights are trained, the trunk's too.
+        pairs: preference records (`course.formats`), of texts or of messages.
+        epochs, learning_rate, seed, title, state: as in `fit`.
+        batch_size: pairs in a step; twice as many answers are read.
+        held_out: pairs whose loss is measured at the start and after each epoch.
+    Returns:
+        The losses are in nats per pair: log 2 for a model that guesses.
+    Raises:
+        DataError: a record is no preference record; lists every fault with its row, such as two equal answers.
+        TrainingStopped: as `fit`.
+        ValueError: no pairs, none that fits the model's context, or a count below 1.
+    """
+    examples = _pair_examples(model, pairs)
+    others = _pair_examples(model, held_out) if held_out else []
+
+    def learn(batches: list[list[Example]]) -> tuple[float, int]:
+        batch = list(chain.from_iterable(batches))
+        rows = [pair[side] for side in ("chosen", "rejected") for pair in batch]
+        scores = _scores_in_halves(model, rows)
+        if not scores.isfinite().all():
+            return float("nan"), 0  # the loop says where and stops before the weights change
+        loss = bradley_terry_loss(*scores.chunk(2))
+        loss.backward()
+        return float(loss.detach()), sum(map(len, rows))
+
+    def mean_loss() -> float:
+        chosen, rejected = (_measure(model, [pair[side] for pair in others]) for side in ("chosen", "rejected"))
+        return float(bradley_terry_loss(chosen, rejected))
+
+    return loop(
+        model.model,
+        examples,
+        learn,
+        Recipe(epochs, learning_rate, batch_size, seed=seed),
+        measure=mean_loss if others else None,
+        title=title,
+        y="loss (nats per pair)",
+        state=state,
+    )
+
+
+def pair_scores(reward: RewardFunction, pairs: Sequence[Record]) -> tuple[Tensor, Tensor]:
+    """What a reward function gives the chosen and the rejected answers of N preference records.
+
+    Returns:
+        Two tensors of shape (N,). By the Bradley-Terry model the sigmoid of their difference is the probability with
+        which a labeller prefers the chosen answer.
+    Raises:
+        DataError: a record is no preference record; lists every fault with its row.
+        ValueError: no pairs, or as `RewardModel.scores`.
+    """
+    validate(pairs, "preference")
+    prompts = [pair["prompt"] for pair in pairs]
+    return reward(prompts, [pair["chosen"] for pair in pairs]), reward(prompts, [pair["rejected"] for pair in pairs])
+
+
+def accuracy(reward: RewardFunction, pairs: Sequence[Record]) -> float:
+    """Share of preference records whose chosen answer gets the higher reward; equal rewards count one half.
+
+    Raises:
+        DataError, ValueError: as `pair_scores`.
+    """
+    return pairwise_accuracy(*pair_scores(reward, pairs))
+
+
+def save_reward(model: RewardModel, folder: Path) -> None:
+    """Write a reward model and its tokenizer in the hub's format, weights as float16 safetensors.
+
+    `AutoModelForSequenceClassification` reads it, and so does every library that takes a reward model of that kind.
+    """
+    save(LM(model.lm_name, model.model, model.tokenizer), folder)
+
+
+def load_reward(name: str | Path = "reward", device: torch.device | str | None = None) -> RewardModel:
+    """Load a reward model: the embedded checkpoint "reward", a folder, or a hub name.
+
+    Raises:
+        CannotLoad: as `course.models.load`; also when it is a language model, or gives several numbers.
+    """
+    model, tokenizer = open_checkpoint(name, AutoModelForSequenceClassification, device)
+    return RewardModel(str(name), model, tokenizer)
+
+
+class Ensemble:
+    """Several reward models asked together, trained with other seeds or on other samples of the comparisons.
+
+    Where they disagree, the answer is unlike what they were trained on, and their minimum is the cautious score. Each
+    has a zero of its own, by accident: without `centred`, the minimum would mostly be the model whose zero is lowest.
+    """
+
+    def __init__(self, members: Sequence[RewardModel], zeros: Sequence[float] | None = None) -> None:
+        """
+        Args:
+            members: K reward models, at least two.
+            zeros: what is subtracted from each one's scores; nothing if not given.
+        Raises:
+            ValueError: fewer than two members, or not one zero for each.
+        """
+        self.members, self.zeros = list(members), list(zeros or [0.0] * len(members))
+        if len(self.members) < 2 or len(self.zeros) != len(self.members):
+            raise ValueError(f"{len(self.members)} members, {len(self.zeros)} zeros: give two members or more.")
+
+    def centred(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> "Ensemble":
+        """The same members, each with its mean over these answers as its zero; best usual answers of the SFT model."""
+        return Ensemble(self.members, [float(member(prompts, texts).mean()) for member in self.members])
+
+    def scores(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
+        """Every member's score of every answer, float32 (K, N)."""
+        each = [member(prompts, texts) - zero for member, zero in zip(self.members, self.zeros, strict=True)]
+        return torch.stack(each)
+
+    def minimum(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
+        """The lowest of the members' scores, (N,)."""
+        return self.scores(prompts, texts).amin(0)
+
+    def mean(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
+        """The mean of the members' scores, (N,)."""
+        return self.scores(prompts, texts).mean(0)
+
+    def spread(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
+        """How far the members disagree: the standard deviation of their scores (divided by K - 1), (N,)."""
+        return self.scores(prompts, texts).std(0)
+
+
+# --- rewards made of rules and of other rewards -----------------------------------------------------------------------
+
+
+def true_reward(prompts: Sequence[Question], texts: Sequence[str]) -> Tensor:
+    """The true score of each answer, 0 to 1, by the world's tables: what every other reward stands in for.
+
+    Raises:
+        ValueError: a prompt is a text; only a question of the world has a true answer.
+    """
+    for i, prompt in enumerate(prompts):
+        if not hasattr(prompt, "text"):
+            raise ValueError(f"prompts[{i}] is no question of course.world, so nothing says which answer is true.")
+    return torch.tensor([score(prompt, text).total for prompt, text in zip(prompts, texts, strict=True)])
+
+
+def clipped(reward: RewardFunction, low: float, high: float) -> RewardFunction:
+    """The reward, but never below `low` nor above `high`: nothing is gained by what scores suspiciously high.
+
+    Raises:
+        ValueError: low is not below high.
+    """
+    if not low < high:
+        raise ValueError(f"low={low} is to be below high={high}.")
+    return lambda prompts, texts: reward(prompts, texts).clamp(low, high)
+
+
+def length_penalised(reward: RewardFunction, per_word: float) -> RewardFunction:
+    """The reward minus `per_word` for each word of the answer."""
+    return plus(reward, _words, -per_word)
+
+
+def plus(reward: RewardFunction, other: RewardFunction, weight: float) -> RewardFunction:
+    """The reward plus `weight` times the other."""
+    return lambda prompts, texts: reward(prompts, texts) + weight * other(prompts, texts)
+
+
+def _words(prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
+    return torch.tensor([float(len(text.split())) for text in texts])
+
+
+# --- from conversations to scores -------------------------------------------------------------------------------------
+
+
+def _encode(model: RewardModel, prompt: Prompt, answer: str | list[Message]) -> list[int]:
+    """Token ids of the conversation, up to the token that ends the assistant's last turn."""
+    asked = getattr(prompt, "text", prompt)
+    record = as_messages({"prompt": asked, "completion": answer})
+    encoded = CHATML.encode(model.tokenizer, [*record["prompt"], *record["completion"]])
+    end = len(encoded.input_ids) - encoded.assistant_mask[::-1].index(1)
+    return encoded.input_ids[:end]
+
+
+def _pair_examples(model: RewardModel, pairs: Sequence[Record]) -> list[dict[str, list[int]]]:
+    """Both conversations of each pair as token ids; pairs that are too long are left out, and a line says how many.
+
+    They are not cut: the score is read at the end.
+    """
+    validate(pairs, "preference")
+    examples = [{side: _encode(model, pair["prompt"], pair[side]) for side in ("chosen", "rejected")} for pair in pairs]
+    room = model.model.config.max_position_embeddings
+    kept = [example for example in examples if max(map(len, example.values())) <= room]
+    if len(kept) < len(examples):
+        said = f"{len(examples) - len(kept)} of {len(examples)} pairs are longer than {room} tokens and were left out."
+        if not kept:
+            raise ValueError(f"{said} No pair is left.")
+        print(said)
+    return kept
+
+
+def _scores(model: RewardModel, rows: list[list[int]]) -> Tensor:
+    """float32 (N,) on the model's device, with gradient.
+
+    No attention mask: padding stands at the right, so under causal attention no real token can see it.
+    """
+    ids = pad(rows, model.tokenizer.pad_token_id).to(model.device)
+    last = torch.tensor([len(row) - 1 for row in rows], device=model.device)
+    with precision(model.device):
+        states = model.trunk(input_ids=ids, use_cache=False).last_hidden_state
+        return model.head(states[torch.arange(len(rows), device=model.device), last])[:, 0].float()
+
+
+def _scores_in_halves(model: RewardModel, rows: list[list[int]]) -> Tensor:
+    """As `_scores`, the shorter and the longer half of the rows apart: less padding where lengths differ."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    middle = len(order) // 2
+    parts = [_scores(model, [rows[i] for i in half]) for half in (order[:middle], order[middle:])]
+    return torch.cat(parts)[torch.tensor(order).argsort().to(model.device)]
+
+
+@torch.no_grad()
+def _measure(model: RewardModel, rows: list[list[int]], batch_size: int = 64) -> Tensor:
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # similar lengths together: less padding
+    near = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
+    scores = torch.cat([_scores(model, [rows[i] for i in part]) for part in near])
+    return scores[torch.tensor(order).argsort().to(model.device)].cpu()
