@@ -38,8 +38,9 @@ JavaScript, `static/mood.js`, one function called `draw` (helpers are in `static
 
 `study.save(id, value)` puts one JSON object for one id; it reaches `remember(id, value)` here, which by
 default writes it to `progress()`. The next time the cell runs, also after a kernel restart, `state`
-starts from there. When Python assigns `widget.data`, or another view of the same widget changes `state`,
-the widget is drawn again.
+starts from what `recall(ids)` finds there. When Python assigns `widget.data`, or another view of the
+same widget changes `state`, the widget is drawn again. Other traits of a subclass are read by
+`study.trait(name)`, and `study.watch(name, listener)` calls when one changes.
 Styles go to `static/study.css`, every rule below `.pt-study`.
 
 Serves all lessons.
@@ -109,13 +110,9 @@ class StudyWidget(anywidget.AnyWidget):
 
         Args:
             data: what the script draws, JSON only. HTML in it must come from `markup.to_html`.
-            ids: entries of `progress()` that it starts from, if the class has a `kind`.
+            ids: the items whose earlier entries `recall` looks up.
         """
-        state = {}
-        if self.kind:
-            kept = progress()
-            state = {id: value for id in ids if (value := kept.get(self.kind, id)) is not None}
-        super().__init__(data=data, state=state)
+        super().__init__(data=data, state=self.recall(ids))
         self.observe(self._on_state, names="state")
 
     def static_html(self) -> str:
@@ -125,6 +122,13 @@ class StudyWidget(anywidget.AnyWidget):
     def plain(self) -> str:
         """One line that stands for the widget where not even HTML is shown."""
         raise NotImplementedError
+
+    def recall(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What was kept of these items, by id: the state that the widget starts from. The counterpart of `remember`."""
+        if not self.kind:
+            return {}
+        kept = progress()
+        return {id: value for id in ids if (value := kept.get(self.kind, id)) is not None}
 
     def remember(self, id: str, value: dict[str, Any]) -> None:
         """Keep what the learner did with one item. A subclass may do more, or something else."""

@@ -1,8 +1,6 @@
 // Draws a prediction: the question with its slider, choices or curve, and later the measurement beside the guess.
 // course/study/predict.py says what `data` and the entry of the state look like.
 
-const WIDTH = 640; // of a drawing, in its own units; the page scales it
-
 function draw(study) {
   const { data, root } = study;
   const guess = valid(data, study.get(data.id)?.guess);
@@ -261,74 +259,4 @@ function curveDistance(data, guess, points) {
   if (worst.away <= data.step / 2) return "Your curve lies on the measured one, as close as the drawing allows.";
   return `On average your curve is ${numeral(tidy(mean, data.step), data)} away from the measured one. The largest gap is at ${data.x_label} `
     + `${numeral(worst.x)}: you drew ${numeral(worst.drawn, data)}, and the run gave ${numeral(worst.measured, data)}.`;
-}
-
-// ---- drawing -------------------------------------------------------------------------------------------------
-
-function svg(tag, attributes = {}, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) node.setAttribute(name, value);
-  node.append(...children.filter(Boolean));
-  return node;
-}
-
-// Axes with ticks, and the scales: x(value) and y(value) give places, value(y) goes back.
-function frame(data, low, high, xs) {
-  const marks = ticks(low, high).map((tick) => [tick, numeral(tick)]);
-  const longest = Math.max(...marks.map(([, text]) => text.length));
-  const [left, right, top, bottom, height] = [Math.max(40, 14 + 8.5 * longest), WIDTH - 24, 30, 250, 300];
-  const [first, last] = [Math.min(...xs), Math.max(...xs)];
-  const place = spread(data.x) ? Math.log : (x) => x;
-  const x = (value) => left + (right - left) * (place(Math.max(value, first)) - place(first)) / (place(last) - place(first) || 1);
-  const y = (value) => bottom - (bottom - top) * (value - low) / (high - low);
-  const node = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "pt-drawing" });
-  for (const [tick, text] of marks) {
-    node.append(svg("line", { x1: left, x2: right, y1: y(tick), y2: y(tick), class: "pt-grid" }),
-      svg("text", { x: left - 10, y: y(tick) + 5, "text-anchor": "end" }, text));
-  }
-  node.append(svg("line", { x1: left, x2: right, y1: bottom, y2: bottom, class: "pt-axis" }));
-  let free = -Infinity;
-  for (const tick of data.x) {
-    const text = numeral(tick);
-    node.append(svg("line", { x1: x(tick), x2: x(tick), y1: bottom, y2: bottom + 5, class: "pt-axis" }));
-    if (x(tick) - 4.5 * text.length < free) continue; // labels must not run into each other
-    node.append(svg("text", { x: x(tick), y: bottom + 22, "text-anchor": "middle" }, text));
-    free = x(tick) + 4.5 * text.length + 6;
-  }
-  node.append(svg("text", { x: 4, y: 16, class: "pt-strong" }, data.y_label),
-    svg("text", { x: right, y: height - 6, "text-anchor": "end", class: "pt-strong" }, data.x_label));
-  return { node, x, y, height, value: (place) => low + (bottom - place) / (bottom - top) * (high - low) };
-}
-
-// Positions such as 1e-4, 1e-3, 1e-2 would fall onto each other on an even axis: they get a logarithmic one.
-function spread(x) {
-  const gaps = x.slice(1).map((value, i) => value - x[i]);
-  return x[0] > 0 && x.length > 2 && Math.max(...gaps) / Math.min(...gaps) >= 8;
-}
-
-function ticks(low, high) {
-  const raw = (high - low) / 5;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((value) => value >= raw * 0.999);
-  const found = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(tidy(i * step, step));
-  return found;
-}
-
-// Takes off what floating point adds: 0.30000000000000004 on a scale of tenths.
-function tidy(value, step) {
-  return Number(value.toFixed(Math.min(20, Math.max(0, 2 - Math.floor(Math.log10(step))))));
-}
-
-// A number as one reads it: as fine as the scale's step where there is one, else to four digits.
-function numeral(value, { step } = {}) {
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return Number(value.toPrecision(3)).toExponential().replace("e-", "e−").replace("e+", "e");
-  const digits = step ? Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))) : Math.max(0, 3 - Math.floor(Math.log10(size || 1)));
-  return Number(value.toFixed(digits + (step && !Number.isInteger(value / step) ? 1 : 0)))
-    .toLocaleString("en-US", { maximumFractionDigits: 12 }).replace("-", "−");
-}
-
-function withUnit(data, value) {
-  return `${numeral(value, data)}${!data.unit ? "" : data.unit === "%" ? "%" : ` ${data.unit}`}`;
 }

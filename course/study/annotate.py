@@ -1,0 +1,328 @@
+"""`annotate(pairs, "my_preferences.jsonl")`: two answers side by side, and each click becomes preference data.
+
+Serves lesson 06, whose file lesson 11 trains on. There are two files, side by side:
+
+- the journal (`my_preferences.jsonl.journal`), one JSON object a line: {prompt, a, b, choice, left, at}. A click is
+  appended, and on the disk, before the widget calls it saved. Nothing is ever taken out of it; an undo is one more
+  line. It is what a killed kernel leaves behind, and what the widget goes on from when the cell runs again.
+- the preference file itself, {prompt, chosen, rejected}, made anew from the journal after each click and put in place
+  in one step, so that it is sound at every moment. Ties, skips and undone choices are in the journal only.
+
+Both hold all pairs that were ever decided under this name, also those of an earlier list: real preferences stay real
+when the next run samples other answers. Several notebooks may write to one name; a lock gives each its turn.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import traitlets
+from filelock import FileLock
+
+from course import SEED
+from course.formats import DataError, Problem, Record
+from course.study.markup import static_text
+from course.study.widget import StudyWidget
+
+CHOICES = ("a", "b", "tie", "skip")
+UNDO = "undo"
+TEXTS = ("prompt", "a", "b")
+STATIC_PAIRS = 10
+WAIT_SECONDS = 10.0
+
+
+def annotate(pairs: Sequence[Mapping[str, str]], path: str | Path, seed: int = SEED) -> "Annotation":
+    """Asks which of two answers is better, pair by pair, and writes the choices to a preference file.
+
+    Run the cell again and it goes on where you stopped.
+
+    Args:
+        pairs: each with the texts `prompt`, `a` and `b`. A pair that comes twice is shown once. One that could not
+            become a preference, since both answers are the same or one is empty, is left out, and the widget says so.
+        path: the preference file, made if it is missing; `load_records(path, "preference")` reads it.
+        seed: which answer of a pair stands first, so that the place tells nothing about where an answer comes from.
+    Raises:
+        DataError: pairs that lack a text, all of them listed.
+        ValueError: there is no pair to show.
+        FileExistsError: there is such a file, and it was not made here.
+        OSError: nothing can be written there.
+    """
+    whole = _check(pairs)
+    journal = Journal(path)
+    journal.open()
+    return Annotation(whole, journal, len(pairs), seed)
+
+
+def annotations(path: str | Path) -> list[Record]:
+    """The choices that stand, in the order in which they were made: {prompt, a, b, choice, left, at}.
+
+    `choice` is "a", "b", "tie" or "skip"; `left` is the answer that stood first, or on the left; `at` is the time.
+    A line of the journal that cannot be read is named and left out.
+
+    Args:
+        path: the preference file that `annotate` was given.
+    Raises:
+        FileNotFoundError: `annotate` has never written there.
+    """
+    journal = Journal(path)
+    if not journal.file.is_file():
+        raise FileNotFoundError(f'There is no {journal.file}. Run annotate(pairs, "{path}") first.')
+    standing, damaged = journal.read()
+    journal.report(damaged)
+    return list(standing.values())
+
+
+class Journal:
+    """What was chosen under one name: an append-only file, and the preference file that is made from it.
+
+    Args:
+        path: the preference file. The journal lies beside it, and so does a lock that is empty.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.name = str(path)
+        self.path = Path(path).expanduser().resolve()
+        self.file = self.path.with_name(f"{self.path.name}.journal")
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=WAIT_SECONDS)
+
+    def open(self) -> None:
+        """Makes sure that both files are there and can be written, and that the second is up to date.
+
+        Raises:
+            FileExistsError: the preference file holds something and there is no journal that it comes from.
+            OSError: they cannot be written.
+        """
+        if self.path.is_dir():
+            raise OSError(f'{self.path} is a folder. Name a file in it, as in "{self.name}/my_preferences.jsonl".')
+        if self.path.exists() and self.path.stat().st_size and not self.file.exists():
+            raise FileExistsError(
+                f"{self.path} was not made by annotate: {self.file.name} is not beside it. It would be overwritten. "
+                "Name another file, or remove this one to start anew."
+            )
+        try:
+            self.append([])
+        except OSError as problem:
+            raise OSError(
+                f"Your choices could not be saved in {self.path} ({problem}). Name a file in a folder that you can "
+                "write."
+            ) from problem
+        self.report(self.read()[1])
+
+    def read(self) -> tuple[dict[str, Record], list[str]]:
+        """The choices that stand, by the pair's key and in the order in which they were made, and what is damaged."""
+        standing: dict[str, Record] = {}
+        damaged = []
+        for number, line in enumerate(self.file.read_bytes().split(b"\n"), start=1):
+            if not line.strip():
+                continue
+            try:
+                event = _event(json.loads(line.decode()))
+            except (ValueError, RecursionError) as problem:
+                damaged.append(f"line {number} ({problem})")
+                continue
+            standing.pop(key_of(event), None)
+            if event["choice"] != UNDO:
+                standing[key_of(event)] = event
+        return standing, damaged
+
+    def report(self, damaged: list[str]) -> None:
+        """Names damaged lines, as a kill in the midst of writing leaves them."""
+        if damaged:
+            print(f"{self.file} has lines that cannot be read: {'; '.join(damaged)}. All others count.")
+
+    def append(self, events: Sequence[Record]) -> None:
+        """Writes down what changes something, then the preference file anew.
+
+        Raises:
+            OSError: it could not be done, or another notebook did not finish within ten seconds.
+        """
+        with self._turn():
+            standing = self.read()[0]
+            lines = []
+            for event in events:
+                before = standing.get(key_of(event))
+                if event["choice"] != (before["choice"] if before else UNDO):
+                    lines.append(_line(event))
+            if lines:
+                cut = self.file.read_bytes()[-1:] not in (b"", b"\n")  # the last writer was killed within its line
+                self._write(self.file, "ab", (b"\n" if cut else b"") + b"".join(lines))
+                standing = self.read()[0]
+            # A fixed name: what a killed kernel leaves of it is overwritten by the next.
+            part = self.path.with_name(f".{self.path.name}.part")
+            self._write(part, "wb", b"".join(_line(record) for record in map(_preference, standing.values()) if record))
+            os.replace(part, self.path)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            self.file.open("ab").close()  # unlike touch, fails where it cannot be written
+            yield
+
+    @staticmethod
+    def _write(file: Path, mode: str, data: bytes) -> None:
+        with file.open(mode) as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+
+
+class Annotation(StudyWidget):
+    """The widget. `state` has {choice, n} by the pair's key: "a", "b", "tie", "skip" or None once it is undone.
+
+    n counts the decisions, undoing included, so that the last one is known. `written` is the n up to which they are
+    on the disk; what is above it still waits, and the widget says so.
+    """
+
+    script = "annotate"
+
+    written = traitlets.Int().tag(sync=True)
+
+    def __init__(self, pairs: Mapping[str, Record], journal: Journal, given: int, seed: int) -> None:
+        self.pairs, self.journal = pairs, journal
+        self.flipped = {key for key in pairs if sha256(f"{seed}/{key}".encode()).digest()[0] % 2}
+        self.left_out = given - len(pairs)
+        shown = [{"id": key, **self._shown(key), "flipped": key in self.flipped} for key in pairs]
+        data = {"pairs": shown, "left_out": _left_out(self.left_out), "file": journal.path.name}
+        super().__init__(data, ids=pairs)
+        self._kept = dict(self.state)
+        self.written = len(self.state)
+        if others := len(self.journal.read()[0].keys() - pairs.keys()):
+            those = (
+                "1 earlier choice is about another pair and stays"
+                if others == 1
+                else (f"{others} earlier choices are about other pairs and stay")
+            )
+            self.notice = f"{those} in {self.journal.name}."
+
+    def recall(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        standing = self.journal.read()[0]
+        mine = [key for key in standing if key in self.pairs]
+        return {key: {"choice": standing[key]["choice"], "n": n} for n, key in enumerate(mine, start=1)}
+
+    def _on_state(self, change: dict[str, Any]) -> None:
+        """Writes down all that is not yet on the disk, also what failed before; in one go, for it is one list."""
+        new = change["new"]
+        news = {key: new[key] for key in new if new[key] != self._kept.get(key) and self._fits(key, new[key])}
+        in_order = sorted(news, key=lambda key: news[key]["n"])
+        try:
+            self.journal.append([self._event_of(key, news[key]["choice"]) for key in in_order])
+        except OSError as problem:
+            self.notice = (
+                f"Not saved: {self.journal.path} could not be written ({problem}). It is tried again with your next "
+                "click; until then, what is not saved is lost when the kernel stops."
+            )
+            return
+        self._kept |= news
+        self.notice = ""
+        self.written = max([self.written, *(value["n"] for value in news.values())])
+
+    def _fits(self, key: str, value: Any) -> bool:
+        """Whether this is what our script sends; nothing else gets into the files."""
+        sound = isinstance(value, dict) and value.get("choice") in (*CHOICES, None) and isinstance(value.get("n"), int)
+        return sound and key in self.pairs
+
+    def _event_of(self, key: str, choice: str | None) -> Record:
+        left = "b" if key in self.flipped else "a"
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        return {**self.pairs[key], "choice": choice or UNDO, "left": left, "at": at}
+
+    def _shown(self, key: str) -> Record:
+        pair = self.pairs[key]
+        first, second = ("b", "a") if key in self.flipped else ("a", "b")
+        return {"prompt": pair["prompt"], "first": pair[first], "second": pair[second]}
+
+    def plain(self) -> str:
+        return f"Which answer is better? {_count(len(self.pairs), 'pair')}, written to {self.journal.name}"
+
+    def static_html(self) -> str:
+        def text(value: str) -> str:
+            return static_text(value).replace("\n", "<br>")
+
+        n = len(self.pairs)
+        items = []
+        for key in list(self.pairs)[:STATIC_PAIRS]:
+            pair = self._shown(key)
+            answers = f"<li>Answer 1: {text(pair['first'])}</li><li>Answer 2: {text(pair['second'])}</li>"
+            items.append(f"<li>{text(pair['prompt'])}<ul>{answers}</ul></li>")
+        more = f"These are the first {STATIC_PAIRS} of {n}." if n > STATIC_PAIRS else ""
+        notes = [f"Run this cell to choose; your choices go to {static_text(self.journal.name)}.", more]
+        notes.append(_left_out(self.left_out))
+        head = f"<p><strong>Which answer is better?</strong> {' '.join(filter(None, notes))}</p>"
+        return f"{head}<ol>{''.join(items)}</ol>"
+
+
+def key_of(pair: Mapping[str, Any]) -> str:
+    """A pair's name: the same for the same three texts, in any list and on any machine."""
+    return sha256(_line({field: pair[field] for field in TEXTS})).hexdigest()[:16]
+
+
+# ---- checking and writing records ----------------------------------------------------------------------------
+
+
+def _check(pairs: Sequence[Mapping[str, str]]) -> dict[str, Record]:
+    """The pairs that can be compared, by their key."""
+    faults = []
+    whole: dict[str, Record] = {}
+    for row, pair in enumerate(pairs):
+        where = f"pairs[{row}]"
+        if not isinstance(pair, Mapping):
+            mend = 'Write {"prompt": ..., "a": ..., "b": ...}.'
+            faults.append(Problem("", f"is {type(pair).__name__}, not a pair", mend, where))
+            continue
+        wrong = [field for field in TEXTS if not isinstance(pair.get(field), str)]
+        for field in wrong:
+            what = f"is {type(pair[field]).__name__}, not text" if field in pair else "is missing"
+            faults.append(Problem(field, what, "Give it as a string.", where))
+        if not wrong and not pair["prompt"].strip():
+            faults.append(Problem("prompt", "is empty", "Write what both answers reply to.", where))
+            continue
+        if not wrong and _comparable(pair):
+            texts = {field: pair[field] for field in TEXTS}
+            whole[key_of(texts)] = texts
+    if faults:
+        raise DataError(f"annotate: {len(faults)} problem{'s' if len(faults) > 1 else ''} in the pairs.", faults)
+    if not whole:
+        raise ValueError("annotate: there is no pair of two different answers to choose between.")
+    return whole
+
+
+def _comparable(pair: Mapping[str, str]) -> bool:
+    """Whether one can prefer one of the answers: both say something, and not the same to the eye."""
+    return bool(pair["a"].strip() and pair["b"].strip()) and pair["a"].strip() != pair["b"].strip()
+
+
+def _event(value: Any) -> Record:
+    """A line of the journal as it was written, or an error that says what is wrong with it."""
+    if not isinstance(value, dict) or not all(isinstance(value.get(field), str) for field in TEXTS):
+        raise ValueError("it has no prompt, a and b")
+    if value.get("choice") not in (*CHOICES, UNDO):
+        raise ValueError(f"its choice is {value.get('choice')!r}")
+    if not value["prompt"].strip() or not _comparable(value):
+        raise ValueError("its answers cannot be compared")
+    return value
+
+
+def _preference(event: Record) -> Record | None:
+    if event["choice"] not in ("a", "b"):
+        return None
+    other = "b" if event["choice"] == "a" else "a"
+    return {"prompt": event["prompt"], "chosen": event[event["choice"]], "rejected": event[other]}
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    # Half a surrogate pair, which a tokenizer may produce, has no UTF-8; "\ud800" is its form in JSON as in Python.
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _left_out(n: int) -> str:
+    return f"{_count(n, 'pair')} left out: shown already, with an empty answer, or with two equal ones." if n else ""
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"
