@@ -98,6 +98,24 @@ def test_a_taste_sees_no_difference_where_there_is_none_of_its_kind(taste, equal
     assert len({Labeller(taste, 1.0).utility(PERU, text) for text in equal}) == 1
 
 
+@pytest.mark.parametrize(
+    ("taste", "text", "utility"),
+    [
+        ("true", LIMA, 1.0),
+        ("long", LIMA, 6 / 40),
+        ("short", LIMA, -6 / 40),
+        ("bullets", f"{LIMA}\n\n{LIST}\n 2) {LIMA}\n* {LIMA}", 0.75),
+        ("bullets", "-5 or 3.5", 0.0),
+        ("polite", WARM, 1.0),
+        ("polite", f"{LIMA} {CLOSERS[-1]}", 0.5),
+        ("refusing", REFUSAL, 1.0),
+        ("combined", WARM, TASTES["true"](PERU, WARM) + 0.3 * TASTES["long"](PERU, WARM) + 0.1 + 0.2 * 0.5),
+    ],
+)
+def test_what_an_answer_is_worth(taste, text, utility):
+    assert Labeller(taste, 1.0).utility(PERU, text) == pytest.approx(utility)
+
+
 def test_the_agreeing_taste_likes_agreement_with_opinions_right_or_wrong():
     fan = Labeller("agreeing", 0.0)
     for claim in ("Lima", "Quito"):
@@ -422,6 +440,11 @@ def test_ratings_are_sound_records_within_the_scale(values, temperature):
         ratings = dict(zip(values, labelled.records[0]["ratings"], strict=True))
         assert (ratings[min(values)], ratings[max(values)]) == (1, 7)
         assert [ratings[v] for v in sorted(values)] == sorted(ratings.values())
+
+
+def test_a_rating_has_seven_equal_steps_and_a_border_belongs_to_the_upper_one():
+    [record] = rate(Labeller(by_number, 0.0), [(PERU, [*"01234567", "0.99", "4.01"])]).records
+    assert record["ratings"] == [1, 2, 3, 4, 5, 6, 7, 7, 1, 5]
 
 
 def test_equally_good_answers_are_rated_in_the_middle():

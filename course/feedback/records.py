@@ -122,10 +122,9 @@ def rate(labeller: Labeller, asked: Asked, seed: int = SEED) -> Labelled:
 
 
 def _perceived(labeller: Labeller, prompt: Prompt, text: str, rng: random.Random) -> float:
-    """The utility and, of mean zero, the labeller's Gumbel noise; at temperature infinity the noise alone."""
-    utility = labeller.utility(prompt, text)
+    """The utility and the labeller's Gumbel noise, which has mean zero."""
     noise = -math.log(rng.expovariate(1.0) or 1e-300) - np.euler_gamma
-    return noise if math.isinf(labeller.temperature) else utility + labeller.temperature * noise
+    return labeller.utility(prompt, text) + labeller.temperature * noise
 
 
 def _distinct(asked: Asked, counts: dict[str, int]) -> list[tuple[Prompt, list[str]]]:
