@@ -23,7 +23,7 @@ from course import SEED
 from course.batching import Example, pad
 from course.formats import Message, Record, as_messages, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
-from course.models import LM, open_checkpoint, precision, save, seeded
+from course.models import LM, CannotLoad, open_checkpoint, precision, save, seeded
 from course.resume import Run
 from course.templates import CHATML
 from course.train import Recipe, loop
@@ -226,6 +226,10 @@ def load_reward(name: str | Path = "reward", device: torch.device | str | None =
         CannotLoad: as `course.models.load`; also when it is a language model, or gives several numbers.
     """
     model, tokenizer = open_checkpoint(name, AutoModelForSequenceClassification, device)
+    if model.config.num_labels != 1:
+        raise CannotLoad(
+            f"{str(name)!r} gives {model.config.num_labels} numbers for an answer, and a reward model one."
+        )
     return RewardModel(str(name), model, tokenizer)
 
 
@@ -246,7 +250,9 @@ class Ensemble:
         """
         self.members, self.zeros = list(members), list(zeros or [0.0] * len(members))
         if len(self.members) < 2 or len(self.zeros) != len(self.members):
-            raise ValueError(f"{len(self.members)} members, {len(self.zeros)} zeros: give two members or more.")
+            raise ValueError(
+                f"{len(self.members)} members, {len(self.zeros)} zeros: give two members or more, and a zero for each."
+            )
 
     def centred(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> "Ensemble":
         """The same members, each with its mean over these answers as its zero; best usual answers of the SFT model."""
