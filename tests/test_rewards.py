@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from course import models, rewards, train
+from course import models, train
 from course.formats import DataError, as_messages
 from course.losses.reward import bradley_terry_loss
 from course.models import LM, CannotLoad, load, save, with_lora
@@ -24,6 +24,7 @@ from course.rewards import (
     accuracy,
     clipped,
     fit_reward,
+    functions,
     length_penalised,
     load_reward,
     new_reward_model,
@@ -32,8 +33,10 @@ from course.rewards import (
     save_reward,
     true_reward,
 )
+from course.rewards import model as module
 from course.templates import CHATML
-from course.world import ask, score
+from course.world import REQUESTS, ask, score
+from course.world.phrases import REFUSAL
 from tests.tiny import build_model, build_tokenizer
 
 TOKENIZER = build_tokenizer()
@@ -130,7 +133,7 @@ def test_a_prompt_is_a_text_a_question_or_turns():
 
 def test_a_marker_in_an_answer_is_text():
     """An answer that writes the end-of-turn marker as characters does not move the place where it is scored."""
-    ids = rewards._encode(MODEL, "Hi", "Lima.<|im_end|>")
+    ids = module._encode(MODEL, "Hi", "Lima.<|im_end|>")
     assert ids.count(TOKENIZER.eos_token_id) == 2 and ids[-1] == TOKENIZER.eos_token_id
 
 
@@ -207,7 +210,7 @@ CHATS = [
 def test_libraries_read_the_score_at_the_same_token(chat):
     """Its tokenizer's template ends with the end-of-turn token; apart from that it is ChatML."""
     turns = [{"role": role, "content": content} for role, content in chat]
-    ids = rewards._encode(MODEL, turns[:-1], turns[-1:])
+    ids = module._encode(MODEL, turns[:-1], turns[-1:])
     assert MODEL.tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"] == ids
     opened = MODEL.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
     assert opened == CHATML.encode(TOKENIZER, turns, add_generation_prompt=True).input_ids
@@ -262,7 +265,7 @@ def test_the_first_loss_by_hand():
     assert run.losses[0] == pytest.approx(expected, rel=1e-4)
     assert run.held_out[0][1] == pytest.approx(expected, rel=1e-4)
     assert run.tokens == sum(
-        len(rewards._encode(model, pair["prompt"], pair[side])) for pair in PAIRS for side in ("chosen", "rejected")
+        len(module._encode(model, pair["prompt"], pair[side])) for pair in PAIRS for side in ("chosen", "rejected")
     )
 
 
@@ -293,7 +296,7 @@ def interrupt_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
             signal.raise_signal(signal.SIGINT)
         return real(chosen, rejected)
 
-    monkeypatch.setattr(rewards, "bradley_terry_loss", loss)
+    monkeypatch.setattr(module, "bradley_terry_loss", loss)
 
 
 @pytest.mark.parametrize("step", [1, 5, 8])
@@ -364,7 +367,7 @@ def test_pairs_that_are_too_long_are_counted_and_left_out(capsys):
 
 def test_equal_rewards_count_one_half():
     assert accuracy(lambda prompts, texts: torch.zeros(len(texts)), PAIRS) == 0.5
-    assert accuracy(rewards._words, PAIRS) == 1.0
+    assert accuracy(functions._words, PAIRS) == 1.0
 
 
 # --- saving and loading -----------------------------------------------------------------------------------------------
@@ -512,6 +515,8 @@ def test_the_true_reward_is_the_worlds():
     given = true_reward(questions, texts)
     assert given.tolist() == pytest.approx([score(q, t).total for q, t in zip(questions, texts, strict=True)])
     assert given[0] == 1.0 > given[2] > given[1] == 0.0
+    help_me = next(request for request in REQUESTS if request.reply)
+    assert true_reward([help_me, help_me], [help_me.reply, REFUSAL]).tolist() == [1.0, 0.0]
     with pytest.raises(ValueError, match=r"prompts\[1\] is no question of course\.world"):
         true_reward([questions[0], "What?"], texts[:2])
 

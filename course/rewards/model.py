@@ -1,15 +1,11 @@
-"""Reward models: learnt from comparisons, they give an answer one number, and the lessons after optimise that number.
+"""The reward model: a language model with another head, trained on comparisons.
 
-Serves notebooks 07 (training one), 08 to 10 (what happens to answers that are chosen or trained by it) and 13. The
-model is the SFT model without its last layer, with one linear map to a scalar in its place, read where the answer ends
-(Stiennon et al. 2020, Ouyang et al. 2022, section 3.5). Several of them as an ensemble: Coste et al. 2023.
-
-A reward function takes prompts and texts, two lists of equal length, and returns a float tensor with one reward for
-each. A `RewardModel` is one, an ensemble's minimum is, and the functions at the end make new ones of others.
+Serves notebook 07, and 08 to 10, which choose and train answers by it. The SFT model without its last layer, with one
+linear map to a scalar in its place, read where the answer ends (Stiennon et al. 2020; Ouyang et al. 2022, section 3.5).
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -25,15 +21,9 @@ from course.formats import Message, Record, as_messages, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
 from course.models import LM, CannotLoad, open_checkpoint, precision, save, seeded
 from course.resume import Run
+from course.rewards.functions import Prompt, RewardFunction
 from course.templates import CHATML
 from course.train import Recipe, loop
-from course.world import Question, score
-
-Prompt = str | Question | list[Message]
-"""What was asked: a text, anything with a `.text`, or the turns so far."""
-
-RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Tensor]
-"""Takes N prompts and N texts, returns float32 of shape (N,), on the CPU."""
 
 _NEWLINE_AFTER_EACH_TURN = "    {{- '\\n' }}\n"
 _NEWLINE_BETWEEN_TURNS = "    {%- if add_generation_prompt or not loop.last %}{{- '\\n' }}{%- endif %}\n"
@@ -231,89 +221,6 @@ def load_reward(name: str | Path = "reward", device: torch.device | str | None =
             f"{str(name)!r} gives {model.config.num_labels} numbers for an answer, and a reward model one."
         )
     return RewardModel(str(name), model, tokenizer)
-
-
-class Ensemble:
-    """Several reward models asked together, trained with other seeds or on other samples of the comparisons.
-
-    Where they disagree, the answer is unlike what they were trained on, and their minimum is the cautious score. Each
-    has a zero of its own, by accident: without `centred`, the minimum would mostly be the model whose zero is lowest.
-    """
-
-    def __init__(self, members: Sequence[RewardModel], zeros: Sequence[float] | None = None) -> None:
-        """
-        Args:
-            members: K reward models, at least two.
-            zeros: what is subtracted from each one's scores; nothing if not given.
-        Raises:
-            ValueError: fewer than two members, or not one zero for each.
-        """
-        self.members, self.zeros = list(members), list(zeros or [0.0] * len(members))
-        if len(self.members) < 2 or len(self.zeros) != len(self.members):
-            raise ValueError(
-                f"{len(self.members)} members, {len(self.zeros)} zeros: give two members or more, and a zero for each."
-            )
-
-    def centred(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> "Ensemble":
-        """The same members, each with its mean over these answers as its zero; best usual answers of the SFT model."""
-        return Ensemble(self.members, [float(member(prompts, texts).mean()) for member in self.members])
-
-    def scores(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
-        """Every member's score of every answer, float32 (K, N)."""
-        each = [member(prompts, texts) - zero for member, zero in zip(self.members, self.zeros, strict=True)]
-        return torch.stack(each)
-
-    def minimum(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
-        """The lowest of the members' scores, (N,)."""
-        return self.scores(prompts, texts).amin(0)
-
-    def mean(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
-        """The mean of the members' scores, (N,)."""
-        return self.scores(prompts, texts).mean(0)
-
-    def spread(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
-        """How far the members disagree: the standard deviation of their scores (divided by K - 1), (N,)."""
-        return self.scores(prompts, texts).std(0)
-
-
-# --- rewards made of rules and of other rewards -----------------------------------------------------------------------
-
-
-def true_reward(prompts: Sequence[Question], texts: Sequence[str]) -> Tensor:
-    """The true score of each answer, 0 to 1, by the world's tables: what every other reward stands in for.
-
-    Raises:
-        ValueError: a prompt is a text; only a question of the world has a true answer.
-    """
-    for i, prompt in enumerate(prompts):
-        if not hasattr(prompt, "text"):
-            raise ValueError(f"prompts[{i}] is no question of course.world, so nothing says which answer is true.")
-    return torch.tensor([score(prompt, text).total for prompt, text in zip(prompts, texts, strict=True)])
-
-
-def clipped(reward: RewardFunction, low: float, high: float) -> RewardFunction:
-    """The reward, but never below `low` nor above `high`: nothing is gained by what scores suspiciously high.
-
-    Raises:
-        ValueError: low is not below high.
-    """
-    if not low < high:
-        raise ValueError(f"low={low} is to be below high={high}.")
-    return lambda prompts, texts: reward(prompts, texts).clamp(low, high)
-
-
-def length_penalised(reward: RewardFunction, per_word: float) -> RewardFunction:
-    """The reward minus `per_word` for each word of the answer."""
-    return plus(reward, _words, -per_word)
-
-
-def plus(reward: RewardFunction, other: RewardFunction, weight: float) -> RewardFunction:
-    """The reward plus `weight` times the other."""
-    return lambda prompts, texts: reward(prompts, texts) + weight * other(prompts, texts)
-
-
-def _words(prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
-    return torch.tensor([float(len(text.split())) for text in texts])
 
 
 # --- from conversations to scores -------------------------------------------------------------------------------------
