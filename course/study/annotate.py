@@ -224,8 +224,8 @@ class Annotation(StudyWidget):
 
     def _fits(self, key: str, value: Any) -> bool:
         """Whether this is what our script sends; nothing else gets into the files."""
-        sound = isinstance(value, dict) and value.get("choice") in (*CHOICES, None) and isinstance(value.get("n"), int)
-        return sound and key in self.pairs
+        sound = isinstance(value, dict) and value.keys() == {"choice", "n"} and isinstance(value["n"], int)
+        return sound and value["choice"] in (*CHOICES, None) and key in self.pairs
 
     def _event_of(self, key: str, choice: str | None) -> Record:
         left = "b" if key in self.flipped else "a"
@@ -267,7 +267,7 @@ def key_of(pair: Mapping[str, Any]) -> str:
 
 def _check(pairs: Sequence[Mapping[str, str]]) -> dict[str, Record]:
     """The pairs that can be compared, by their key."""
-    faults = []
+    faults: list[Problem] = []
     whole: dict[str, Record] = {}
     for row, pair in enumerate(pairs):
         where = f"pairs[{row}]"
@@ -275,10 +275,8 @@ def _check(pairs: Sequence[Mapping[str, str]]) -> dict[str, Record]:
             mend = 'Write {"prompt": ..., "a": ..., "b": ...}.'
             faults.append(Problem("", f"is {type(pair).__name__}, not a pair", mend, where))
             continue
-        wrong = [field for field in TEXTS if not isinstance(pair.get(field), str)]
-        for field in wrong:
-            what = f"is {type(pair[field]).__name__}, not text" if field in pair else "is missing"
-            faults.append(Problem(field, what, "Give it as a string.", where))
+        wrong = {field: what for field in TEXTS if (what := _not_text(pair.get(field)))}
+        faults += [Problem(field, what, "Give it as a string.", where) for field, what in wrong.items()]
         if not wrong and not pair["prompt"].strip():
             faults.append(Problem("prompt", "is empty", "Write what both answers reply to.", where))
             continue
@@ -292,6 +290,23 @@ def _check(pairs: Sequence[Mapping[str, str]]) -> dict[str, Record]:
     return whole
 
 
+def _not_text(value: Any) -> str:
+    """What is wrong with a value that should be text; nothing if it is one."""
+    if value is None:
+        return "is missing"
+    if not isinstance(value, str):
+        return f"is {type(value).__name__}, not text"
+    return "" if _has_utf8(value) else "has half a character in it, which no file can hold"
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _comparable(pair: Mapping[str, str]) -> bool:
     """Whether one can prefer one of the answers: both say something, and not the same to the eye."""
     return bool(pair["a"].strip() and pair["b"].strip()) and pair["a"].strip() != pair["b"].strip()
@@ -299,8 +314,10 @@ def _comparable(pair: Mapping[str, str]) -> bool:
 
 def _event(value: Any) -> Record:
     """A line of the journal as it was written, or an error that says what is wrong with it."""
-    if not isinstance(value, dict) or not all(isinstance(value.get(field), str) for field in TEXTS):
-        raise ValueError("it has no prompt, a and b")
+    if not isinstance(value, dict):
+        raise ValueError("it is no object")
+    if wrong := [f"its {field} {what}" for field in TEXTS if (what := _not_text(value.get(field)))]:
+        raise ValueError(wrong[0])
     if value.get("choice") not in (*CHOICES, UNDO):
         raise ValueError(f"its choice is {value.get('choice')!r}")
     if not value["prompt"].strip() or not _comparable(value):
@@ -316,8 +333,7 @@ def _preference(event: Record) -> Record | None:
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
-    # Half a surrogate pair, which a tokenizer may produce, has no UTF-8; "\ud800" is its form in JSON as in Python.
-    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
 def _left_out(n: int) -> str:

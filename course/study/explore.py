@@ -205,12 +205,12 @@ def _results(
     found = {}
     for name, value in plain(given).items():
         if isinstance(value, list):
-            if x is None or len(value) != len(x) or not all(isinstance(one, int | float) for one in value):
+            if x is None or len(value) != len(x) or not all(isinstance(one, int | float | None) for one in value):
                 raise ValueError(f"explore: {name!r} must have one number for each position in `x` ({setting})")
             value = [_finite(one, digits=5) for one in value]
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float | None):
             value = _finite(value, digits=12)
-        elif not isinstance(value, str | None):
+        elif not isinstance(value, str):
             raise ValueError(f"explore: {name!r} is neither a number nor a text nor a list of numbers ({setting})")
         found[name] = value
     curves = sum(isinstance(value, list) for value in found.values())
@@ -219,9 +219,9 @@ def _results(
     return found
 
 
-def _finite(value: float, digits: int) -> float | None:
+def _finite(value: float | None, digits: int) -> float | None:
     """Rounded, so that a table of them stays small; whole numbers stay whole."""
-    if not math.isfinite(value):
+    if value is None or not math.isfinite(value):
         return None
     return value if isinstance(value, int) else float(f"{value:.{digits}g}")
 
