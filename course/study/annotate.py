@@ -9,7 +9,9 @@ Serves lesson 06, whose file lesson 11 trains on. There are two files, side by s
   in one step, so that it is sound at every moment. Ties, skips and undone choices are in the journal only.
 
 Both hold all pairs that were ever decided under this name, also those of an earlier list: real preferences stay real
-when the next run samples other answers. Several notebooks may write to one name; a lock gives each its turn.
+when the next run samples other answers. So do records that are in the preference file and not in the journal, as when
+it was downloaded from a page without a kernel: they are taken over. Several notebooks may write to one name; a lock
+gives each its turn.
 """
 
 import json
@@ -25,7 +27,7 @@ import traitlets
 from filelock import FileLock
 
 from course import SEED
-from course.formats import DataError, Problem, Record
+from course.formats import DataError, Problem, Record, load_records
 from course.study.markup import static_text
 from course.study.widget import StudyWidget
 
@@ -49,7 +51,7 @@ def annotate(pairs: Sequence[Mapping[str, str]], path: str | Path, seed: int = S
     Raises:
         DataError: pairs that lack a text, all of them listed.
         ValueError: there is no pair to show.
-        FileExistsError: there is such a file, and it was not made here.
+        FileExistsError: there is such a file, and it holds something else than preferences between texts.
         OSError: nothing can be written there.
     """
     whole = _check(pairs)
@@ -61,8 +63,9 @@ def annotate(pairs: Sequence[Mapping[str, str]], path: str | Path, seed: int = S
 def annotations(path: str | Path) -> list[Record]:
     """The choices that stand, in the order in which they were made: {prompt, a, b, choice, left, at}.
 
-    `choice` is "a", "b", "tie" or "skip"; `left` is the answer that stood first, or on the left; `at` is the time.
-    A line of the journal that cannot be read is named and left out.
+    `choice` is "a", "b", "tie" or "skip"; `left` is the answer that stood first, or on the left ("" where that is not
+    known, since the record came from elsewhere); `at` is the time. A line of the journal that cannot be read is named
+    and left out.
 
     Args:
         path: the preference file that `annotate` was given.
@@ -91,21 +94,19 @@ class Journal:
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=WAIT_SECONDS)
 
     def open(self) -> None:
-        """Makes sure that both files are there and can be written, and that the second is up to date.
+        """Makes sure that both files are there, can be written and say the same.
 
         Raises:
-            FileExistsError: the preference file holds something and there is no journal that it comes from.
+            FileExistsError: the preference file holds what would be lost.
             OSError: they cannot be written.
         """
         if self.path.is_dir():
             raise OSError(f'{self.path} is a folder. Name a file in it, as in "{self.name}/my_preferences.jsonl".')
-        if self.path.exists() and self.path.stat().st_size and not self.file.exists():
-            raise FileExistsError(
-                f"{self.path} was not made by annotate: {self.file.name} is not beside it. It would be overwritten. "
-                "Name another file, or remove this one to start anew."
-            )
+        found = self._of_the_file()
         try:
-            self.append([])
+            self.append([])  # makes the journal, so that it can be read
+            known = {key_of(event) for event in self._events()[0]}
+            self.append([event for event in found if key_of(event) not in known])
         except OSError as problem:
             raise OSError(
                 f"Your choices could not be saved in {self.path} ({problem}). Name a file in a folder that you can "
@@ -116,18 +117,12 @@ class Journal:
     def read(self) -> tuple[dict[str, Record], list[str]]:
         """The choices that stand, by the pair's key and in the order in which they were made, and what is damaged."""
         standing: dict[str, Record] = {}
-        damaged = []
-        for number, line in enumerate(self.file.read_bytes().split(b"\n"), start=1):
-            if not line.strip():
-                continue
-            try:
-                event = _event(json.loads(line.decode()))
-            except (ValueError, RecursionError) as problem:
-                damaged.append(f"line {number} ({problem})")
-                continue
-            standing.pop(key_of(event), None)
+        events, damaged = self._events()
+        for event in events:
+            key = key_of(event)
+            standing.pop(key, None)
             if event["choice"] != UNDO:
-                standing[key_of(event)] = event
+                standing[key] = event
         return standing, damaged
 
     def report(self, damaged: list[str]) -> None:
@@ -143,19 +138,45 @@ class Journal:
         """
         with self._turn():
             standing = self.read()[0]
-            lines = []
-            for event in events:
-                before = standing.get(key_of(event))
-                if event["choice"] != (before["choice"] if before else UNDO):
-                    lines.append(_line(event))
+            lines = [_line(event) for event in events if _verdict(event) != _verdict(standing.get(key_of(event)))]
             if lines:
                 cut = self.file.read_bytes()[-1:] not in (b"", b"\n")  # the last writer was killed within its line
                 self._write(self.file, "ab", (b"\n" if cut else b"") + b"".join(lines))
                 standing = self.read()[0]
+            records = [_preference(event) for event in standing.values() if event["choice"] in ("a", "b")]
             # A fixed name: what a killed kernel leaves of it is overwritten by the next.
             part = self.path.with_name(f".{self.path.name}.part")
-            self._write(part, "wb", b"".join(_line(record) for record in map(_preference, standing.values()) if record))
+            self._write(part, "wb", b"".join(map(_line, records)))
             os.replace(part, self.path)
+
+    def _events(self) -> tuple[list[Record], list[str]]:
+        """All lines of the journal that can be read, and what is wrong with the others."""
+        events, damaged = [], []
+        for number, line in enumerate(self.file.read_bytes().split(b"\n"), start=1):
+            if line.strip():
+                try:
+                    events.append(_event(json.loads(line.decode())))
+                except (ValueError, RecursionError) as problem:
+                    damaged.append(f"line {number} ({problem})")
+        return events, damaged
+
+    def _of_the_file(self) -> list[Record]:
+        """The records of the preference file as choices, to be taken over where the journal does not know them."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return []
+        found = []
+        try:
+            for record in load_records(self.path, "preference"):
+                if record.keys() != {"prompt", "chosen", "rejected"}:
+                    raise ValueError(f"it has the columns {', '.join(map(str, record))}")
+                texts = {"prompt": record["prompt"], "a": record["chosen"], "b": record["rejected"]}
+                found.append(_event({**texts, "choice": "a", "left": "", "at": _now()}))
+        except ValueError as problem:
+            raise FileExistsError(
+                f"{self.path} is there already and holds something else than preferences between two texts, which "
+                f"would be lost. Name another file, or remove this one. ({problem})"
+            ) from problem
+        return found
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -192,18 +213,18 @@ class Annotation(StudyWidget):
         super().__init__(data, ids=pairs)
         self._kept = dict(self.state)
         self.written = len(self.state)
-        if others := len(self.journal.read()[0].keys() - pairs.keys()):
-            those = (
-                "1 earlier choice is about another pair and stays"
-                if others == 1
-                else (f"{others} earlier choices are about other pairs and stay")
-            )
-            self.notice = f"{those} in {self.journal.name}."
+        if others := len(journal.read()[0].keys() - pairs.keys()):
+            self.notice = f"Also in {journal.name}: {_count(others, 'earlier choice')} between other answers."
 
     def recall(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        standing = self.journal.read()[0]
-        mine = [key for key in standing if key in self.pairs]
-        return {key: {"choice": standing[key]["choice"], "n": n} for n, key in enumerate(mine, start=1)}
+        state: dict[str, dict[str, Any]] = {}
+        for key, event in self.journal.read()[0].items():
+            if key in self.pairs:
+                choice = event["choice"]
+                if event["a"] != self.pairs[key]["a"]:  # the same two answers, listed the other way round
+                    choice = {"a": "b", "b": "a"}.get(choice, choice)
+                state[key] = {"choice": choice, "n": len(state) + 1}
+        return state
 
     def _on_state(self, change: dict[str, Any]) -> None:
         """Writes down all that is not yet on the disk, also what failed before; in one go, for it is one list."""
@@ -229,8 +250,7 @@ class Annotation(StudyWidget):
 
     def _event_of(self, key: str, choice: str | None) -> Record:
         left = "b" if key in self.flipped else "a"
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        return {**self.pairs[key], "choice": choice or UNDO, "left": left, "at": at}
+        return {**self.pairs[key], "choice": choice or UNDO, "left": left, "at": _now()}
 
     def _shown(self, key: str) -> Record:
         pair = self.pairs[key]
@@ -258,8 +278,9 @@ class Annotation(StudyWidget):
 
 
 def key_of(pair: Mapping[str, Any]) -> str:
-    """A pair's name: the same for the same three texts, in any list and on any machine."""
-    return sha256(_line({field: pair[field] for field in TEXTS})).hexdigest()[:16]
+    """A pair's name: the same for a prompt and two answers in any order, in any list and on any machine."""
+    texts = [pair["prompt"], *sorted((pair["a"], pair["b"]))]
+    return sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
 # ---- checking and writing records ----------------------------------------------------------------------------
@@ -282,7 +303,7 @@ def _check(pairs: Sequence[Mapping[str, str]]) -> dict[str, Record]:
             continue
         if not wrong and _comparable(pair):
             texts = {field: pair[field] for field in TEXTS}
-            whole[key_of(texts)] = texts
+            whole.setdefault(key_of(texts), texts)
     if faults:
         raise DataError(f"annotate: {len(faults)} problem{'s' if len(faults) > 1 else ''} in the pairs.", faults)
     if not whole:
@@ -325,11 +346,19 @@ def _event(value: Any) -> Record:
     return value
 
 
-def _preference(event: Record) -> Record | None:
-    if event["choice"] not in ("a", "b"):
-        return None
-    other = "b" if event["choice"] == "a" else "a"
-    return {"prompt": event["prompt"], "chosen": event[event["choice"]], "rejected": event[other]}
+def _verdict(event: Record | None) -> tuple[str, str]:
+    """What an event says, whichever way round its answers are listed."""
+    choice = event["choice"] if event else UNDO
+    return ("better", event[choice]) if event and choice in ("a", "b") else (choice, "")
+
+
+def _preference(event: Record) -> Record:
+    chosen, rejected = ("a", "b") if event["choice"] == "a" else ("b", "a")
+    return {"prompt": event["prompt"], "chosen": event[chosen], "rejected": event[rejected]}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
