@@ -1,6 +1,7 @@
 """What a training run keeps, so that it can be stopped and resumed: its record, its state file, its interrupt.
 
-Serves `course.train`, and through it every lesson that trains. No formula is here; `train.py` is the one to read first.
+Serves `course.train`, and through it every lesson that trains, and `course.rl`. No formula is here; `train.py` is the
+one to read first.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -37,6 +38,9 @@ class Run:
     tokens: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        self.held_out = [(step, loss) for step, loss in self.held_out]  # read back from a file, pairs are lists
 
 
 class TrainingStopped(RuntimeError):
@@ -72,6 +76,8 @@ def fingerprint(examples: Sequence[Mapping[str, Sequence[int]]], settings: list[
     return digest.hexdigest()
 
 
+T = TypeVar("T")
+SAVE_EVERY = 20.0  # seconds between saved states: a killed kernel loses no more than this
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps for each weight
 
 
@@ -93,7 +99,8 @@ class State:
     def _weights(self) -> dict[str, Tensor]:
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
-    def save(self, run: Run) -> None:
+    def save(self, run: Any) -> None:
+        """Write the state; `run` is a dataclass of what JSON can hold."""
         tensors = {}
         for name, weight in self._weights().items():
             moments = self.optimizer.state[weight]
@@ -104,7 +111,8 @@ class State:
         save_file(tensors, self.part, metadata=about)
         os.replace(self.part, self.path)  # atomic: a kill leaves the old state or the new, never half of one
 
-    def restore(self) -> Run | None:
+    def restore(self, kind: type[T]) -> T | None:
+        """Bring model and optimizer to where the file has them; returns the run so far, None if there is no file."""
         if not self.path.exists():
             return None
         try:
@@ -115,8 +123,7 @@ class State:
                         f"{self.path} holds the state of another run (other data or settings). Give this run another "
                         "file, or delete that one to begin anew."
                     )
-                run = Run(**json.loads(about["run"]))
-                run.held_out = [tuple(pair) for pair in run.held_out]
+                run = kind(**json.loads(about["run"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
                 missing = {f"{key}/{name}" for key in ("weight", *_MOMENTS) for name in self._weights()} - set(tensors)
                 if missing:
@@ -137,3 +144,9 @@ class State:
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def say_interrupted(done: int, total: int, unit: str, state: Path | str | None) -> None:
+    """One line on where an interrupted run stands and how it goes on."""
+    how = f"Run the cell again to go on from {state}." if state else "Give `state=` a file name to be able to go on."
+    print(f"Stopped after {done} of {total} {unit}. {how}")

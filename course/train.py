@@ -23,10 +23,8 @@ from course.formats.records import describe
 from course.losses.sft import token_losses
 from course.models import LM, precision
 from course.plots import LiveCurve
-from course.resume import Run, State, TrainingStopped, deferred_interrupt, fingerprint
+from course.resume import SAVE_EVERY, Run, State, TrainingStopped, deferred_interrupt, fingerprint, say_interrupted
 from course.templates import CHATML, Template
-
-SAVE_EVERY = 20.0  # seconds between saved states: a killed kernel loses no more than this
 
 
 def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dict[str, list[int]]]:
@@ -188,7 +186,7 @@ def loop(
     optimizer = _optimizer(model, recipe.learning_rate, recipe.weight_decay)
     settings = [*astuple(recipe), sum(p.numel() for p in model.parameters())]
     keeper = State(state, fingerprint(examples, settings), model, optimizer) if state else None
-    run = (keeper.restore() if keeper else None) or Run()
+    run = (keeper.restore(Run) if keeper else None) or Run()
     run.interrupted = False
     steps_per_epoch = len(plan) // recipe.epochs
     began, before = time.monotonic(), run.seconds
@@ -230,7 +228,7 @@ def loop(
             curve.update(len(plan), **({"held_out": run.held_out[-1][1]} if run.held_out else {}))
     run.seconds = before + time.monotonic() - began
     if run.interrupted:
-        _say_interrupted(run, len(plan), state)
+        say_interrupted(len(run.losses), len(plan), "steps", state)
     elif keeper:
         keeper.remove()
     return run
@@ -366,8 +364,3 @@ def _not_finite(loss: float, norm: float, step: int, rate: float, losses: list[f
         f"Check the learning rate (now {rate:.2g}; try a tenth), the data (a batch of empty or damaged examples), and "
         "whether the weights were finite when you began."
     )
-
-
-def _say_interrupted(run: Run, steps: int, state: Path | str | None) -> None:
-    how = f"Run the cell again to go on from {state}." if state else "Give `state=` a file name to be able to go on."
-    print(f"Stopped after {len(run.losses)} of {steps} steps. {how}")

@@ -439,7 +439,7 @@ def test_a_resumed_optimizer_keeps_all_its_numbers_where_the_weights_are(tmp_pat
     State(tmp_path / "state", "run", lm.model, optimizer).save(Run(losses=[1.0]))
     elsewhere = lm.model.to("meta")
     optimizer = train._optimizer(elsewhere, 1e-3, 0.0)
-    State(tmp_path / "state", "run", elsewhere, optimizer).restore()
+    State(tmp_path / "state", "run", elsewhere, optimizer).restore(Run)
     assert len(optimizer.state) == len(list(elsewhere.parameters()))
     assert {value.device.type for kept in optimizer.state.values() for value in kept.values()} == {"meta"}
 

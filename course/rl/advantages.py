@@ -139,8 +139,8 @@ def _check(mask: Tensor, **tensors: Tensor) -> None:
     empty, hole = ~counts.any(dim=1), (counts[:, 1:] & ~counts[:, :-1]).any(dim=1)
     if empty.any():
         raise ValueError(
-            f"Answer {int(empty.int().argmax())} has no token: its row of the mask is 0. Even one that ends at once has "
-            "its stop token."
+            f"Answer {int(empty.int().argmax())} has no token: its row of the mask is 0. Even one that ends at once "
+            "has its stop token."
         )
     if hole.any():
         raise ValueError(f"Answer {int(hole.int().argmax())} has a hole: its row of the mask must be ones, then zeros.")
