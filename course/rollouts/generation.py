@@ -1,0 +1,150 @@
+"""Sampling text: completions of texts and prompts, with the library's own loop.
+
+Serves every lesson that reads what a model writes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from transformers import GenerationConfig
+
+from course import SEED
+from course.batching import pad
+from course.models import LM, precision, seeded
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote after a prompt.
+
+    Attributes:
+        text: decoded, without the stop token and without any special token.
+        token_ids: as sampled, the stop token included.
+        stopped: the model ended by itself; False when it ran into the limit.
+    """
+
+    text: str
+    token_ids: list[int]
+    stopped: bool
+
+
+def document_start(lm: LM, text: str) -> list[int]:
+    """Token ids of a text at the beginning of a document, as in pretraining.
+
+    Markers written inside the text are read as plain characters, not as markup.
+    """
+    start = [lm.tokenizer.bos_token_id] if lm.tokenizer.bos_token_id is not None else []
+    return start + lm.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+
+
+@torch.no_grad()
+def generate(
+    lm: LM,
+    prompts: Sequence[str] | Sequence[list[int]],
+    *,
+    max_new_tokens: int = 48,
+    temperature: float = 0.0,
+    seed: int = SEED,
+    stop: Sequence[str] = (),
+    honour_turns: bool = True,
+    batch_size: int = 128,
+) -> list[Completion]:
+    """Continue each prompt.
+
+    Args:
+        lm: the model.
+        prompts: texts, each taken as a document's beginning, or lists of token ids, taken as they are.
+        max_new_tokens: the limit for one completion.
+        temperature: 0 takes the likeliest token each time; above 0 samples from softmax(logits / temperature).
+        seed: of the sampling. It leaves torch's global state alone, except on Apple's GPU.
+        stop: texts at which a completion ends too, besides the end-of-turn and end-of-document tokens.
+        honour_turns: False runs on past the end-of-turn token, as a serving stack that does not know it would.
+        batch_size: prompts in one forward pass.
+    Raises:
+        ValueError: a prompt is empty or leaves no room in the model's context, or a number is out of range.
+    """
+    ids = [document_start(lm, prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
+    if max_new_tokens < 1 or temperature < 0 or batch_size < 1:
+        raise ValueError(
+            f"max_new_tokens={max_new_tokens} and batch_size={batch_size} are at least 1, temperature={temperature} at "
+            "least 0."
+        )
+    check_room(lm, ids, max_new_tokens)
+    ends = end_tokens(lm, honour_turns)
+    config = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=temperature > 0,
+        temperature=temperature or None,
+        top_k=0 if temperature else None,
+        top_p=1.0 if temperature else None,
+        eos_token_id=ends,
+        pad_token_id=lm.tokenizer.pad_token_id,
+        stop_strings=list(stop) or None,
+    )
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # similar lengths together: less padding
+    out: dict[int, Completion] = {}
+    with seeded(seed, lm.device), precision(lm.device), _without_own_settings(lm):
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            input_ids = pad([ids[i] for i in rows], lm.tokenizer.pad_token_id, side="left")
+            mask = pad([[1] * len(ids[i]) for i in rows], 0, side="left")
+            made = lm.model.generate(
+                input_ids=input_ids.to(lm.device),
+                attention_mask=mask.to(lm.device),
+                generation_config=config,
+                tokenizer=lm.tokenizer if stop else None,
+            )
+            for i, row in zip(rows, made[:, input_ids.shape[1] :].tolist(), strict=True):
+                out[i] = _completion(lm, row, ends, stop)
+    return [out[i] for i in range(len(ids))]
+
+
+@contextmanager
+def _without_own_settings(lm: LM) -> Iterator[None]:
+    """Keep a hub model's own settings, such as Qwen's repetition penalty, from changing what is sampled here.
+
+    transformers fills in from them whatever the call leaves open.
+    """
+    own = lm.model.generation_config
+    lm.model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        lm.model.generation_config = own
+
+
+def end_tokens(lm: LM, honour_turns: bool = True) -> list[int]:
+    """The tokens that end an answer: that of the document and that of the turn, where the tokenizer has them."""
+    markers = [lm.tokenizer.bos_token_id] + [lm.tokenizer.eos_token_id] * honour_turns
+    return sorted({i for i in markers if i is not None})
+
+
+def check_room(lm: LM, ids: Sequence[Sequence[int]], new: int) -> None:
+    """Return quietly if each prompt has a token and leaves room for `new` more in the model's context.
+
+    Raises:
+        ValueError: one does not; names it by its place in the list.
+    """
+    room = lm.model.config.max_position_embeddings
+    for i, row in enumerate(ids):
+        if not row:
+            raise ValueError(f"Prompt {i} is empty. Give it at least one token, for instance the document start.")
+        if len(row) + new > room:
+            raise ValueError(
+                f"Prompt {i} has {len(row)} tokens; with {new} new ones it exceeds the model's context of {room}. "
+                "Shorten the prompt or lower max_new_tokens."
+            )
+
+
+def _completion(lm: LM, row: list[int], ends: list[int], stop: Sequence[str]) -> Completion:
+    cut = next((t + 1 for t, token in enumerate(row) if token in ends), None)
+    token_ids = row[:cut] if cut else row
+    text = lm.tokenizer.decode(token_ids, skip_special_tokens=True)
+    at = min((text.find(s) for s in stop if s in text), default=-1)
+    if stop and (at >= 0 or not cut):
+        # Rows that ended by a stop text were filled up with padding, which in hub models may be an end token too.
+        while token_ids and token_ids[-1] == lm.tokenizer.pad_token_id:
+            token_ids = token_ids[:-1]
+    return Completion(text[:at] if at >= 0 else text, token_ids, stopped=bool(cut) or at >= 0)
