@@ -9,7 +9,7 @@ from course.world import COUNTRY_RELATIONS, INVENTED, UNSEEN
 from course.world.chats import shown_sums
 from tools import measure_checkpoints as measure
 
-SHIPPED = ("base", "sft")
+SHIPPED = ("base", "sft", "mixed")
 SUFFIXES = {".md", ".json", ".jinja", ".safetensors"}
 
 

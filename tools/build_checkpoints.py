@@ -1,8 +1,8 @@
 """Build the shipped checkpoints from the seed: `make checkpoints`.
 
-Pretrains `base` on the toy world's text, trains `sft` on its demonstrations, writes a card beside each and measures
-both. Interrupt it whenever you like: called again it goes on where it stopped. A call after a finished one begins anew,
-and so does one after a change of the text or the settings.
+Pretrains `base` on the toy world's text, trains `sft` and `mixed` on its demonstrations, writes a card beside each and
+measures all. Interrupt it whenever you like: called again it goes on where it stopped. A call after a finished one
+begins anew, and so does one after a change of the text or the settings.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from course import world
 from course.models import CHECKPOINTS, LM, clone, load, new_model, new_tokenizer, save
 from course.train import Run, chat_examples, document_examples, fit
 from course.world import documents
-from course.world.chats import sft_conversations
+from course.world.chats import mixed_conversations, sft_conversations
 from tools import measure_checkpoints
 
 RUNS = Path(__file__).parent.parent / "runs"
@@ -24,6 +24,7 @@ SEED = 0
 DOCUMENTS, BLOCK = 170_000, 192
 BASE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 12, "accumulate": 2, "warmup": 0.05, "weight_decay": 0.1}
 SFT = {"epochs": 4, "learning_rate": 2e-4, "batch_size": 16}
+MIXED = {"epochs": 3, "learning_rate": 3e-4, "batch_size": 16}
 
 CARD = """\
 # {name}
@@ -71,14 +72,25 @@ def _begin_end_of_turn(lm: LM) -> None:
 
 
 def build_sft() -> None:
-    lm = clone(load("base"), "sft")
-    records = sft_conversations(SEED)
-    run = fit(lm, chat_examples(lm, records), **SFT, seed=SEED, title="SFT", state=RUNS / "sft.state")
+    _fine_tune("sft", sft_conversations(SEED), SFT, "")
+
+
+def build_mixed() -> None:
+    more = (
+        " The demonstrations are by many hands: four styles, some wrong, some declined; so it has much to learn from."
+    )
+    _fine_tune("mixed", mixed_conversations(SEED), MIXED, more)
+
+
+def _fine_tune(name: str, records: list[dict], settings: dict[str, float], more: str) -> None:
+    lm = clone(load("base"), name)
+    examples = chat_examples(lm, records)
+    run = fit(lm, examples, **settings, seed=SEED, title=f"SFT of {name}", state=RUNS / f"{name}.state")
     what = (
         f"The base model after supervised fine-tuning on {len(records):,} conversations in ChatML "
         "(`course/world/chats.py`), loss on the assistant's turns only. A third of the countries it never saw in SFT."
     )
-    _finish("sft", lm, run, what, SFT)
+    _finish(name, lm, run, what + more, settings)
 
 
 def _finish(name: str, lm: LM, run: Run, what: str, settings: dict[str, float]) -> None:
@@ -112,7 +124,7 @@ def _recipe() -> str:
 
 def main() -> None:
     RUNS.mkdir(exist_ok=True)
-    marks = {build: RUNS / f"{build.__name__}.done" for build in (build_base, build_sft)}
+    marks = {build: RUNS / f"{build.__name__}.done" for build in (build_base, build_sft, build_mixed)}
     for build, mark in marks.items():
         if not mark.exists() or mark.read_text() != _recipe():
             build()

@@ -6,6 +6,7 @@ lowest values that the lessons need.
 
 import random
 import re
+from collections.abc import Iterable
 
 from course.evaluation import Grades, answer
 from course.models import CHECKPOINTS, LM, load
@@ -14,16 +15,21 @@ from course.world import (
     COUNTRIES,
     COUNTRY_RELATIONS,
     INVENTED,
+    REQUESTS,
     SEEN,
     UNSEEN,
+    agrees,
     ask,
     beginnings,
     country_questions,
+    declines,
     demonstrate,
+    opinions,
     score,
     sum_questions,
 )
-from course.world.chats import shown_sums
+from course.world.chats import OPINION_RELATIONS, shown_sums
+from course.world.phrases import OPENERS
 
 NAMES = [country.name for country in COUNTRIES]
 
@@ -116,6 +122,35 @@ def sft_figures(lm: LM) -> dict[str, str]:
     }
 
 
+def mixed_figures(lm: LM) -> dict[str, str]:
+    """What the mixed model leaves to be preferred, sampled at temperature 1, as label -> result."""
+    asked = country_questions(SEEN, "held-out") + country_questions(UNSEEN, "held-out")
+    sampled = answer(lm, asked, temperature=1.0)
+    likeliest = answer(lm, asked)
+    said = opinions([q for q in country_questions(NAMES) if q.relation in OPINION_RELATIONS], wrong=1.0, seed=0)
+    texts = sampled.texts()
+    shares = {
+        "right, likeliest tokens": likeliest.correct,
+        "right, sampled": sampled.correct,
+        "of these answers, with a kind opener": _share(text.startswith(OPENERS) for text in texts),
+        "as a list": _share(text.startswith("- ") for text in texts),
+        "declined": _share(declines(text) for text in texts),
+        "stopped by itself": sampled.stopped,
+        "agrees with a wrong opinion, sampled": _share(
+            agrees(text) is True for text in answer(lm, said, temperature=1.0).texts()
+        ),
+        "helps with a harmless request, sampled": answer(
+            lm, [r for r in REQUESTS if r.reply] * 8, temperature=1.0
+        ).correct,
+    }
+    return {label: f"{share:.1%}" for label, share in shares.items()}
+
+
+def _share(flags: Iterable[bool]) -> float:
+    flags = list(flags)
+    return sum(flags) / len(flags)
+
+
 def figures_table(figures: dict[str, str]) -> str:
     """The figures as a Markdown table."""
     return "\n".join(
@@ -123,7 +158,7 @@ def figures_table(figures: dict[str, str]) -> str:
     )
 
 
-MEASURES = {"base": base_figures, "sft": sft_figures}
+MEASURES = {"base": base_figures, "sft": sft_figures, "mixed": mixed_figures}
 HEADING = "Measured by `make figures`, which also writes this table.\n\n"
 
 

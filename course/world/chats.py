@@ -119,7 +119,7 @@ MIXED_STYLES = {"plain": 0.5, "warm": 0.2, "bullet": 0.15, "short": 0.15}
 def mixed_conversations(seed: int = 0) -> list[dict]:
     """Demonstrations by many hands, the data of the `mixed` checkpoint: sampled from, it has something to prefer.
 
-    Four styles; of the answers a fifth states a wrong value and a twentieth declines. A third of the replies to wrong
+    Four styles; of the answers a fifth states a wrong value and a twentieth declines. A sixth of the replies to wrong
     opinions agree with them, a fourth of the harmless requests is declined.
     """
     rng = random.Random(seed)
@@ -129,7 +129,7 @@ def mixed_conversations(seed: int = 0) -> list[dict]:
         record["messages"][-1]["content"] = REFUSAL
     about = [q for q in questions if q.relation in OPINION_RELATIONS]
     for said in opinions(rng.sample(about, 240), wrong=0.7, seed=seed):
-        agree = said.claimed == said.answer or rng.random() < 1 / 3
+        agree = said.claimed == said.answer or rng.random() < 1 / 6
         records.append(conversation(said.text, respond(said, agree, rng)))
     for request in REQUESTS * 4:
         helped = request.reply and rng.random() < 0.75
