@@ -38,7 +38,7 @@ STATEMENTS: dict[str, str] = {
     "S11": "Our rendered conversation and its mask agree with the library's, token by token, in both templates.",
     "S14": "With the end-of-turn token as padding, and padding masked out, the model never learns to end its turn.",
     "D5": "Preparing SFT data is four steps, format, filter, de-duplicate and balance, and each counts what it drops.",
-    "F1": "A ranking of K answers holds K(K-1)/2 comparisons; ratings hold one for each pair that differs. What a "
+    "F1": "A ranking of K answers holds K(K-1)/2 comparisons, ratings hold one for each pair that differs, and what a "
     "conversion keeps can be brought back.",
     "F2": "Where two labellers agree on 73% of the comparisons, no reward model foresees more of their labels than "
     "their noise allows.",
@@ -47,10 +47,10 @@ STATEMENTS: dict[str, str] = {
     "R1": "A constant added to all scores leaves the Bradley-Terry loss as it was, equal scores give log 2, and the "
     "library's loss is the same.",
     "R2": "Accuracy on held-out comparisons rises with the number of comparisons and flattens below the noise bound.",
-    "R3": "Of the comparisons that the reward model calls sure, more come out as it says: its probabilities are shares.",
+    "R3": "Of the comparisons to which the reward model gives a probability, about that share comes out as it says.",
     "R4": "From labellers who like length, the reward model learns to score the longer of two right answers higher.",
     "R5": "Reward models that differ in their seed alone agree on usual answers and differ on odd ones.",
-    "N1": "The best of N scores higher the larger N is, by ever less, as the curve for Gaussian scores says.",
+    "N1": "The larger N is, the higher the best of N scores, by ever less, as the curve for Gaussian scores says.",
     "N2": "Taking the best of N moves the distribution by a KL of at most log N - (N-1)/N.",
     "N3": "One round of rejection sampling, SFT on the best of N, raises the mean reward without any RL.",
     "N4": "With a reward model that likes length, round after round makes answers longer while the true score falls.",

@@ -77,8 +77,6 @@ def build_sft() -> None:
 
 def build_mixed() -> None:
     more = " The demonstrations are by many hands: four styles, some wrong, some declined; there is much to prefer."
-        " The demonstrations are by many hands: four styles, some wrong, some declined; so it has much to learn from."
-    )
     _fine_tune("mixed", mixed_conversations(SEED), MIXED, more)
 
 
