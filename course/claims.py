@@ -57,7 +57,7 @@ STATEMENTS: dict[str, str] = {
     "N5": "As N grows, the proxy's score keeps rising while the true score turns.",
     "O1": "PPO holds four models; a shared base with an adapter for the policy holds fewer bytes, and with the adapter "
     "off it is the reference.",
-    "O2": "GAE with lambda 1 is the return minus the value, with lambda 0 the one-step error; the recursion is the sum.",
+    "O2": "GAE with lambda 1 is the return minus the value, with lambda 0 the one-step error; the recursion is a sum.",
     "O3": "Where the ratio has left the range on the side to which its advantage pushes, no gradient is left.",
     "O4": "PPO raises the reward while the KL to the reference stays bounded.",
     "O5": "A larger beta gives a smaller KL and a smaller gain in reward.",
