@@ -457,12 +457,13 @@ def test_rows_are_trimmed(lm):
     assert one.mask.shape == one.logps.shape == one.response_ids.shape == (1, lengths[shortest])
     assert one.prompt_ids.shape == one.prompt_mask.shape == (1, widths[shortest])
     assert one.mask.all() and one.prompt_mask.all()
-    some = rollouts.rows([5, 2, 5])
+    some = rollouts.rows([5, 0, 5])
     everything = pairs(rollouts)
-    assert pairs(some) == [everything[5], everything[2], everything[5]]
-    assert some.texts == [rollouts.texts[i] for i in (5, 2, 5)]
-    assert some.stopped == [rollouts.stopped[i] for i in (5, 2, 5)]
-    assert some.mask.shape[1] == max(lengths[5], lengths[2])
+    assert pairs(some) == [everything[5], everything[0], everything[5]]
+    assert some.texts == [rollouts.texts[i] for i in (5, 0, 5)]
+    assert some.stopped == [rollouts.stopped[i] for i in (5, 0, 5)]
+    assert some.mask.shape[1] == max(lengths[5], lengths[0])
+    assert some.prompt_mask.shape[1] == max(widths[5], widths[0]) < rollouts.prompt_mask.shape[1]
     assert_logps_right(lm, some, 3.0)
     assert_same(rollouts.rows(range(len(rollouts))), rollouts)
     assert_same(rollouts.rows(torch.arange(24)), rollouts)
