@@ -17,10 +17,10 @@ from course.batching import pad
 from course.models import LM, precision
 from course.rollouts.generation import check_room, end_tokens
 from course.templates import CHATML, Template
-from course.world import Question
+from course.world import Question, Request
 
 
-def chat_prompts(lm: LM, questions: Sequence[Question], template: Template = CHATML) -> list[list[int]]:
+def chat_prompts(lm: LM, questions: Sequence[Question | Request], template: Template = CHATML) -> list[list[int]]:
     """Each question as a user's turn, up to where the answer begins.
 
     Args:
