@@ -241,7 +241,7 @@ def with_lora(lm: LM, rank: int = 16, seed: int = SEED) -> LM:
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
     with warnings.catch_warnings(), seeded(seed, lm.device):
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for something by its old name
-        return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(copy.deepcopy(lm.model), config))
+        return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(copy.deepcopy(lm.model), config).eval())
 
 
 def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast:

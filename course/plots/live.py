@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from tqdm import tqdm
 
 from course.plots.figures import legend_rows, lines, literal
+from course.plots.sketch import sketch
 from course.show import in_notebook
 
 SECONDS_BETWEEN_DRAWINGS = 0.5
@@ -123,7 +124,11 @@ class LiveCurve:
         self._drawn = time.monotonic()
         # Colab and Kaggle do not draw plotly's own format, and their HTML for it is too heavy to send twice a second.
         words = f"{self.title}: {self._status()}"
-        bundle = {"text/plain": words} if _hosted() else _bundle(self.figure(), words)
+        bundle: dict[str, Any] = {"text/plain": words}
+        if not _hosted() and self._over:
+            bundle = _bundle(self.figure(), words)
+        elif not _hosted():  # drawn once, plotly's figure would stand still: see `sketch`
+            bundle["image/svg+xml"] = sketch(self.figure())
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
