@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbclient import NotebookClient
 
-from course.plots import LiveCurve, bars, figures, histogram, lines, live, show
+from course.plots import LiveCurve, bars, figures, histogram, lines, live, panels, show
 from course.plots.figures import thin
 from tests.contrast import contrast, linear
 
@@ -141,6 +141,40 @@ def test_bad_series_are_named() -> None:
         lines({"a": ([1, 2], [1, 2])}, "t", "x", "y", band={"a": ([1], [1, 2])})
     with pytest.raises(ValueError, match="no series for the band z"):
         lines({"a": ([1], [1])}, "t", "x", "y", band={"z": ([1], [1])})
+
+
+# --- panels -----------------------------------------------------------------------------------------------
+
+
+def test_panels_have_a_plot_for_each_title_and_a_look_for_each_name() -> None:
+    one, other = ([1, 2], [3.0, 4.0]), ([1, 2], [5.0, 6.0])
+    fig = panels({"<a>": {"run": one, "rerun": other}, "b": {"rerun": one}, "c": {"run": other}}, "t", "iteration")
+    layout, data = stored(fig)["layout"], stored(fig)["data"]
+    assert [a["text"] for a in layout["annotations"]] == ["&lt;a&gt;", "b", "c"]
+    points = [(t["name"], t["xaxis"], t["y"]) for t in data if t["y"]]
+    assert points == [("run", "x", [3, 4]), ("rerun", "x", [5, 6]), ("rerun", "x2", [3, 4]), ("run", "x3", [5, 6])]
+    for name in ("run", "rerun"):
+        traces = [t for t in data if t["name"] == name]
+        assert len({t["line"]["color"] for t in traces}) == len({t["marker"]["symbol"] for t in traces}) == 1
+        assert [t["showlegend"] for t in traces] == [True, False, False]
+    titles = [layout[axis]["title"].get("text") for axis in ("xaxis", "xaxis2", "xaxis3")]
+    assert titles == [None, "iteration", "iteration"]  # the lowest of each column
+
+
+def test_panels_of_one_name_need_no_legend_and_more_rows_more_room() -> None:
+    curves = {str(i): {"": ([1], [i])} for i in range(7)}
+    few, many = panels(dict(list(curves.items())[:2]), "t", "x"), panels(curves, "t", "x")
+    assert not many.layout.showlegend
+    assert many.layout.height - few.layout.height == 3 * (figures.SMALL + figures.BELOW)
+
+
+def test_bad_panels_are_named() -> None:
+    with pytest.raises(ValueError, match="'t' has nothing to draw"):
+        panels({}, "t", "x")
+    with pytest.raises(ValueError, match="'b' has nothing to draw"):
+        panels({"a": {"run": ([1], [1])}, "b": {}}, "t", "x")
+    with pytest.raises(ValueError, match=r"'a', series 'run': lengths differ"):
+        panels({"a": {"run": ([1, 2], [1])}}, "t", "x")
 
 
 # --- bars and histograms ----------------------------------------------------------------------------------
@@ -367,6 +401,18 @@ def test_a_terminal_gets_a_bar_unless_told_otherwise(
         assert "SFT: 100%" in printed.err and "2/2" in printed.err and "train 1" in printed.err
     else:
         assert printed.err == ""
+
+
+def test_values_in_other_units_get_a_plot_each(screen: Screen) -> None:
+    with LiveCurve("PPO", 2, x="iteration", panels={"reward": "the reward", "kl": "KL (nats)"}) as curve:
+        curve.update(1, reward=0.5, kl=0.0)
+        curve.update(2, reward=0.75)
+    final = screen.updates[-1]
+    assert [a["text"] for a in final[MIME]["layout"]["annotations"]] == ["the reward", "KL (nats)"]
+    assert [(t["xaxis"], t["x"], t["y"]) for t in final[MIME]["data"]] == [("x", [1, 2], [0.5, 0.75]), ("x2", [1], [0])]
+    assert "2 iterations in" in final[MIME]["layout"]["title"]["text"]
+    assert "reward" not in final[MIME]["layout"]["title"]["text"]  # the plots say it
+    assert final["text/plain"].endswith("reward 0.75 · kl 0")
 
 
 def test_a_run_needs_a_step() -> None:

@@ -3,7 +3,7 @@
 `figures` draws lines, bars and histograms; `live` shows a figure and grows a curve while a model trains.
 """
 
-from course.plots.figures import bars, histogram, lines
+from course.plots.figures import bars, histogram, lines, panels
 from course.plots.live import LiveCurve, show
 
-__all__ = ["LiveCurve", "bars", "histogram", "lines", "show"]
+__all__ = ["LiveCurve", "bars", "histogram", "lines", "panels", "show"]

@@ -25,6 +25,7 @@ PATTERNS = ("", "/", "x", ".", "-", "\\", "|")
 MOST_POINTS = 400  # drawn for each series
 MOST_BINS = 40
 ABOVE, PLOT, BELOW, LEGEND_ROW = 60, 240, 56, 22  # pixels: title, the plot itself, its x axis, one row of names
+SMALL = 110  # pixels: one of several plots
 
 _AXIS = {
     "automargin": True,
@@ -97,6 +98,40 @@ def lines(
             marker={"symbol": _cycle(MARKERS, i), "size": 8, "maxdisplayed": 10},
             hovertemplate="%{y:.4~g}",
         )
+    return fig
+
+
+def panels(series: Mapping[str, Mapping[str, tuple[Numbers, Numbers]]], title: str, x: str) -> go.Figure:
+    """Small plots in two columns over one x axis, each with its own scale: what a run measured in different units.
+
+    Args:
+        series: title of a plot -> name of a curve -> (xs, ys). A name looks the same in all plots; where there are
+            several, as when two runs are compared, they are listed once.
+        title, x: what the figure shows, and the common axis with its unit.
+    Raises:
+        ValueError: no plots, a plot without curves, or lengths that differ.
+    """
+    _some(series, title)
+    names = list(dict.fromkeys(name for curves in series.values() for name in curves))
+    rows = math.ceil(len(series) / 2)
+    plot = rows * (SMALL + BELOW) - BELOW  # from the top of the first row to the bottom of the last
+    fig = _figure(title, None, "", names=names)
+    fig.set_subplots(
+        rows,
+        2,
+        subplot_titles=[literal(panel) for panel in series],
+        horizontal_spacing=0.12,
+        vertical_spacing=BELOW / plot,
+    )
+    for i, (panel, curves) in enumerate(series.items()):
+        _some(curves, panel)
+        place = {"row": i // 2 + 1, "col": i % 2 + 1}
+        for trace in lines({name: curves.get(name, ([], [])) for name in names}, panel, x, "").data:
+            fig.add_trace(trace.update(legendgroup=trace.name, showlegend=i == 0 and len(names) > 1), **place)
+        lowest = i >= len(series) - 2
+        fig.update_xaxes(title={"text": literal(x) if lowest else None, "font_size": 13}, **place)
+    fig.update_annotations(font_size=13)
+    fig.update_layout(height=fig.layout.height - PLOT + plot + 10, margin_t=ABOVE + 10, legend_y=-BELOW / plot)
     return fig
 
 

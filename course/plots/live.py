@@ -11,7 +11,7 @@ from typing import Any, Self
 import plotly.graph_objects as go
 from tqdm import tqdm
 
-from course.plots.figures import legend_rows, lines, literal
+from course.plots.figures import legend_rows, lines, literal, panels
 from course.plots.sketch import sketch
 from course.show import in_notebook
 
@@ -50,12 +50,17 @@ class LiveCurve:
     title; Colab and Kaggle a line of text that becomes a figure at the end; a terminal a progress bar (none if
     its output goes to a file). Whatever ends the run, an interrupt too, the last state stays on the page.
     TQDM_DISABLE=1 gives no bar and, in a notebook, one final figure that holds no time.
+
+    Values in different units get a plot each: `panels` maps their names to the titles of the plots. `x` is what a step
+    is called.
     """
 
-    def __init__(self, title: str, total_steps: int, y: str = "loss") -> None:
+    def __init__(
+        self, title: str, total_steps: int, y: str = "loss", x: str = "step", panels: Mapping[str, str] | None = None
+    ) -> None:
         if total_steps < 1:
             raise ValueError(f"curve {title!r}: total_steps must be at least 1, but it is {total_steps}.")
-        self.title, self.total, self.y = title, total_steps, y
+        self.title, self.total, self.y, self.x, self.panels = title, total_steps, y, x, panels
         self.points: dict[str, list[tuple[int, float]]] = {}
         self.step = 0
         self._first_step: int | None = None  # of this run; a resumed one does not start at the beginning
@@ -110,11 +115,15 @@ class LiveCurve:
     def figure(self) -> go.Figure:
         """The curve so far, with the state of the run under its title."""
         series = {name: tuple(zip(*points, strict=True)) for name, points in self.points.items()}
-        fig = lines(series or {"": ([], [])}, self.title, "step", self.y)
-        if len(series) < 2:  # keep one row of names throughout, so that the page does not jump
-            legend_rows(fig, rows=1)
+        if self.panels:
+            drawn = {title: {"": series.get(name, ([], []))} for name, title in self.panels.items()}
+            fig, status = panels(drawn, self.title, self.x), self._state()
+        else:
+            fig, status = lines(series or {"": ([], [])}, self.title, self.x, self.y), self._status()
+            if len(series) < 2:  # keep one row of names throughout, so that the page does not jump
+                legend_rows(fig, rows=1)
         fig.layout.title.pad.t = 24
-        fig.layout.title.text += f"<br><span style='font-size:12px'>{literal(self._status())}</span>"
+        fig.layout.title.text += f"<br><span style='font-size:12px'>{literal(status)}</span>"
         fig.update_xaxes(range=[0, max(self.total, self.step) * 1.01])
         return fig
 
@@ -137,17 +146,19 @@ class LiveCurve:
             self.figure().show()
 
     def _status(self) -> str:
+        return " · ".join(filter(None, [self._state(), self._latest()]))
+
+    def _state(self) -> str:
         elapsed = time.monotonic() - self._start
         if self._over and self.step >= self.total:
-            state = f"{self.step} steps" + ("" if self._quiet else f" in {_duration(elapsed)}")
-        elif self._over:
-            state = f"stopped at step {self.step} of {self.total}"
-        else:
-            state = f"step {self.step} of {self.total}"
-            if self._first_step is not None:
-                steps_left = max(0, self.total - self.step)
-                state += f" · {_duration(elapsed / (self.step - self._first_step + 1) * steps_left)} left"
-        return " · ".join(filter(None, [state, self._latest()]))
+            return f"{self.step} {self.x}s" + ("" if self._quiet else f" in {_duration(elapsed)}")
+        if self._over:
+            return f"stopped at {self.x} {self.step} of {self.total}"
+        state = f"{self.x} {self.step} of {self.total}"
+        if self._first_step is not None:
+            steps_left = max(0, self.total - self.step)
+            state += f" · {_duration(elapsed / (self.step - self._first_step + 1) * steps_left)} left"
+        return state
 
     def _latest(self) -> str:
         return " · ".join(f"{name} {points[-1][1]:.4g}" for name, points in self.points.items())
