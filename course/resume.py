@@ -84,8 +84,11 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps for each weight
 class State:
     """The file that a run can be resumed from: weights, AdamW's two moments and the run so far, as safetensors."""
 
-    def __init__(self, path: Path | str, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer):
+    def __init__(
+        self, path: Path | str, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer, hint: str = ""
+    ):
         self.path, self.fingerprint, self.model, self.optimizer = Path(path), fingerprint, model, optimizer
+        self.hint = hint  # what to do, besides, where the file is of another run
         self.part = self.path.with_name(self.path.name + ".part")
         try:  # better to learn now that the file cannot be written than after the first minutes of training
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +124,7 @@ class State:
                 if about["fingerprint"] != self.fingerprint:
                     raise TrainingStopped(
                         f"{self.path} holds the state of another run (other data or settings). Give this run another "
-                        "file, or delete that one to begin anew."
+                        f"file, or delete that one to begin anew. {self.hint}".rstrip()
                     )
                 run = kind(**json.loads(about["run"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)

@@ -1,0 +1,255 @@
+"""PPO on a language model: the policy answers, the answers are scored, each token is compared, and a step is taken.
+
+Serves notebooks 09 (claims O1, O4 to O8) and 10. Schulman et al. 2017 for the algorithm, Ziegler et al. 2019 and Ouyang
+et al. 2022 (section 3.5) for its use with four models: the policy, the reference that it must stay near, the reward
+model and the value model. `steps.py` has the formulas in action. Left out on purpose: several devices, schedules of the
+rate, anything that runs while something else does.
+"""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+
+from course import SEED
+from course.batching import Example, check_examples
+from course.models import LM, clone
+from course.plots import LiveCurve
+from course.resume import SAVE_EVERY, State, TrainingStopped, deferred_interrupt, fingerprint, say_interrupted
+from course.rewards import RewardFunction
+from course.rl.advantages import AdaptiveKL, FixedKL
+from course.rl.memory import moved
+from course.rl.settings import PANELS, PPO, PPORun, drawn
+from course.rl.steps import compare, update
+from course.rl.value import ValueModel
+from course.rollouts import Rollouts, chat_prompts, sample
+from course.world import Question, Request
+
+
+def ppo(
+    policy: LM,
+    reward: RewardFunction,
+    prompts: Sequence[Question | Request],
+    *,
+    iterations: int,
+    kl: FixedKL | AdaptiveKL = FixedKL(0.05),  # noqa: B008 (a copy of it is used)
+    settings: PPO = PPO(),  # noqa: B008 (frozen)
+    reference: LM | None = None,
+    value: ValueModel | None = None,
+    sft_examples: Sequence[Example] = (),
+    watch: RewardFunction | None = None,
+    seed: int = SEED,
+    title: str = "PPO",
+    state: Path | str | None = None,
+) -> PPORun:
+    """Train a policy in place so that its answers get a higher reward, without going far from the reference.
+
+    Interrupt it (the stop button, Ctrl-C) and the iteration at hand is finished, the state saved, and the run so far
+    returned. Called again with the same arguments and `state`, it goes on where it stopped and ends with the numbers
+    that an uninterrupted run gives.
+
+    Args:
+        policy: weights that do not require gradients stay as they are.
+        reward: what is to be raised, a `RewardModel` or another reward function.
+        prompts: questions, or anything with a `.text`; each iteration takes the next ones, in an order by the seed.
+        iterations: how often to sample and to learn.
+        kl: the penalty for leaving the reference. An adaptive one stays as it is; the run's beta is in the run.
+        settings: see `PPO`.
+        reference: what the policy must stay near. If not given, the policy as it is now: a frozen copy of it, or, of
+            a policy with LoRA adapters, the model with them switched off, which takes no memory.
+        value: trained in place. If not given, a copy of the policy that at first expects nothing.
+        sft_examples: as from `chat_examples`, for `settings.sft_coefficient`.
+        watch: measured and drawn as the true score, and not learnt from.
+        seed: of the order of the prompts, of the sampling and of the order of the answers.
+        title: shown above the live curves.
+        state: a file to save to and resume from.
+    Raises:
+        TrainingStopped: a reward, a loss or a gradient is not a number, or the state file is damaged, of another run,
+            or cannot be written.
+        ValueError: no prompts, one that leaves no room in the model's context, or settings that do not fit together.
+    """
+    rows = _encode(policy, prompts, settings)
+    if iterations < 1:
+        raise ValueError(f"iterations={iterations}: give at least 1.")
+    if settings.sft_coefficient:
+        check_examples(sft_examples, "sft_examples")
+    if reference is None and not isinstance(policy.model, PeftModel):
+        reference = clone(policy)
+    value = value or ValueModel.of(policy)
+    both = nn.ModuleDict({"policy": policy.model, "value": value})
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for p in policy.model.parameters() if p.requires_grad], "lr": settings.learning_rate},
+            {"params": list(value.parameters()), "lr": settings.value_learning_rate},
+        ],
+        weight_decay=0.0,
+        fused=True,
+    )
+    about = [iterations, *astuple(settings), type(kl).__name__, *astuple(kl), seed, _digest(policy, reference)]
+    data = [{"prompt": row} for row in rows] + [dict(example) for example in sft_examples]
+    keeper = State(state, fingerprint(data, about), both, optimizer, _HINT) if state else None
+    run = (keeper.restore(PPORun) if keeper else None) or PPORun(beta=kl.beta)
+    kl = replace(kl, beta=run.beta)
+    panels = {name: title for name, title in PANELS.items() if watch or name != "true score"}
+    run.interrupted, saved, said = False, time.monotonic(), set[str]()
+    waiting, home = ([reward, value, reference] if settings.offload else []), torch.device("cpu")
+    with (
+        _without_gradients(both, optimizer),
+        moved(waiting, home, policy.device),
+        LiveCurve(title, iterations, x="iteration", panels=panels) as curve,
+        deferred_interrupt() as interrupted,
+    ):
+        for i, past in enumerate(run.history, 1):
+            curve.replay(i, **drawn(past))
+        for i in range(len(run.history) + 1, iterations + 1):
+            took = _Stopwatch()
+            # 1. The policy answers the next prompts.
+            chosen = _next(len(rows), settings.answers, i - 1, seed)
+            asked = [prompts[k] for k in chosen]
+            rollouts = sample(
+                policy,
+                [rows[k] for k in chosen],
+                max_new_tokens=settings.max_new_tokens,
+                temperature=settings.temperature,
+                seed=100_000 * seed + i,
+            )
+            took("generation")
+            # 2. The answers are scored, and 3. each token is compared with what was expected of it.
+            with moved(waiting, policy.device, home):
+                scores = _scores(reward, "reward", asked, rollouts, i)
+                experience, measured = compare(policy, reference, value, rollouts, scores, kl.beta, settings)
+                if watch:
+                    measured["watch"] = float(_scores(watch, "watch", asked, rollouts, i).mean())
+            _remark(scores, rollouts, i, said)
+            took("scoring")
+            # 4. The policy and the value model learn from that.
+            with moved([value] * settings.offload, policy.device, home):
+                order = random.Random(f"{seed} {i}")
+                measured["clip_share"] = _learn(i, policy, value, optimizer, experience, settings, sft_examples, order)
+            took("update")
+            run.history.append(measured | {"beta": kl.beta, "seconds": took.seconds})
+            kl.update(measured["kl"], settings.answers)
+            run.beta = kl.beta
+            curve.update(i, **drawn(run.history[-1]))
+            stop = interrupted()  # asked once: an interrupt between two questions would end the run unsaved
+            if keeper and (stop or time.monotonic() - saved > SAVE_EVERY):
+                keeper.save(run)
+                saved = time.monotonic()
+            if stop:
+                run.interrupted = i < iterations
+                break
+    if run.interrupted:
+        say_interrupted(len(run.history), iterations, "iterations", state)
+    elif keeper:
+        keeper.remove()
+    return run
+
+
+def _encode(policy: LM, prompts: Sequence[Question | Request], settings: PPO) -> list[list[int]]:
+    if not prompts:
+        raise ValueError("There are no prompts: give at least one question.")
+    rows = chat_prompts(policy, prompts)
+    room = policy.model.config.max_position_embeddings - settings.max_new_tokens
+    if long := [i for i, row in enumerate(rows) if len(row) > room]:
+        raise ValueError(
+            f"{len(long)} of {len(rows)} prompts leave no room for {settings.max_new_tokens} new tokens in the model's "
+            f"context, first prompts[{long[0]}] with {len(rows[long[0]])} tokens where {room} are the most. Leave them "
+            "out, or lower max_new_tokens."
+        )
+    return rows
+
+
+_HINT = (
+    "If it should be the same run, give the policy as it was when the run began, loaded or cloned anew: it is also the "
+    "reference, and the state brings it to where the run stopped."
+)
+
+
+def _digest(policy: LM, reference: LM | None) -> list[float]:
+    """What tells one reference from another: the first number of each of its weights."""
+    weights = policy.model.parameters() if reference is None else reference.model.parameters()
+    return [float(p.detach().flatten()[0]) for p in weights if reference is not None or not p.requires_grad]
+
+
+def _next(count: int, answers: int, iteration: int, seed: int) -> list[int]:
+    """Which of `count` prompts an iteration asks: all in turn, in another order each time round."""
+    places = range(iteration * answers, (iteration + 1) * answers)
+    orders = {n: random.Random(f"prompts {seed} {n}").sample(range(count), count) for n in {p // count for p in places}}
+    return [orders[place // count][place % count] for place in places]
+
+
+def _scores(
+    function: RewardFunction, name: str, asked: Sequence[Question | Request], rollouts: Rollouts, iteration: int
+) -> Tensor:
+    """What the function gives each answer, checked."""
+    scores = torch.as_tensor(function(asked, rollouts.texts), dtype=torch.float32).to(rollouts.mask.device)
+    if scores.shape != (len(asked),):
+        raise ValueError(
+            f"The {name} function returned shape {tuple(scores.shape)} for {len(asked)} answers: it must return one "
+            f"number for each, shape ({len(asked)},)."
+        )
+    if not scores.isfinite().all():
+        i = int((~scores.isfinite()).int().argmax())
+        raise TrainingStopped(
+            f"Iteration {iteration}: the {name} of answer {i} is {float(scores[i])}. It was asked "
+            f"{asked[i].text!r} and answered {rollouts.texts[i]!r}. The weights are as the iteration before left them; "
+            f"check what the {name} function does with such an answer."
+        )
+    return scores
+
+
+def _remark(scores: Tensor, rollouts: Rollouts, iteration: int, said: set[str]) -> None:
+    """Say once in a run that all rewards are equal, and once that there are empty answers."""
+    if "equal" not in said and bool((scores == scores[0]).all()):
+        said.add("equal")
+        print(
+            f"Iteration {iteration}: all {len(scores)} rewards are {float(scores[0]):.4g}, so no answer is better than "
+            "another. The step is taken all the same, and only the KL penalty and the errors of the values steer it."
+        )
+    empty = [i for i, text in enumerate(rollouts.texts) if not text.strip()]
+    if "empty" not in said and empty:
+        said.add("empty")
+        print(
+            f"Iteration {iteration}: {len(empty)} of {len(scores)} answers are empty, first answer {empty[0]} with a "
+            f"reward of {float(scores[empty[0]]):.4g}. They are learnt from like the others, by their stop token."
+        )
+
+
+def _learn(iteration: int, *what: Any) -> float:
+    try:
+        return update(*what)
+    except (TrainingStopped, ValueError) as error:  # a loss whose input is no number is a ValueError
+        raise TrainingStopped(
+            f"Iteration {iteration}: {error} The step was not taken. Check the learning rates (try a tenth), the size "
+            "of the rewards, and whether the weights were finite when you began."
+        ) from error
+
+
+class _Stopwatch:
+    """Called with a name, notes the seconds since the last call."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def __call__(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name], self._last = now - self._last, now
+
+
+@contextmanager
+def _without_gradients(both: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Evaluation mode, so that dropout makes no other policy than the one that sampled; no gradient before or after."""
+    optimizer.zero_grad(set_to_none=True)  # a learner's own loop may have left some
+    both.eval()
+    try:
+        yield
+    finally:
+        optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,163 @@
+"""What happens to the answers of one PPO iteration: they are compared with what was expected, then learnt from.
+
+Serves notebook 09, which takes the same steps by hand on three tokens (claims O1, O3, O8). Answers are handled in
+groups of similar length, which saves padding; each group counts by its tokens, so that the gradient is that of the
+whole minibatch.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course.batching import Example, collate
+from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, kl_estimate, masked_mean, whiten
+from course.losses.sft import sft_loss
+from course.models import LM, precision
+from course.resume import TrainingStopped
+from course.rl.advantages import gae, token_rewards
+from course.rl.memory import checkpointing
+from course.rl.settings import PPO
+from course.rl.value import ValueModel
+from course.rollouts import Rollouts, response_logits, response_logps
+
+
+@dataclass(frozen=True)
+class Experience:
+    """Answers with what is learnt from them: `values`, `advantages` and `returns` of their tokens, (B, R)."""
+
+    rollouts: Rollouts
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+    def rows(self, indices: Sequence[int]) -> "Experience":
+        """These answers, without the columns in which none of them has a token."""
+        rollouts = self.rollouts.rows(indices)
+        width = rollouts.mask.shape[1]
+        return Experience(rollouts, *(x[indices, :width] for x in (self.values, self.advantages, self.returns)))
+
+
+def reference_logps(policy: LM, reference: LM | None, rollouts: Rollouts, temperature: float = 1.0) -> Tensor:
+    """`response_logps` of the reference; without one, of the policy with its LoRA adapters switched off."""
+    if reference is not None:
+        return response_logps(reference, rollouts, temperature)
+    with policy.model.disable_adapter():
+        return response_logps(policy, rollouts, temperature)
+
+
+@torch.no_grad()
+def compare(
+    policy: LM,
+    reference: LM | None,
+    value: ValueModel,
+    rollouts: Rollouts,
+    scores: Tensor,
+    beta: float,
+    settings: PPO,
+) -> tuple[Experience, dict[str, Any]]:
+    """Compare what each token brought with what was expected.
+
+    Args:
+        scores: of the answers, shape (B,).
+        beta: the KL penalty.
+    Returns:
+        The experience to learn from, and what `PPORun.history` records of it.
+    """
+    mask = rollouts.mask
+    ref_logps, values = torch.zeros_like(mask), torch.zeros_like(mask)
+    for rows in by_length(rollouts, range(len(rollouts)), settings.minibatch):
+        part = rollouts.rows(rows)
+        width = part.mask.shape[1]
+        ref_logps[rows, :width] = reference_logps(policy, reference, part, settings.temperature or 1.0)
+        values[rows, :width] = value(part) * part.mask
+    rewards = token_rewards(scores, rollouts.logps, ref_logps, mask, beta, settings.kl_kind)
+    advantages, returns = gae(rewards, values, mask, settings.gamma, settings.lam)
+    measured = {
+        "reward": float(scores.mean()),
+        "spread": float(scores.std(correction=0)),
+        "kl": float((kl_estimate(rollouts.logps, ref_logps) * mask).sum(1).mean()),
+        "entropy": float(-masked_mean(rollouts.logps, mask)),
+        "length": float(mask.sum(1).mean()),
+        "stopped": sum(rollouts.stopped) / len(rollouts),
+        "value_error": float(masked_mean((returns - values) ** 2, mask).sqrt()),
+    }
+    if settings.whiten:
+        advantages = whiten(advantages, mask)
+    return Experience(rollouts, values, advantages, returns), measured
+
+
+def update(
+    policy: LM,
+    value: ValueModel,
+    optimizer: torch.optim.Optimizer,
+    experience: Experience,
+    settings: PPO,
+    sft_examples: Sequence[Example],
+    order: random.Random,
+) -> float:
+    """Learn from the answers of one iteration, `settings.epochs` times.
+
+    Returns:
+        The share of tokens that were clipped, mean over the optimizer steps.
+    Raises:
+        TrainingStopped: the norm of a gradient is not a number; that step was not taken.
+    """
+    clipped, count = [], len(experience.rollouts)
+    with checkpointing(policy.model, value.trunk) if settings.checkpointing else nullcontext():
+        for _ in range(settings.epochs):
+            rows = order.sample(range(count), count)
+            for first in range(0, count, settings.minibatch):
+                clipped.append(_backward(policy, value, experience, rows[first : first + settings.minibatch], settings))
+                if settings.sft_coefficient:
+                    examples = order.sample(sft_examples, min(settings.sft_batch, len(sft_examples)))
+                    (settings.sft_coefficient * _sft_loss(policy, examples)).backward()
+                for name, group in zip(("policy", "value model"), optimizer.param_groups, strict=True):
+                    norm = float(nn.utils.clip_grad_norm_(group["params"], settings.max_grad_norm))
+                    if not math.isfinite(norm):
+                        raise TrainingStopped(f"The norm of the {name}'s gradient is {norm}.")
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+    return sum(clipped) / len(clipped)
+
+
+def _backward(policy: LM, value: ValueModel, experience: Experience, rows: Sequence[int], settings: PPO) -> float:
+    """Add the gradients of the two clipped losses on these answers; returns the share of tokens that were clipped."""
+    tokens, clipped = float(experience.rollouts.mask[rows].sum()), 0.0
+    for half in by_length(experience.rollouts, rows, math.ceil(len(rows) / 2)):
+        part = experience.rows(half)
+        rollouts, mask = part.rollouts, part.rollouts.mask
+        share = float(mask.sum()) / tokens
+
+        logits = response_logits(policy, rollouts, settings.temperature or 1.0)
+        logps = -F.cross_entropy(logits.flatten(0, 1), rollouts.response_ids.flatten(), reduction="none").view_as(mask)
+        done = clipped_policy_loss(logps, rollouts.logps, part.advantages, mask, settings.clip)
+        loss = done.loss
+        if settings.entropy_bonus:
+            loss = loss - settings.entropy_bonus * masked_mean(entropy(logits), mask)
+        (share * loss).backward()
+
+        error = clipped_value_loss(value(rollouts), part.values, part.returns, mask, settings.value_clip)
+        (share * error).backward()
+        clipped += share * done.clip_share
+    return clipped
+
+
+def _sft_loss(policy: LM, examples: Sequence[Example]) -> Tensor:
+    batch = collate(examples, policy.tokenizer.pad_token_id)
+    with precision(policy.device):
+        logits = policy.model(input_ids=batch["input_ids"].to(policy.device), use_cache=False).logits
+    return sft_loss(logits, batch["labels"].to(policy.device))
+
+
+def by_length(rollouts: Rollouts, rows: Sequence[int], size: int) -> list[list[int]]:
+    """The rows in groups of at most `size`, each of answers that are similar in length."""
+    lengths = (rollouts.prompt_mask.sum(1) + rollouts.mask.sum(1)).tolist()
+    ordered = sorted(rows, key=lambda i: lengths[i])
+    return [ordered[first : first + size] for first in range(0, len(ordered), size)]

@@ -1,0 +1,64 @@
+"""The value model of PPO: what reward is still to be expected, read off at each token.
+
+Serves notebook 09. Ouyang et al. 2022, section 3.5, begin it as a copy of the reward model; a copy of the policy's own
+model with a new head serves where there is none.
+"""
+
+import copy
+from typing import Self
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from course.models import LM, precision
+from course.rewards import RewardModel
+from course.rollouts import Rollouts
+
+
+class ValueModel(nn.Module):
+    """A transformer without its language head, and in its place one number for each token.
+
+    Attributes:
+        trunk: from tokens to vectors, (answers, tokens) to (answers, tokens, hidden).
+        head: from each vector to the value.
+    """
+
+    def __init__(self, trunk: PreTrainedModel) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = nn.Linear(trunk.config.hidden_size, 1).to(trunk.device)
+        nn.init.zeros_(self.head.weight)  # at first it expects nothing, whatever it reads
+        nn.init.zeros_(self.head.bias)
+
+    @classmethod
+    def of(cls, source: LM | RewardModel) -> Self:
+        """A value model made of a copy of the source's transformer, and of a reward model's head too.
+
+        The source stays as it is. LoRA adapters are merged into the copy; all its weights are trained.
+        """
+        model = copy.deepcopy(source.model)
+        if isinstance(model, PeftModel):
+            model = model.merge_and_unload()
+        value = cls(getattr(model, model.base_model_prefix))
+        if isinstance(source, RewardModel):
+            value.head.weight.data.copy_(source.head.weight)
+        return value.requires_grad_(True).eval()
+
+    def forward(self, rollouts: Rollouts) -> Tensor:
+        """What is expected before each token of the responses, given the prompt and the tokens that came earlier.
+
+        Returns:
+            float32 (B, R); where the mask is 0 the entries mean nothing. Entry (b, t) has read what the policy had
+            read when it chose token t, and not that token.
+        """
+        ids = torch.cat([rollouts.prompt_ids, rollouts.response_ids], dim=1)
+        seen = torch.cat([rollouts.prompt_mask, torch.ones_like(rollouts.response_ids)], dim=1)
+        positions = (seen.cumsum(1) - 1).clamp(min=0)  # counted from the first token that is no padding
+        with precision(ids.device):
+            hidden = self.trunk(
+                input_ids=ids, attention_mask=seen, position_ids=positions, use_cache=False
+            ).last_hidden_state
+            width = rollouts.response_ids.shape[1]
+            return self.head(hidden[:, -width - 1 : -1])[:, :, 0].float()
