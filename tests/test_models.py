@@ -67,7 +67,7 @@ def logits(lm: LM) -> torch.Tensor:
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["base", "sft"])
+@pytest.mark.parametrize("name", ["base", "sft", "mixed"])
 def test_embedded_checkpoints_load_by_name(name):
     lm = load(name, "cpu")
     assert name in embedded()
@@ -222,14 +222,14 @@ def test_code_that_came_with_a_model_is_never_run(folder, kind):
 
 @pytest.mark.parametrize("name", ["bass", "", ".", "base ", "a/b/c", "https://hub/x", "/nowhere/at/all", "tests/world"])
 def test_an_unknown_name_lists_the_embedded_ones(name):
-    with pytest.raises(CannotLoad, match=rf"no model {name!r}\. Embedded: base, sft\. .*config\.json"):
+    with pytest.raises(CannotLoad, match=rf"no model {name!r}\. Embedded: base, mixed, sft\. .*config\.json"):
         load(name)
 
 
 @pytest.mark.parametrize("name", ["HuggingFaceTB/SmolLM2-135M", "nobody/nothing", "../base", "runs/missing"])
 def test_a_hub_name_without_network_names_what_needs_none(name):
     """HF_HUB_OFFLINE=1 is set for all tests."""
-    with pytest.raises(CannotLoad, match=r"could not be fetched from the hub .*need no network: base, sft\."):
+    with pytest.raises(CannotLoad, match=r"could not be fetched from the hub .*need no network: base, sft, mixed\."):
         load(name)
 
 
@@ -242,7 +242,7 @@ def test_a_damaged_embedded_checkpoint_says_to_build_it_anew(folder, tmp_path, m
         load("base", "cpu")
 
 
-@pytest.mark.parametrize("name", ["base", "sft"])
+@pytest.mark.parametrize("name", ["base", "sft", "mixed"])
 def test_a_missing_embedded_checkpoint_says_so_and_how_it_comes_back(tmp_path, monkeypatch, name):
     monkeypatch.setattr(models, "CHECKPOINTS", tmp_path)
     (tmp_path / "sft").mkdir()  # a folder without its files
