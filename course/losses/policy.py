@@ -37,7 +37,7 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ValueError: shapes differ, nothing is to be counted, or a counted entry is not finite.
     """
-    _check(mask, x=x)
+    check_batch(mask, x=x)
     return _counted(x, mask).sum() / mask.sum()
 
 
@@ -77,7 +77,7 @@ def clipped_policy_loss(
         ValueError: shapes differ, nothing is to be counted, or a counted entry is not finite.
     Source: Schulman et al. 2017, eq. 7; taught in notebook 09.
     """
-    _check(mask, logps=logps, old_logps=old_logps, advantages=advantages)
+    check_batch(mask, logps=logps, old_logps=old_logps, advantages=advantages)
     log_ratio = _counted(logps - old_logps.detach(), mask)
     advantages = _counted(advantages.detach(), mask)
     ratio = log_ratio.exp()
@@ -108,7 +108,7 @@ def clipped_value_loss(
         ValueError: as `clipped_policy_loss`.
     Source: the reference implementation of Schulman et al. 2017; taught in notebook 09.
     """
-    _check(mask, values=values, old_values=old_values, returns=returns)
+    check_batch(mask, values=values, old_values=old_values, returns=returns)
     old_values, returns = old_values.detach(), returns.detach()
     error = _counted(values - returns, mask) ** 2
     if clip is not None:
@@ -180,8 +180,12 @@ def _counted(x: Tensor, mask: Tensor) -> Tensor:
     return x.masked_fill(mask == 0, 0.0)
 
 
-def _check(mask: Tensor, **tensors: Tensor) -> None:
-    """Return quietly if all have the mask's shape, something is counted, and all that is counted is finite."""
+def check_batch(mask: Tensor, **tensors: Tensor) -> None:
+    """Return quietly if all have the mask's shape, something is counted, and all that is counted is finite.
+
+    Raises:
+        ValueError: names the tensor, and the first entry that is not finite.
+    """
     for name, tensor in tensors.items():
         if tensor.shape != mask.shape:
             raise ValueError(f"{name} {tuple(tensor.shape)} and mask {tuple(mask.shape)} differ in shape.")

@@ -1,13 +1,13 @@
 """Reinforcement learning from a reward: serves notebooks 09 and 10, and 14 for what PPO shares with GRPO.
 
 Read in this order: `advantages` turns the score of an answer into the advantage of each of its tokens, `value` expects
-the score before it is known, `steps` compares and learns, `ppo` goes round. `settings` holds what can be set and what
+the score before it is known, `steps` compares and learns, `loop` goes round. `settings` holds what can be set and what
 is recorded, `memory` the switches that save some.
 """
 
 from course.rl.advantages import AdaptiveKL, FixedKL, gae, token_rewards
+from course.rl.loop import ppo
 from course.rl.memory import checkpointing, moved
-from course.rl.ppo import ppo
 from course.rl.settings import PPO, PPORun
 from course.rl.steps import Experience, compare, reference_logps, update
 from course.rl.value import ValueModel

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from course.losses.policy import kl_estimate
+from course.losses.policy import check_batch, kl_estimate
 
 
 @torch.no_grad()
@@ -30,7 +30,7 @@ def token_rewards(
         kind: which KL estimate, see `course.losses.policy.kl_estimate`. Summed over an answer, rewards of "k1" are in
             the mean score - beta * KL.
     Raises:
-        ValueError: shapes do not fit, a score is not finite, or an answer has no token; names the answer.
+        ValueError: shapes do not fit, something is not finite, or an answer has no token; names which.
     """
     if scores.shape != mask.shape[:1]:
         raise ValueError(f"scores {tuple(scores.shape)} do not fit: expected one for each of {len(mask)} answers.")
@@ -63,7 +63,7 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: 
     Returns:
         (advantages, returns), where returns = advantages + values is what the values are trained towards.
     Raises:
-        ValueError: shapes do not fit, or an answer has no token; names the answer.
+        ValueError: shapes do not fit, something is not finite, or an answer has no token; names which.
     """
     _check(mask, rewards=rewards, values=values)
     rewards, values = (x.masked_fill(mask == 0, 0.0) for x in (rewards, values))
@@ -132,9 +132,6 @@ def _check_beta(beta: float) -> None:
 
 
 def _check(mask: Tensor, **tensors: Tensor) -> None:
-    for name, tensor in tensors.items():
-        if tensor.shape != mask.shape:
-            raise ValueError(f"{name} {tuple(tensor.shape)} and mask {tuple(mask.shape)} differ in shape.")
     counts = mask.bool()
     empty, hole = ~counts.any(dim=1), (counts[:, 1:] & ~counts[:, :-1]).any(dim=1)
     if empty.any():
@@ -144,3 +141,4 @@ def _check(mask: Tensor, **tensors: Tensor) -> None:
         )
     if hole.any():
         raise ValueError(f"Answer {int(hole.int().argmax())} has a hole: its row of the mask must be ones, then zeros.")
+    check_batch(mask, **tensors)

@@ -1,4 +1,4 @@
-"""The settings of PPO and the record of a run. Serves notebooks 09 and 10; `ppo.py` is the one to read first."""
+"""The settings of PPO and the record of a run. Serves notebooks 09 and 10; `loop.py` is the one to read first."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -174,6 +174,15 @@ def test_a_score_that_is_no_number_is_named(value):
         token_rewards(torch.tensor([0.0, value, 1.0]), ones, ones, ones, beta=0.1)
 
 
+def test_a_counted_entry_that_is_no_number_is_named():
+    ones, broken = torch.ones(3, 2), torch.ones(3, 2)
+    broken[2, 1] = math.nan
+    with pytest.raises(ValueError, match=r"values\[2, 1\] is nan, and 1 of 6"):
+        gae(ones, broken, ones)
+    with pytest.raises(ValueError, match=r"ref_logps\[2, 1\] is nan"):
+        token_rewards(torch.ones(3), ones, broken, ones, beta=0.1)
+
+
 def test_shapes_that_differ_are_named():
     ones = torch.ones(3, 2)
     with pytest.raises(ValueError, match=r"scores \(3, 1\) do not fit: expected one for each of 3 answers"):

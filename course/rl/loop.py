@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import PeftModel
@@ -99,7 +98,7 @@ def ppo(
     kl = replace(kl, beta=run.beta)
     panels = {name: title for name, title in PANELS.items() if watch or name != "true score"}
     run.interrupted, saved, said = False, time.monotonic(), set[str]()
-    waiting, home = ([reward, value, reference] if settings.offload else []), torch.device("cpu")
+    waiting, home = ([reward, watch, value, reference] if settings.offload else []), torch.device("cpu")
     with (
         _without_gradients(both, optimizer),
         moved(waiting, home, policy.device),
@@ -124,15 +123,16 @@ def ppo(
             # 2. The answers are scored, and 3. each token is compared with what was expected of it.
             with moved(waiting, policy.device, home):
                 scores = _scores(reward, "reward", asked, rollouts, i)
-                experience, measured = compare(policy, reference, value, rollouts, scores, kl.beta, settings)
+                with _located(i):
+                    experience, measured = compare(policy, reference, value, rollouts, scores, kl.beta, settings)
                 if watch:
                     measured["watch"] = float(_scores(watch, "watch", asked, rollouts, i).mean())
             _remark(scores, rollouts, i, said)
             took("scoring")
             # 4. The policy and the value model learn from that.
-            with moved([value] * settings.offload, policy.device, home):
-                order = random.Random(f"{seed} {i}")
-                measured["clip_share"] = _learn(i, policy, value, optimizer, experience, settings, sft_examples, order)
+            order = random.Random(f"{seed} {i}")
+            with moved([value] * settings.offload, policy.device, home), _located(i):
+                measured["clip_share"] = update(policy, value, optimizer, experience, settings, sft_examples, order)
             took("update")
             run.history.append(measured | {"beta": kl.beta, "seconds": took.seconds})
             kl.update(measured["kl"], settings.answers)
@@ -222,13 +222,15 @@ def _remark(scores: Tensor, rollouts: Rollouts, iteration: int, said: set[str]) 
         )
 
 
-def _learn(iteration: int, *what: Any) -> float:
+@contextmanager
+def _located(iteration: int) -> Iterator[None]:
+    """Say of what goes wrong inside in which iteration it did, and what to check."""
     try:
-        return update(*what)
-    except (TrainingStopped, ValueError) as error:  # a loss whose input is no number is a ValueError
+        yield
+    except (TrainingStopped, ValueError) as error:  # a loss of what is no number is a ValueError
         raise TrainingStopped(
-            f"Iteration {iteration}: {error} The step was not taken. Check the learning rates (try a tenth), the size "
-            "of the rewards, and whether the weights were finite when you began."
+            f"Iteration {iteration}: {error} This step did not change the weights. Check the learning rates (try a "
+            "tenth), the size of the rewards, and whether all weights were finite when you began."
         ) from error
 
 

@@ -1,0 +1,220 @@
+"""What is learnt from the answers of one iteration: against plain code without groups, and by what changes nothing."""
+
+import dataclasses
+import random
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from course.batching import collate
+from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, kl_estimate, masked_mean, whiten
+from course.models import LM, clone, with_lora
+from course.resume import TrainingStopped
+from course.rl import (
+    PPO,
+    Experience,
+    ValueModel,
+    checkpointing,
+    compare,
+    gae,
+    moved,
+    reference_logps,
+    token_rewards,
+    update,
+)
+from course.rollouts import Rollouts, response_logits, response_logps, sample
+from tests.tiny import build_model, build_tokenizer
+
+TOKENIZER = build_tokenizer()
+PROMPTS = [[5, 6, 7], [8, 9, 10, 11, 12, 13], [14], [15, 16], [17, 18, 19, 20], [21, 22, 23]]
+SETTINGS = PPO(epochs=1, minibatch=6, learning_rate=1e-2, value_learning_rate=1e-2)
+SFT = [{"input_ids": [5, 6, 7, 8], "labels": [-100, -100, 7, 8]}]
+
+
+def tiny(seed: int = 0) -> LM:
+    return LM("tiny", build_model(TOKENIZER, seed), TOKENIZER)
+
+
+def answers() -> Rollouts:
+    """Answers of 1 to 8 tokens."""
+    whole = sample(tiny(), PROMPTS, max_new_tokens=8, seed=0)
+    lengths = torch.tensor([8, 3, 1, 5, 2, 4])[:, None]
+    mask = (torch.arange(8) < lengths).float()
+    return dataclasses.replace(whole, mask=mask, logps=whole.logps * mask)
+
+
+ROLLOUTS = answers()
+
+
+def experience(seed: int = 0) -> Experience:
+    """As if sampled by another policy, so that some tokens are clipped."""
+    random_numbers = torch.Generator().manual_seed(seed)
+    moves, values, advantages, returns = torch.randn(4, *ROLLOUTS.mask.shape, generator=random_numbers)
+    logps = (ROLLOUTS.logps + 0.3 * moves) * ROLLOUTS.mask
+    return Experience(dataclasses.replace(ROLLOUTS, logps=logps), 0.1 * values, advantages, returns)
+
+
+def adamw(policy: LM, value: ValueModel, settings: PPO = SETTINGS) -> torch.optim.AdamW:
+    groups = [
+        {"params": [p for p in policy.model.parameters() if p.requires_grad], "lr": settings.learning_rate},
+        {"params": list(value.parameters()), "lr": settings.value_learning_rate},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=0.0)
+
+
+def updated(settings: PPO, lesson: Experience, sft_examples=(), seed: int = 0) -> tuple[float, dict[str, Tensor]]:
+    """The share of clipped tokens, and all weights afterwards."""
+    policy, value = tiny(), ValueModel.of(tiny())
+    share = update(policy, value, adamw(policy, value), lesson, settings, sft_examples, random.Random(seed))
+    assert not any(module.training for model in (policy.model, value) for module in model.modules())
+    both = nn.ModuleDict({"policy": policy.model, "value": value})
+    assert all(p.grad is None for p in both.parameters())
+    return share, {name: p.detach() for name, p in both.named_parameters()}
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: float = 1e-4) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=tolerance)
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [PPO(minibatch=2), PPO(minibatch=6, whiten=False, gamma=0.9, lam=0.7)])
+def test_compare_is_the_formulas_one_after_the_other(settings):
+    policy, reference, value = tiny(), tiny(seed=1), ValueModel.of(tiny())
+    nn.init.normal_(value.head.weight, generator=torch.Generator().manual_seed(0))
+    scores = torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0, 1.5])
+    lesson, measured = compare(policy, reference, value, ROLLOUTS, scores, 0.2, settings)
+    mask = ROLLOUTS.mask
+    with torch.no_grad():
+        ref_logps, values = response_logps(reference, ROLLOUTS), value(ROLLOUTS) * mask
+    rewards = token_rewards(scores, ROLLOUTS.logps, ref_logps, mask, 0.2, settings.kl_kind)
+    advantages, returns = gae(rewards, values, mask, settings.gamma, settings.lam)
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    torch.testing.assert_close(lesson.values, values, **close)
+    torch.testing.assert_close(lesson.returns, returns, **close)
+    torch.testing.assert_close(lesson.advantages, whiten(advantages, mask) if settings.whiten else advantages, **close)
+    kl = (kl_estimate(ROLLOUTS.logps, ref_logps) * mask).sum() / 6
+    wanted = {"reward": 4 / 6, "spread": scores.std(correction=0), "kl": kl, "length": 23 / 6}
+    wanted |= {"entropy": -ROLLOUTS.logps.sum() / 23, "value_error": (((returns - values) ** 2).sum() / 23).sqrt()}
+    assert measured == pytest.approx({**{k: float(v) for k, v in wanted.items()}, "stopped": 0.0}, abs=1e-4)
+
+
+def test_of_the_policy_itself_the_kl_is_zero():
+    _, measured = compare(tiny(), tiny(), ValueModel.of(tiny()), ROLLOUTS, torch.ones(6), 0.2, PPO())
+    assert measured["kl"] == pytest.approx(0, abs=1e-4)
+
+
+def test_the_reference_with_the_adapter_off_equals_a_frozen_copy():
+    """Claim O1, after the adapter has learnt something; and it is on again afterwards."""
+    adapted = with_lora(tiny(), rank=2)
+    with torch.no_grad():
+        for name, p in adapted.model.named_parameters():
+            if "lora_B" in name:
+                p.fill_(0.2)
+    moved_away = response_logps(adapted, ROLLOUTS)
+    shared, copied = reference_logps(adapted, None, ROLLOUTS), reference_logps(adapted, tiny(), ROLLOUTS)
+    torch.testing.assert_close(shared, copied, rtol=0, atol=1e-6)
+    assert (moved_away - shared).abs().max() > 1e-2
+    assert torch.equal(response_logps(adapted, ROLLOUTS), moved_away)
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extra", [{}, {"entropy_bonus": 0.5}, {"sft_coefficient": 0.3}, {"clip": 0.05}])
+def test_groups_of_similar_length_are_one_step_on_the_whole_minibatch(extra):
+    settings, lesson = dataclasses.replace(SETTINGS, **extra), experience()
+    share, after = updated(settings, lesson, SFT)
+    policy, value, mask = tiny(), ValueModel.of(tiny()), ROLLOUTS.mask
+    optimizer = adamw(policy, value)
+    logits = response_logits(policy, ROLLOUTS)
+    logps = logits.log_softmax(-1).gather(2, ROLLOUTS.response_ids[:, :, None])[:, :, 0]
+    done = clipped_policy_loss(logps, lesson.rollouts.logps, lesson.advantages, mask, settings.clip)
+    loss = done.loss - settings.entropy_bonus * masked_mean(entropy(logits), mask)
+    loss = loss + settings.sft_coefficient * policy.model(**collate(SFT, TOKENIZER.pad_token_id)).loss
+    loss.backward()
+    clipped_value_loss(value(ROLLOUTS), lesson.values, lesson.returns, mask, 0.2).backward()
+    for group in optimizer.param_groups:
+        nn.utils.clip_grad_norm_(group["params"], 1.0)
+    optimizer.step()
+    both = nn.ModuleDict({"policy": policy.model, "value": value})
+    assert_same(after, {name: p.detach() for name, p in both.named_parameters()})
+    assert share == pytest.approx(done.clip_share) and share > 0
+
+
+def test_nothing_after_the_stop_token_is_learnt():
+    settings = dataclasses.replace(SETTINGS, epochs=2, minibatch=3, entropy_bonus=0.1)
+    lesson = experience()
+    behind = ROLLOUTS.mask == 0
+    ids = lesson.rollouts.response_ids.masked_fill(behind, 77)
+    spoilt = [x.masked_fill(behind, 1e9) for x in (lesson.values, lesson.advantages, lesson.returns)]
+    logps = lesson.rollouts.logps.masked_fill(behind, -1e9)
+    other = Experience(dataclasses.replace(lesson.rollouts, response_ids=ids, logps=logps), *spoilt)
+    (one_share, one), (other_share, changed) = updated(settings, lesson), updated(settings, other)
+    assert one_share == pytest.approx(other_share)
+    assert_same(changed, one)
+
+
+def test_checkpointing_takes_the_same_steps():
+    """Claim O8: the numbers. What it saves, the notebook measures."""
+    settings = dataclasses.replace(SETTINGS, epochs=2, minibatch=4)
+    plain = updated(settings, experience())
+    again = updated(dataclasses.replace(settings, checkpointing=True), experience())
+    assert again[0] == pytest.approx(plain[0])
+    assert_same(again[1], plain[1], 1e-5)
+
+
+def test_the_order_of_the_answers_is_the_generators():
+    settings = dataclasses.replace(SETTINGS, minibatch=2)
+    one, same, other = (updated(settings, experience(), seed=seed)[1] for seed in (0, 0, 1))
+    assert_same(one, same, 0)
+    assert any((one[name] - other[name]).abs().max() > 1e-3 for name in one)
+
+
+def test_likely_becomes_what_had_an_advantage():
+    lesson = dataclasses.replace(experience(), rollouts=ROLLOUTS, advantages=torch.ones_like(ROLLOUTS.mask))
+    lesson.advantages[3:] = -1
+    policy, value = tiny(), ValueModel.of(tiny())
+    update(policy, value, adamw(policy, value), lesson, SETTINGS, (), random.Random(0))
+    with torch.no_grad():
+        change = response_logps(policy, ROLLOUTS).sum(1) - ROLLOUTS.logps.sum(1)
+    assert (change[:3] > 0).all() and (change[3:] < 0).all()
+
+
+@pytest.mark.parametrize("which", ["policy", "value model"])
+def test_a_gradient_that_is_no_number_stops_before_it_reaches_the_weights(which):
+    policy, value = tiny(), ValueModel.of(tiny())
+    broken = policy.model.model if which == "policy" else value.trunk
+    broken.norm.weight.register_hook(lambda grad: grad * float("nan"))
+    nn.init.ones_(value.head.weight)
+    before = [clone(policy).model.state_dict(), {n: p.clone() for n, p in value.state_dict().items()}]
+    with pytest.raises(TrainingStopped, match=f"norm of the {which}'s gradient is nan"):
+        update(policy, value, adamw(policy, value), experience(), SETTINGS, (), random.Random(0))
+    assert_same(dict(policy.model.state_dict()), dict(before[0]), 0)
+    assert_same(dict(value.state_dict()), dict(before[1]), 0)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def test_checkpointing_computes_each_layer_a_second_time_and_is_off_afterwards():
+    lm, calls = tiny(), []
+    lm.model.model.layers[1].mlp.register_forward_pre_hook(lambda *_: calls.append(1))
+    with checkpointing(lm.model):
+        response_logps(lm, ROLLOUTS).sum().backward()
+    assert len(calls) == 2
+    response_logps(lm, ROLLOUTS).sum().backward()
+    assert len(calls) == 3
+    assert not any(module.training for module in lm.model.modules())
+
+
+def test_models_are_moved_in_and_out_and_functions_left_alone():
+    lm, value = tiny(), ValueModel.of(tiny())
+    with pytest.raises(ZeroDivisionError), moved([lm, value, len, None], "cpu", "meta"):
+        assert {p.device.type for p in [*lm.model.parameters(), *value.parameters()]} == {"cpu"}
+        1 / 0  # noqa: B018 (whatever happens inside)
+    assert {p.device.type for p in [*lm.model.parameters(), *value.parameters()]} == {"meta"}
