@@ -106,7 +106,7 @@ class AdaptiveKL:
 
     beta: float
     target: float
-    horizon: int = 1000
+    horizon: int = 100
 
     def __post_init__(self) -> None:
         _check_beta(self.beta)
