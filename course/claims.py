@@ -50,32 +50,6 @@ STATEMENTS: dict[str, str] = {
     "R3": "Of the comparisons to which the reward model gives a probability, about that share comes out as it says.",
     "R4": "From labellers who like length, the reward model learns to score the longer of two right answers higher.",
     "R5": "Reward models that differ in their seed alone agree on usual answers and differ on odd ones.",
-    "N1": "The larger N is, the higher the best of N scores, by ever less, as the curve for Gaussian scores says.",
-    "N2": "Taking the best of N moves the distribution by a KL of at most log N - (N-1)/N.",
-    "N3": "One round of rejection sampling, SFT on the best of N, raises the mean reward without any RL.",
-    "N4": "With a reward model that likes length, round after round makes answers longer while the true score falls.",
-    "N5": "As N grows, the proxy's score keeps rising while the true score turns.",
-    "O1": "PPO holds four models; a shared base with an adapter for the policy holds fewer bytes, and with the adapter "
-    "off it is the reference.",
-    "O2": "GAE with lambda 1 is the return minus the value, with lambda 0 the one-step error; the recursion is a sum.",
-    "O3": "Where the ratio has left the range on the side to which its advantage pushes, no gradient is left.",
-    "O4": "PPO raises the reward while the KL to the reference stays bounded.",
-    "O5": "A larger beta gives a smaller KL and a smaller gain in reward.",
-    "O6": "The adaptive controller brings the KL to its target.",
-    "O7": "Greedy rollouts leave nothing to learn from: the answers to a prompt do not differ.",
-    "O8": "Gradient checkpointing gives the same gradients with less memory, and models moved off the device the same "
-    "numbers.",
-    "O9": "The KL estimators k1 and k3 are unbiased, k2 is not; k1 varies most, and can be negative.",
-    "H1": "With a reward model that likes length and a small beta, answers grow and the proxy rises as the true score "
-    "falls.",
-    "H2": "A reward model that likes agreement makes a policy that agrees with users who are wrong.",
-    "H3": "A reward model that likes lists makes lists of everything.",
-    "H4": "The KL penalty slows this and does not stop it; other cures help, each in its measure and at its price.",
-    "H5": "While the reward is high, entropy and the number of distinct answers fall; an entropy bonus or a higher "
-    "temperature keeps more.",
-    "H6": "What the reward never asks for decays, and SFT batches mixed in keep it.",
-    "H7": "Preference data that likes refusing makes the model refuse harmless requests too.",
-    "H8": "Each of the clinic's broken runs shows its fault in the curves, and repaired it does not.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
