@@ -448,6 +448,25 @@ def test_an_answer_does_not_hang_on_the_others(lm):
     assert_same(changed.rows(range(5, 24)), whole.rows(range(5, 24)))
 
 
+def test_one_generator_for_several_calls_draws_what_one_call_would(lm):
+    prompts, generator = prompts_of(lm, 6), torch.Generator().manual_seed(1)
+    whole = pairs(mixed(lm))
+    parts = [sample(lm, prompts[a:b], max_new_tokens=40, temperature=3.0, seed=generator) for a, b in ((0, 5), (5, 24))]
+    assert [pair for part in parts for pair in pairs(part)] == whole
+
+
+def test_a_prompt_that_gets_several_answers_is_read_once(lm, monkeypatch):
+    rows, forward = [], lm.model.forward
+
+    def counting(input_ids, **settings):
+        rows.append(len(input_ids))
+        return forward(input_ids=input_ids, **settings)
+
+    monkeypatch.setattr(lm.model, "forward", counting)
+    mixed(lm)
+    assert rows[:2] == [len(PROMPTS), 6 * len(PROMPTS)]
+
+
 def test_rows_are_trimmed(lm):
     rollouts = mixed(lm)
     lengths, widths = rollouts.mask.sum(1), rollouts.prompt_mask.sum(1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from transformers import Cache
 
 from course import SEED
 from course.batching import pad
@@ -95,7 +96,12 @@ class Rollouts:
 
 @torch.no_grad()
 def sample(
-    lm: LM, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, temperature: float = 1.0, seed: int = SEED
+    lm: LM,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    seed: int | torch.Generator = SEED,
 ) -> Rollouts:
     """Let the model answer each prompt, and keep the log-probability of every token that it draws.
 
@@ -108,7 +114,8 @@ def sample(
         max_new_tokens: the limit for one answer.
         temperature: samples from softmax(logits / temperature), whose log-probabilities are recorded. 0 takes the
             likeliest token each time, as `generate` does, and records log-probabilities at temperature 1.
-        seed: of the sampling. torch's global state is left alone.
+        seed: of the sampling. torch's global state is left alone. With a generator (on the CPU), several calls
+            draw from it what one call with all their prompts would.
     Raises:
         ValueError: no prompts, a prompt is empty or leaves no room in the model's context, a number is out of range,
             or the model's scores are not numbers.
@@ -126,36 +133,34 @@ def sample(
     response_ids = torch.full((count, max_new_tokens), filler, device=device)
     mask, logps = torch.zeros(2, count, max_new_tokens, device=device)
     stopped = torch.zeros(count, dtype=torch.bool, device=device)
-    numbers = torch.rand(count, max_new_tokens, generator=torch.Generator().manual_seed(seed)).to(device)
+    generator = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
+    numbers = torch.rand(count, max_new_tokens, generator=generator).to(device)
 
     rows = torch.arange(count, device=device)  # the answers that have not ended, in the order of the batch
     seen = torch.cat([prompt_mask, prompt_mask.new_ones(count, max_new_tokens)], dim=1)
-    tokens, positions, cache = prompt_ids, _positions(prompt_mask), None
+    positions = _positions(prompt_mask)
+    first, same = _distinct(prompts, device)  # a prompt that is to get several answers is read once
     with _evaluating(lm.model), precision(device):
+        logits, cache = _read(lm, prompt_ids[first], prompt_mask[first], positions[first], None)
+        if len(first) < count:
+            logits = logits[same]
+            cache.batch_select_indices(same)
         for t in range(max_new_tokens):
-            out = lm.model(
-                input_ids=tokens,
-                attention_mask=seen[rows, : width + t],
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            cache = out.past_key_values
-            scores = (out.logits[:, -1].float() / (temperature or 1.0)).log_softmax(-1)
+            scores = (logits / (temperature or 1.0)).log_softmax(-1)
             if scores[:, 0].isnan().any():
                 raise ValueError(_not_numbers(rows[scores[:, 0].isnan()].tolist(), t))
             drawn = _draw(scores, numbers[rows, t, None]) if temperature else scores.argmax(-1, keepdim=True)
             response_ids[rows, t] = drawn[:, 0]
             logps[rows, t] = scores.gather(1, drawn)[:, 0]
             mask[rows, t] = 1.0
-            tokens, positions = drawn, positions[:, -1:] + 1
+            positions = positions[:, -1:] + 1
             stopped[rows] = ended = torch.isin(drawn[:, 0], ends)
-            if ended.all():
+            if ended.all() or t + 1 == max_new_tokens:
                 break
             if ended.any():  # what has ended leaves the batch, and the rest goes faster
-                rows, tokens, positions = rows[~ended], tokens[~ended], positions[~ended]
+                rows, drawn, positions = rows[~ended], drawn[~ended], positions[~ended]
                 cache.batch_select_indices((~ended).nonzero()[:, 0])
+            logits, cache = _read(lm, drawn, seen[rows, : width + t + 1], positions, cache)
     lengths = mask.sum(1).int().tolist()
     made, longest = response_ids.tolist(), max(lengths)
     return Rollouts(
@@ -217,6 +222,27 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def _distinct(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The places of the distinct prompts, (D,), and for each of the B prompts which of these D it is, (B,)."""
+    places: dict[tuple[int, ...], int] = {}
+    same = [places.setdefault(tuple(prompt), len(places)) for prompt in prompts]
+    first = [same.index(i) for i in range(len(places))]
+    return torch.tensor(first, device=device), torch.tensor(same, device=device)
+
+
+def _read(lm: LM, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+    """Let the model read tokens (B, T) after what its cache holds: scores for the next one, (B, V), and the cache."""
+    out = lm.model(
+        input_ids=tokens,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return out.logits[:, -1].float(), out.past_key_values
 
 
 def _draw(logps: Tensor, numbers: Tensor) -> Tensor:
