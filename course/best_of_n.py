@@ -90,8 +90,9 @@ def best_of_n(
         n: answers to each question.
         temperature, max_new_tokens: as in `course.rollouts.sample`.
         watch: another reward, such as the true one, that is recorded for every answer and chooses nothing.
-        seed: of the sampling. With the same seed and chunk, a larger N goes on where a smaller one ended.
-        chunk: answers in one round, over all questions; at least one to each question.
+        seed: of the sampling. With the same seed, a larger N goes on where a smaller one ended.
+        chunk: answers in one round, over all questions; at least one to each question. It changes the memory that is
+            needed, and nothing else.
     Returns:
         One `Best` for each question, in their order.
     Raises:
@@ -102,7 +103,8 @@ def best_of_n(
     prompts = chat_prompts(lm, questions)
     searches = [_Search() for _ in questions]
     each = max(1, chunk // len(questions))
-    for number, first in enumerate(range(0, n, each)):
+    generator = torch.Generator().manual_seed(seed)  # one for all rounds: begun anew in each, they would be the same
+    for first in range(0, n, each):
         rounds = min(each, n - first)
         asked = [*range(len(questions))] * rounds
         texts = sample(
@@ -110,7 +112,7 @@ def best_of_n(
             [prompts[i] for i in asked],
             max_new_tokens=max_new_tokens,
             temperature=temperature,
-            seed=seed + 1_000_003 * number,  # the first round is a plain sample with the seed
+            seed=generator,
         ).texts
         scores = _rewards(reward, questions, asked, texts, "reward")
         watched = _rewards(watch, questions, asked, texts, "watch") if watch else None
@@ -127,13 +129,16 @@ def best_of_n(
 def _rewards(
     reward: RewardFunction, questions: Sequence[Question], asked: list[int], texts: list[str], name: str
 ) -> list[float]:
-    given = reward([questions[i] for i in asked], texts)
-    if tuple(given.shape) != (len(texts),):
-        raise ValueError(f"{name} gave a tensor of shape {tuple(given.shape)} for {len(texts)} answers: one for each.")
+    """The reward of each answer of a round. Many are the same, and what is the same is scored once."""
+    places = {pair: place for place, pair in enumerate(dict.fromkeys(zip(asked, texts, strict=True)))}
+    given = reward([questions[i] for i, _ in places], [text for _, text in places])
+    if tuple(given.shape) != (len(places),):
+        raise ValueError(f"{name} gave a tensor of shape {tuple(given.shape)} for {len(places)} answers: one for each.")
     if given.isnan().any():
-        row = int(given.isnan().int().argmax())
-        raise ValueError(f"{name} is not a number (nan) for {questions[asked[row]].text!r}, answered {texts[row]!r}.")
-    return given.tolist()
+        i, text = list(places)[int(given.isnan().int().argmax())]
+        raise ValueError(f"{name} is not a number (nan) for {questions[i].text!r}, answered {text!r}.")
+    scores = given.tolist()
+    return [scores[places[pair]] for pair in zip(asked, texts, strict=True)]
 
 
 def best_of_n_kl(n: int) -> float:

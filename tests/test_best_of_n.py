@@ -3,6 +3,7 @@
 import itertools
 import math
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -56,6 +57,29 @@ def test_the_best_is_the_highest_and_running_bests_never_fall(chunk, n):
         assert best.running[n].text == best.text
         assert best.watched[scores.index(best.score)] == words([], [best.text])
         assert len(set(scores)) > 2
+
+
+def test_the_chunk_changes_nothing_but_the_memory():
+    whole, *parts = (best_of_n(TINY, QUESTIONS, letters, 8, chunk=chunk, seed=3, **SHORT) for chunk in (24, 3, 7, 15))
+    for part in parts:
+        assert [(b.text, b.scores.tolist(), b.running) for b in part] == [
+            (b.text, b.scores.tolist(), b.running) for b in whole
+        ]
+
+
+def test_equal_answers_of_a_round_are_scored_once(monkeypatch):
+    texts = ["Paris.", "4", "Lima.", "Paris.", "5", "Lima.", "Rome.", "4", "Paris."]
+    monkeypatch.setattr(module, "sample", lambda lm, prompts, **settings: SimpleNamespace(texts=texts))
+    seen: list[tuple[str, str]] = []
+
+    def noting(prompts, texts):
+        seen.extend((prompt.text, text) for prompt, text in zip(prompts, texts, strict=True))
+        return letters(prompts, texts)
+
+    found = best_of_n(TINY, QUESTIONS, noting, 3, **SHORT)
+    france, two, peru = (question.text for question in QUESTIONS)
+    assert seen == [(france, "Paris."), (two, "4"), (peru, "Lima."), (two, "5"), (france, "Rome."), (peru, "Paris.")]
+    assert [b.scores.tolist() for b in found] == [letters([], texts[i::3]).tolist() for i in range(3)]
 
 
 def test_every_answer_is_scored_with_its_own_question():
