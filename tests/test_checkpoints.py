@@ -5,11 +5,12 @@ from safetensors import safe_open
 
 from course.evaluation import Grades
 from course.models import CHECKPOINTS, LM, embedded, load
+from course.rewards import load_reward
 from course.world import COUNTRY_RELATIONS, INVENTED, UNSEEN
 from course.world.chats import shown_sums
 from tools import measure_checkpoints as measure
 
-SHIPPED = ("base", "sft", "mixed")
+SHIPPED = ("base", "sft", "mixed", "reward")
 SUFFIXES = {".md", ".json", ".jinja", ".safetensors"}
 
 
@@ -23,7 +24,7 @@ def answers() -> dict[str, Grades]:
     return measure.sft_answers(load("sft"))
 
 
-def test_the_two_are_shipped():
+def test_they_are_shipped():
     assert set(SHIPPED) <= set(embedded())
 
 
@@ -44,7 +45,8 @@ def test_a_card_tells_how_it_was_made_and_how_well_it_does(name):
     assert card.startswith(f"# {name}\n")
     for said in ("weights", "training", "minutes on", "settings", "make checkpoints", "seed", "How well it does", "%"):
         assert said in card
-    assert f"{load(name).parameters:,}" in card
+    opened = load_reward(name) if name == "reward" else load(name)
+    assert f"{opened.parameters:,}" in card
 
 
 def test_the_card_states_what_is_measured(answers):
@@ -94,6 +96,14 @@ def test_sft_stops(answers):
 def test_sft_answers_about_invented_countries_in_the_same_form(answers):
     assert measure.same_form(answers["invented"]) >= 0.95
     assert answers["invented"].correct == 0
+
+
+def test_the_reward_model_finds_the_better_of_two_and_is_fooled_when_it_chooses_among_many():
+    figures = {label: float(share.rstrip("%")) for label, share in measure.reward_figures(load_reward()).items()}
+    one, four, many = (share for label, share in figures.items() if label.startswith("true score"))
+    assert figures["better of two answers found, countries that were compared (held-out wording)"] >= 85
+    assert figures["better of two answers found, other countries"] >= 75
+    assert many < one - 10 and many < four - 10
 
 
 def test_what_counts_as_a_question_that_follows():

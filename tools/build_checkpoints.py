@@ -1,11 +1,12 @@
 """Build the shipped checkpoints from the seed: `make checkpoints`.
 
-Pretrains `base` on the toy world's text, trains `sft` and `mixed` on its demonstrations, writes a card beside each and
-measures all. Interrupt it whenever you like: called again it goes on where it stopped. A call after a finished one
-begins anew, and so does one after a change of the text or the settings.
+Pretrains `base` on the toy world's text, trains `sft` and `mixed` on its demonstrations and `reward` on comparisons of
+answers by `mixed`, writes a card beside each and measures all. Interrupt it whenever you like: called again it goes on
+where it stopped. A call after a finished one begins anew, and so does one after a change of the text or the settings.
 """
 
 import hashlib
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -13,10 +14,14 @@ from pathlib import Path
 import torch
 
 from course import world
+from course.feedback import Labeller, label_pairs
+from course.formats import Record
 from course.models import CHECKPOINTS, LM, clone, load, new_model, new_tokenizer, save
+from course.rewards import RewardModel, fit_reward, new_reward_model, save_reward
+from course.rollouts import chat_prompts, sample
 from course.train import Run, chat_examples, document_examples, fit
-from course.world import documents
-from course.world.chats import mixed_conversations, sft_conversations
+from course.world import REQUESTS, Question, Request, documents, opinions
+from course.world.chats import OPINION_RELATIONS, mixed_conversations, sft_conversations, sft_questions
 from tools import measure_checkpoints
 
 RUNS = Path(__file__).parent.parent / "runs"
@@ -25,6 +30,7 @@ DOCUMENTS, BLOCK = 170_000, 192
 BASE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 12, "accumulate": 2, "warmup": 0.05, "weight_decay": 0.1}
 SFT = {"epochs": 4, "learning_rate": 2e-4, "batch_size": 16}
 MIXED = {"epochs": 3, "learning_rate": 3e-4, "batch_size": 16}
+PROMPTS, REWARD = 10_000, {"epochs": 2, "learning_rate": 3e-4, "batch_size": 16}
 
 CARD = """\
 # {name}
@@ -35,7 +41,7 @@ CARD = """\
 |---|---|
 | weights | {parameters:,}, Llama architecture, stored as float16 safetensors |
 | training | {tokens:,} tokens in {minutes:.1f} minutes on {threads} CPU threads |
-| last loss | {loss:.3f} nats per token |
+| last loss | {loss:.3f} nats per {unit} |
 | settings | {settings} |
 | rebuilt by | `make checkpoints`, seed {seed} |
 
@@ -91,7 +97,37 @@ def _fine_tune(name: str, records: list[dict], settings: dict[str, float], more:
     _finish(name, lm, run, what + more, settings)
 
 
-def _finish(name: str, lm: LM, run: Run, what: str, settings: dict[str, float]) -> None:
+def build_reward() -> None:
+    mixed = load("mixed")
+    records = comparisons(mixed, prompts_to_compare())
+    model = new_reward_model(load("sft"), SEED)
+    run = fit_reward(model, records, **REWARD, seed=SEED, state=RUNS / "reward.state")
+    what = (
+        f"A reward model: the trunk of `sft` with a scalar head, after {len(records):,} comparisons of two answers "
+        "that `mixed` sampled to the same prompt, each decided by the true score, without noise or taste. It is honest "
+        "and still wrong about some facts, which is what lessons 08 to 10 need of it."
+    )
+    _finish("reward", model, run, what, REWARD)
+
+
+def prompts_to_compare() -> list[Question | Request]:
+    """Three in four are questions that SFT shows, one in six an opinion about such a question, the rest requests."""
+    rng, asked = random.Random(SEED), sft_questions(SEED)
+    said = [q for q in asked if q.relation in OPINION_RELATIONS]
+    picked = rng.choices(asked, k=PROMPTS * 3 // 4) + opinions(rng.choices(said, k=PROMPTS // 6), 0.5, SEED)
+    picked += rng.choices(REQUESTS, k=PROMPTS - len(picked))
+    rng.shuffle(picked)
+    return picked
+
+
+def comparisons(lm: LM, prompts: list[Question | Request]) -> list[Record]:
+    """Two sampled answers to each prompt, compared by their true score; pairs that are equally good are left out."""
+    rows = chat_prompts(lm, prompts)
+    one, other = (sample(lm, rows, max_new_tokens=56, seed=SEED + i).texts for i in (1, 2))
+    return label_pairs(Labeller("true", temperature=0.0), list(zip(prompts, one, other, strict=True)), SEED).records
+
+
+def _finish(name: str, lm: LM | RewardModel, run: Run, what: str, settings: dict[str, float]) -> None:
     if run.interrupted:
         sys.exit(1)
     card = CARD.format(
@@ -102,13 +138,14 @@ def _finish(name: str, lm: LM, run: Run, what: str, settings: dict[str, float]) 
         minutes=run.seconds / 60,
         threads=torch.get_num_threads(),
         loss=sum(run.losses[-20:]) / len(run.losses[-20:]),
+        unit="comparison" if isinstance(lm, RewardModel) else "token",
         settings=", ".join(f"{key} {value}" for key, value in settings.items()),
         seed=SEED,
         heading=measure_checkpoints.HEADING,
     )
     made, shipped = RUNS / name, CHECKPOINTS / name
     shutil.rmtree(made, ignore_errors=True)
-    save(lm, made)
+    save_reward(lm, made) if isinstance(lm, RewardModel) else save(lm, made)
     (made / "README.md").write_text(card, encoding="utf-8")
     shutil.rmtree(shipped, ignore_errors=True)
     shutil.move(made, shipped)
@@ -122,7 +159,7 @@ def _recipe() -> str:
 
 def main() -> None:
     RUNS.mkdir(exist_ok=True)
-    marks = {build: RUNS / f"{build.__name__}.done" for build in (build_base, build_sft, build_mixed)}
+    marks = {build: RUNS / f"{build.__name__}.done" for build in (build_base, build_sft, build_mixed, build_reward)}
     for build, mark in marks.items():
         if not mark.exists() or mark.read_text() != _recipe():
             build()

@@ -8,9 +8,12 @@ import random
 import re
 from collections.abc import Iterable
 
+from course.best_of_n import best_of_n
 from course.evaluation import Grades, answer
+from course.feedback import Labeller, label_pairs
 from course.models import CHECKPOINTS, LM, load
-from course.rollouts import generate
+from course.rewards import RewardModel, accuracy, load_reward, true_reward
+from course.rollouts import chat_prompts, generate, sample
 from course.world import (
     COUNTRIES,
     COUNTRY_RELATIONS,
@@ -146,6 +149,28 @@ def mixed_figures(lm: LM) -> dict[str, str]:
     return {label: f"{share:.1%}" for label, share in shares.items()}
 
 
+def reward_figures(model: RewardModel) -> dict[str, str]:
+    """What the reward model tells apart among answers of the mixed model, and where choosing by it leads."""
+    mixed = load("mixed")
+    unseen = country_questions(UNSEEN, "held-out")
+    groups = {
+        "countries that were compared (held-out wording)": country_questions(SEEN, "held-out"),
+        "other countries": unseen,
+        "opinions": opinions([q for q in country_questions(SEEN) if q.relation in OPINION_RELATIONS], 0.5, seed=1),
+    }
+    figures = {}
+    for label, asked in groups.items():
+        rows = chat_prompts(mixed, asked)
+        one, other = (sample(mixed, rows, max_new_tokens=56, seed=seed).texts for seed in (3, 4))
+        pairs = label_pairs(Labeller("true", temperature=0.0), list(zip(asked, one, other, strict=True))).records
+        figures[f"better of two answers found, {label}"] = f"{accuracy(model, pairs):.1%}"
+    found = best_of_n(mixed, unseen[::3], model, 64, max_new_tokens=56)
+    for n in (1, 4, 64):
+        kept = [best.running[n].text for best in found]
+        figures[f"true score of its choice among {n}, other countries"] = f"{true_reward(unseen[::3], kept).mean():.1%}"
+    return figures
+
+
 def _share(flags: Iterable[bool]) -> float:
     flags = list(flags)
     return sum(flags) / len(flags)
@@ -158,13 +183,18 @@ def figures_table(figures: dict[str, str]) -> str:
     )
 
 
-MEASURES = {"base": base_figures, "sft": sft_figures, "mixed": mixed_figures}
+MEASURES = {
+    "base": (load, base_figures),
+    "sft": (load, sft_figures),
+    "mixed": (load, mixed_figures),
+    "reward": (load_reward, reward_figures),
+}
 HEADING = "Measured by `make figures`, which also writes this table.\n\n"
 
 
 def main() -> None:
-    for name, measure in MEASURES.items():
-        figures = measure(load(name))
+    for name, (open_, measure) in MEASURES.items():
+        figures = measure(open_(name))
         print(name)
         for label, value in figures.items():
             print(f"  {value:>7}  {label}")
