@@ -50,20 +50,21 @@ STATEMENTS: dict[str, str] = {
     "R3": "Of the comparisons to which the reward model gives a probability, about that share comes out as it says.",
     "R4": "From labellers who like length, the reward model learns to score the longer of two right answers higher.",
     "R5": "Reward models that differ in their seed alone agree on usual answers and differ on odd ones.",
-    "O1": "With the adapter switched off the policy equals a frozen copy of the reference, and the two together take less "
-    "than half the bytes.",
-    "O2": "GAE is the return minus the value at lambda 1 and the one-step error at lambda 0, and its recursion equals the "
-    "explicit sum.",
+    "O1": "With its adapter switched off the policy equals a frozen copy of the reference, and the two together take "
+    "less than half the bytes.",
+    "O2": "GAE is the return minus the value at lambda 1 and the one-step error at lambda 0, and its recursion equals "
+    "the explicit sum.",
     "O3": "A token whose ratio has left the range on the side that its advantage pushes to has no gradient, and on the "
     "other side it keeps one.",
-    "O4": "PPO raises the reward, also for questions that it was never asked, while the KL stays bounded.",
+    "O4": "PPO raises the reward, also on questions that were never asked in training, while the KL stays bounded.",
     "O5": "A larger beta gives a smaller KL and, where it is large, a smaller gain.",
     "O6": "The adaptive controller brings the KL near its target.",
-    "O7": "Rolled out greedily, all answers to a question are one, so none is better than expected and the gradient is 0.",
-    "O8": "Gradient checkpointing leaves the gradients as they are and keeps fewer activations, and models that wait off "
-    "the device change no number.",
-    "O9": "The estimates k1 and k3 of the KL have no bias and k2 has little near the reference, where k3 spreads far less "
-    "than k1.",
+    "O7": "Rolled out greedily, all answers to a question are one, so none is better than expected and the gradient "
+    "is 0.",
+    "O8": "Gradient checkpointing leaves the gradients as they are and keeps fewer activations, and models that wait "
+    "off the device change no number.",
+    "O9": "The estimates k1 and k3 of the KL have no bias and k2 has little near the reference, where k3 spreads far "
+    "less than k1.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
