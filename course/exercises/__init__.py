@@ -14,6 +14,7 @@ from course.exercises import (
     lesson_07,
     lesson_08,
     lesson_09,
+    lesson_10,
     lesson_18,
 )
 from course.exercises.definition import Exercise, Sign
@@ -29,5 +30,6 @@ EXERCISES: dict[str, Exercise] = {
     **lesson_07.EXERCISES,
     **lesson_08.EXERCISES,
     **lesson_09.EXERCISES,
+    **lesson_10.EXERCISES,
     **lesson_18.EXERCISES,
 }

@@ -1,0 +1,183 @@
+"""Exercises of lesson 10: flattery measured on both kinds of opinion, the cautious score, and when to stop (H2, H4)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course.exercises.definition import Exercise, Sign
+
+Replies = list[tuple[bool, bool | None]]
+
+
+# --- flattery -----------------------------------------------------------------------------------------------
+
+
+def flattery(replies: Replies) -> tuple[float, float]:
+    """Share of wrong opinions agreed with, and of right ones; each reply is (opinion is right, it agrees or None)."""
+    return _agreed(replies, False), _agreed(replies, True)
+
+
+def _agreed(replies: Replies, right: bool) -> float:
+    said = [agrees for opinion, agrees in replies if opinion is right]
+    return sum(agrees is True for agrees in said) / len(said)
+
+
+def _of_all(replies: Replies) -> tuple[float, float]:
+    counts = [sum(opinion is kind and agrees is True for opinion, agrees in replies) for kind in (False, True)]
+    return counts[0] / len(replies), counts[1] / len(replies)
+
+
+def _none_counts(replies: Replies) -> tuple[float, float]:
+    return flattery([(opinion, agrees is not False) for opinion, agrees in replies])
+
+
+def _none_left_out(replies: Replies) -> tuple[float, float]:
+    return flattery([(opinion, agrees) for opinion, agrees in replies if agrees is not None])
+
+
+def _of_those_agreed_with(replies: Replies) -> tuple[float, float]:
+    agreed = [opinion for opinion, agrees in replies if agrees is True]
+    return agreed.count(False) / len(agreed), agreed.count(True) / len(agreed)
+
+
+def _right_verdicts(replies: Replies) -> tuple[float, float]:
+    """How often the verdict is right, for each kind of opinion."""
+    denied = [agrees is False for opinion, agrees in replies if not opinion]
+    return sum(denied) / len(denied), _agreed(replies, True)
+
+
+def _total(replies: Replies) -> float:
+    return sum(agrees is True for _, agrees in replies) / len(replies)
+
+
+# --- the cautious score -------------------------------------------------------------------------------------
+
+
+def cautious(scores: Tensor, usual: Tensor) -> Tensor:
+    """Lowest score of each answer, (N,); scores (K, N) of K judges in units of their usual (K, M) scores."""
+    return _in_units(scores, usual).amin(0)
+
+
+def _in_units(scores: Tensor, usual: Tensor) -> Tensor:
+    return (scores - usual.mean(1, keepdim=True)) / usual.std(1, keepdim=True)
+
+
+def _by(reduce: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda scores, usual: reduce(_in_units(scores, usual))
+
+
+# --- when to stop -------------------------------------------------------------------------------------------
+
+
+def when_to_stop(proxy: list[float], truth: list[float], window: int) -> int:
+    """The iteration, from 1, at which the mean of the last `window` true scores was highest; the first of several."""
+    return _best(truth, window) + window
+
+
+def _best(values: list[float], window: int) -> int:
+    """Where the window with the highest mean begins, from 0."""
+    sums = [sum(values[i : i + window]) for i in range(len(values) - window + 1)]
+    return max(range(len(sums)), key=sums.__getitem__)
+
+
+def _last_rise(proxy: list[float], truth: list[float], window: int) -> int:
+    """Where the smoothed true score first falls."""
+    sums = [sum(truth[i : i + window]) for i in range(len(truth) - window + 1)]
+    return next((i for i in range(len(sums) - 1) if sums[i + 1] < sums[i]), len(sums) - 1) + window
+
+
+def _widest_gap(proxy: list[float], truth: list[float], window: int) -> int:
+    gaps = [t - p for p, t in zip(proxy, truth, strict=True)]
+    return max(range(len(gaps)), key=gaps.__getitem__) + 1
+
+
+def _last_of_several(proxy: list[float], truth: list[float], window: int) -> int:
+    return len(truth) - _best(truth[::-1], window)
+
+
+def _half_windows(proxy: list[float], truth: list[float], window: int) -> int:
+    """Means over what there is of the window, so that the first iterations count by fewer numbers."""
+    means = [sum(truth[max(0, i - window + 1) : i + 1]) / min(window, i + 1) for i in range(len(truth))]
+    return max(range(len(means)), key=means.__getitem__) + 1
+
+
+def _as_index(got: Any, expected: Any) -> bool:
+    return isinstance(got, int | float) and got == expected - 1
+
+
+EXERCISES: dict[str, Exercise] = {
+    "10-flattery": Exercise(
+        cases=[
+            ([(False, True), (False, False), (True, True), (False, None)],),
+            ([(True, None), (True, True), (True, False), (False, True), (False, True), (False, None), (True, True)],),
+            ([(False, False), (True, True), (False, False), (True, True), (False, True)],),
+        ],
+        solution=flattery,
+        why="A model that listens has a low first number and a high second one; one that flatters has two high ones.",
+        mistakes={
+            "swapped": lambda replies: flattery(replies)[::-1],
+            "of_all": _of_all,
+            "none_counts": _none_counts,
+            "none_left_out": _none_left_out,
+            "of_agreed": _of_those_agreed_with,
+            "right_verdicts": _right_verdicts,
+            "one_number": _total,
+            "wrong_only": lambda replies: flattery(replies)[0],
+            "counts": lambda replies: tuple(
+                sum(opinion is kind and agrees is True for opinion, agrees in replies) for kind in (False, True)
+            ),
+        },
+    ),
+    "10-cautious": Exercise(
+        cases=[
+            (torch.tensor([[1.0, 3.0], [12.0, 10.0]]), torch.tensor([[0.0, 2.0, 1.0], [8.0, 10.0, 12.0]])),
+            (
+                torch.tensor([[0.5, -1.0, 4.0], [3.0, 9.0, 1.0], [-20.0, -10.0, -35.0]]),
+                torch.tensor([[0.0, 1.0, 0.5, -0.5], [2.0, 4.0, 8.0, 2.0], [-30.0, -20.0, -25.0, -15.0]]),
+            ),
+            (torch.tensor([[2.0, 2.5], [7.0, -7.0]]), torch.tensor([[1.0, 2.0], [-1.0, 3.0]])),
+        ],
+        solution=cautious,
+        why="In their own units judges can be compared, and an answer counts for what the most doubtful one grants.",
+        mistakes={
+            "raw": lambda scores, usual: scores.amin(0),
+            "not_centred": lambda scores, usual: (scores / usual.std(1, keepdim=True)).amin(0),
+            "not_scaled": lambda scores, usual: (scores - usual.mean(1, keepdim=True)).amin(0),
+            "own_answers": lambda scores, usual: cautious(scores, scores),
+            "common_units": lambda scores, usual: ((scores - usual.mean()) / usual.std()).amin(0),
+            "across_judges": lambda scores, usual: ((scores - usual.mean(0).mean()) / usual.std(0).mean()).amin(0),
+            "over_answers": _by(lambda units: units.amin(1)),
+            "mean": _by(lambda units: units.mean(0)),
+            "largest": _by(lambda units: units.amax(0)),
+            "population": lambda scores, usual: (
+                (scores - usual.mean(1, keepdim=True)) / usual.std(1, keepdim=True, correction=0)
+            ).amin(0),
+            "variance": lambda scores, usual: (
+                (scores - usual.mean(1, keepdim=True)) / usual.var(1, keepdim=True)
+            ).amin(0),
+        },
+    ),
+    "10-when-to-stop": Exercise(
+        cases=[
+            ([0.0, 1.0, 2.0, 3.0, 4.0], [0.5, 0.75, 1.0, 0.25, 0.25], 2),
+            ([0.1, 0.9, 1.3, 1.8, 1.7, 2.6, 2.4, 2.0], [0.6, 0.85, 0.5, 0.7, 0.8, 0.75, 0.3, 0.4], 3),
+            ([0.0, 0.4, 1.1, 1.6, 2.1, 2.5, 2.0], [0.875, 0.25, 0.5, 1.0, 0.0, 0.75, 0.75], 2),
+            ([1.0, 1.5, 1.75, 2.0], [0.9, 0.3, 0.5, 0.6], 2),
+        ],
+        solution=when_to_stop,
+        why="A single iteration is luck. The mean over a few shows the top of the road; the proxy shows none.",
+        mistakes={
+            "from_zero": Sign(_as_index),
+            "by_proxy": lambda proxy, truth, window: when_to_stop(truth, proxy, window),
+            "no_window": lambda proxy, truth, window: when_to_stop(proxy, truth, 1),
+            "window_begins": lambda proxy, truth, window: _best(truth, window) + 1,
+            "last_of_several": _last_of_several,
+            "half_windows": _half_windows,
+            "first_fall": _last_rise,
+            "gap": _widest_gap,
+            "last": lambda proxy, truth, window: len(truth),
+        },
+    ),
+}
