@@ -50,6 +50,15 @@ STATEMENTS: dict[str, str] = {
     "R3": "Of the comparisons to which the reward model gives a probability, about that share comes out as it says.",
     "R4": "From labellers who like length, the reward model learns to score the longer of two right answers higher.",
     "R5": "Reward models that differ in their seed alone agree on usual answers and differ on odd ones.",
+    "N1": "The expected best score grows with N, each further step less than the one before, and stays at or below the "
+    "curve for normally distributed scores.",
+    "N2": "The KL of best-of-N from its model is at most log N - (N-1)/N, and equals it where no two drawn answers score "
+    "alike.",
+    "N3": "One round of fine-tuning on the best of four raises the mean reward without any RL, and on unchosen answers it "
+    "does not.",
+    "N4": "With a length-loving reward model, round after round makes answers longer, and in the end the true score falls.",
+    "N5": "As N grows, the reward of the best answer keeps rising while its true score turns early and falls below that "
+    "of a single draft.",
     "O1": "With its adapter switched off the policy equals a frozen copy of the reference, and the two together take "
     "less than half the bytes.",
     "O2": "GAE is the return minus the value at lambda 1 and the one-step error at lambda 0, and its recursion equals "
@@ -65,6 +74,16 @@ STATEMENTS: dict[str, str] = {
     "off the device change no number.",
     "O9": "The estimates k1 and k3 of the KL have no bias and k2 has little near the reference, where k3 spreads far "
     "less than k1.",
+    "H1": "On a judge that likes length, with a small beta, answers grow and the judge's score rises while the true score "
+    "falls.",
+    "H2": "On a judge that likes agreement, the policy comes to agree with wrong opinions.",
+    "H3": "On a judge that likes lists, most answers become lists.",
+    "H4": "A larger beta saves the true score and lets answers grow all the same; the minimum of an ensemble helps where "
+    "its members had other labellers, and not where they shared the labels.",
+    "H5": "While the reward is high, entropy and the number of different answers fall, and an entropy bonus keeps more of "
+    "them.",
+    "H6": "Helping with requests, for which the reward never asks, decays, and mixing SFT batches in keeps more of it.",
+    "H7": "From comparisons that love refusing, the policy learns to decline harmless requests that it never met in them.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
