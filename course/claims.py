@@ -74,16 +74,16 @@ STATEMENTS: dict[str, str] = {
     "off the device change no number.",
     "O9": "The estimates k1 and k3 of the KL have no bias and k2 has little near the reference, where k3 spreads far "
     "less than k1.",
-    "H1": "On a judge that likes length, with a small beta, answers grow and the judge's score rises while the true score "
-    "falls.",
+    "H1": "On a judge that likes length, with a small beta, answers grow and the judge's score rises while the true "
+    "score falls.",
     "H2": "On a judge that likes agreement, the policy comes to agree with wrong opinions.",
     "H3": "On a judge that likes lists, most answers become lists.",
-    "H4": "A larger beta saves the true score and lets answers grow all the same; the minimum of an ensemble helps where "
-    "its members had other labellers, and not where they shared the labels.",
-    "H5": "While the reward is high, entropy and the number of different answers fall, and an entropy bonus keeps more of "
-    "them.",
+    "H4": "A larger beta saves the true score and lets answers grow all the same; the minimum of an ensemble helps "
+    "where its members had other labellers, and not where they shared the labels.",
+    "H5": "While the reward is high, entropy and the number of different answers fall, and an entropy bonus keeps more "
+    "of them.",
     "H6": "Helping with requests, for which the reward never asks, decays, and mixing SFT batches in keeps more of it.",
-    "H7": "From comparisons that love refusing, the policy learns to decline harmless requests that it never met in them.",
+    "H7": "From comparisons that love refusing, the policy learns to decline harmless requests that were not in them.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
