@@ -52,13 +52,12 @@ STATEMENTS: dict[str, str] = {
     "R5": "Reward models that differ in their seed alone agree on usual answers and differ on odd ones.",
     "N1": "The expected best score grows with N, each further step less than the one before, and stays at or below the "
     "curve for normally distributed scores.",
-    "N2": "The KL of best-of-N from its model is at most log N - (N-1)/N, and equals it where no two drawn answers score "
-    "alike.",
-    "N3": "One round of fine-tuning on the best of four raises the mean reward without any RL, and on unchosen answers it "
-    "does not.",
-    "N4": "With a length-loving reward model, round after round makes answers longer, and in the end the true score falls.",
-    "N5": "As N grows, the reward of the best answer keeps rising while its true score turns early and falls below that "
-    "of a single draft.",
+    "N2": "The KL of best-of-N from its model is at most log N - (N-1)/N, and equals it where drawn answers never tie.",
+    "N3": "One round of fine-tuning on the best of four drafts raises the mean reward and the true score without any RL.",
+    "N4": "Over rounds of rejection sampling by a length-loving reward model answers get much longer, and in the end the "
+    "true score falls.",
+    "N5": "As N grows, the reward of the best answer keeps rising, while its true score turns early and falls below a "
+    "single draft's.",
     "O1": "With its adapter switched off the policy equals a frozen copy of the reference, and the two together take "
     "less than half the bytes.",
     "O2": "GAE is the return minus the value at lambda 1 and the one-step error at lambda 0, and its recursion equals "
