@@ -1,0 +1,28 @@
+"""The debugging clinic: faulty PPO runs, shown by their curves, named by the learner and repaired.
+
+Serves notebook 10 (claim H8). `run` is PPO on one page, `stored` has the patients' curves, `triage` says what to look
+at first. Leave `patients` for last: it says what each of them is ill with.
+"""
+
+from course.clinic.patients import PATIENTS, Patient, prefers_right, reveal
+from course.clinic.run import TITLES, Record, Setup, small_ppo
+from course.clinic.stored import charts, seeds, stored
+from course.clinic.triage import RULES, Rule, decision_order, triage
+
+__all__ = [
+    "PATIENTS",
+    "RULES",
+    "TITLES",
+    "Patient",
+    "Record",
+    "Rule",
+    "Setup",
+    "charts",
+    "decision_order",
+    "prefers_right",
+    "reveal",
+    "seeds",
+    "small_ppo",
+    "stored",
+    "triage",
+]

@@ -1,0 +1,219 @@
+"""PPO on one page, its lines laid open: what a patient of the clinic is ill in, and what a repair replaces.
+
+Serves notebook 10 (claim H8). These are the steps of `course.rl.ppo`, whose numbers the healthy setup gives, without
+what a long run needs: saved states, groups of similar length, models that wait elsewhere. A fault is another function
+or another number in one entry of a `Setup`.
+"""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course import SEED
+from course.losses.policy import clipped_value_loss, entropy, whiten
+from course.models import LM, clone
+from course.plots import LiveCurve
+from course.resume import TrainingStopped
+from course.rewards import RewardFunction, true_reward
+from course.rl import ValueModel, gae
+from course.rollouts import Rollouts, chat_prompts, response_logits, response_logps, sample
+from course.templates import CHATML
+from course.world import Question
+
+TITLES = {
+    "reward": "reward",
+    "true score": "true score",
+    "kl": "KL from the reference (nats per answer)",
+    "entropy": "entropy (nats per token)",
+    "length": "length (tokens)",
+    "clip share": "share of tokens beyond the clip",
+    "value error": "error of the values (as the reward)",
+    "spread": "spread of the rewards",
+    "gradient": "norm of the policy's gradient",
+}
+"""What is measured in each iteration, before its update but for the last entry and the clip share: name -> title."""
+
+
+# --- the lines in which a run can be ill ------------------------------------------------------------------------------
+
+
+def prompts(policy: LM, questions: Sequence[Question]) -> list[list[int]]:
+    """The questions as the policy reads them."""
+    return chat_prompts(policy, questions, CHATML)
+
+
+def token_rewards(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
+    """Each token pays beta for its KL from the reference, and the last one earns the score of the answer."""
+    rewards = -beta * (logps - ref_logps) * mask
+    rewards[torch.arange(len(mask)), mask.sum(1).long() - 1] += scores
+    return rewards
+
+
+def policy_loss(logps: Tensor, old_logps: Tensor, advantages: Tensor, mask: Tensor, clip: float) -> Tensor:
+    """Tokens with a positive advantage are to become likelier, the others rarer, neither by more than the clip."""
+    ratio = (logps - old_logps).exp()
+    gain = torch.min(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+    return -(gain * mask).sum() / mask.sum()
+
+
+def exploration(logits: Tensor, mask: Tensor) -> Tensor:
+    """What the bonus is paid for: the entropy of the next token."""
+    return (entropy(logits) * mask).sum() / mask.sum()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that makes up a run. The functions are as above, the numbers as in `course.rl.PPO`.
+
+    Attributes:
+        bonus: the weight of `exploration` in the loss.
+    """
+
+    reward: RewardFunction = true_reward
+    prompts: Callable[..., list[list[int]]] = prompts
+    token_rewards: Callable[..., Tensor] = token_rewards
+    policy_loss: Callable[..., Tensor] = policy_loss
+    exploration: Callable[..., Tensor] = exploration
+    beta: float = 0.05
+    bonus: float = 0.0
+    learning_rate: float = 2e-4
+    value_learning_rate: float = 5e-4
+    answers: int = 24
+    epochs: int = 2
+    minibatch: int = 12
+    clip: float = 0.2
+    max_grad_norm: float = 1.0
+    max_new_tokens: int = 24
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run leaves behind.
+
+    Attributes:
+        history: name -> a number for each iteration, under the names of `TITLES`.
+        first, last: some answers of the first and of the last iteration, as (question, answer).
+        prefers_right: of stored runs with a reward of their own, what `prefers_right` gives it.
+    """
+
+    history: dict[str, list[float]] = field(default_factory=dict)
+    first: list[tuple[str, str]] = field(default_factory=list)
+    last: list[tuple[str, str]] = field(default_factory=list)
+    prefers_right: float | None = None
+
+
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+
+def small_ppo(
+    policy: LM,
+    questions: Sequence[Question],
+    setup: Setup = Setup(),
+    *,
+    iterations: int,
+    seed: int = SEED,
+    title: str = "PPO",
+) -> Record:
+    """Train a policy in place; the reference is the policy as it was.
+
+    Raises:
+        TrainingStopped: a gradient is not a number.
+        ValueError: iterations below 1, or fewer questions than answers in an iteration.
+    """
+    if iterations < 1 or len(questions) < setup.answers:
+        raise ValueError(
+            f"iterations={iterations} is at least 1, and {setup.answers} answers an iteration need as many questions, "
+            f"but there are {len(questions)}."
+        )
+    reference, value = clone(policy), ValueModel.of(policy)
+    models = [policy.model, value]
+    rates = (setup.learning_rate, setup.value_learning_rate)
+    groups = [{"params": list(model.parameters()), "lr": rate} for model, rate in zip(models, rates, strict=True)]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
+    rows, record = setup.prompts(policy, questions), Record({name: [] for name in TITLES})
+    with LiveCurve(title, iterations, x="iteration", panels=TITLES) as curve:
+        for i in range(1, iterations + 1):
+            # 1. The policy answers.
+            order = random.Random(f"{seed} {i}")
+            chosen = order.sample(range(len(questions)), setup.answers)
+            asked = [questions[k] for k in chosen]
+            limits = {"max_new_tokens": setup.max_new_tokens, "seed": 100_000 * seed + i}
+            rollouts = sample(policy, [rows[k] for k in chosen], **limits)
+            mask = rollouts.mask
+            with torch.no_grad():
+                # 2. The answers are scored, and leaving the reference is paid for.
+                scores = setup.reward(asked, rollouts.texts).to(mask.device)
+                ref_logps = response_logps(reference, rollouts)
+                rewards = setup.token_rewards(scores, rollouts.logps, ref_logps, mask, setup.beta)
+                # 3. Each token is compared with what was expected of it.
+                values = value(rollouts) * mask
+                advantages, returns = gae(rewards, values, mask)
+            missed = _mean((returns - values) ** 2, mask) ** 0.5
+            measured = {
+                "reward": float(scores.mean()),
+                "true score": float(true_reward(asked, rollouts.texts).mean()),
+                "kl": float(((rollouts.logps - ref_logps) * mask).sum(1).mean()),
+                "entropy": -_mean(rollouts.logps, mask),
+                "length": float(mask.sum(1).mean()),
+                "value error": missed,
+                "spread": float(scores.std(correction=0)),
+            }
+            # 4. Policy and value model learn from it.
+            experience = (rollouts, whiten(advantages, mask), values, returns)
+            steps = [
+                _step(policy, value, optimizer, experience, rows_of_step, setup)
+                for _ in range(setup.epochs)
+                for rows_of_step in _minibatches(len(rollouts), setup.minibatch, order)
+            ]
+            measured["clip share"], measured["gradient"] = (sum(x) / len(steps) for x in zip(*steps, strict=True))
+            if not math.isfinite(measured["gradient"]):
+                raise TrainingStopped(f"Iteration {i}: the norm of the gradient is {measured['gradient']}.")
+            for name, number in measured.items():
+                record.history[name].append(number)
+            if i in (1, iterations):
+                some = [(question.text, text) for question, text in zip(asked[:4], rollouts.texts, strict=False)]
+                (record.first if i == 1 else record.last).extend(some)
+            curve.update(i, **measured)
+    return record
+
+
+def _step(
+    policy: LM,
+    value: ValueModel,
+    optimizer: torch.optim.Optimizer,
+    experience: tuple[Rollouts, Tensor, Tensor, Tensor],
+    rows: list[int],
+    setup: Setup,
+) -> tuple[float, float]:
+    """One optimizer step on these answers; returns the share of tokens beyond the clip and the policy's gradient."""
+    part = experience[0].rows(rows)
+    mask, width = part.mask, part.mask.shape[1]
+    advantages, old_values, returns = (x[rows, :width] for x in experience[1:])
+
+    logits = response_logits(policy, part)
+    logps = -F.cross_entropy(logits.flatten(0, 1), part.response_ids.flatten(), reduction="none").view_as(mask)
+    loss = setup.policy_loss(logps, part.logps, advantages, mask, setup.clip)
+    if setup.bonus:
+        loss = loss - setup.bonus * setup.exploration(logits, mask)
+    loss.backward()
+    clipped_value_loss(value(part), old_values, returns, mask).backward()
+
+    norms = [float(nn.utils.clip_grad_norm_(group["params"], setup.max_grad_norm)) for group in optimizer.param_groups]
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    ratio = (logps.detach() - part.logps).exp()
+    return _mean(((ratio - 1).abs() > setup.clip).float(), mask), norms[0]
+
+
+def _minibatches(count: int, size: int, order: random.Random) -> list[list[int]]:
+    rows = order.sample(range(count), count)
+    return [rows[first : first + size] for first in range(0, count, size)]
+
+
+def _mean(x: Tensor, mask: Tensor) -> float:
+    return float((x * mask).sum() / mask.sum())
