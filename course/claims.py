@@ -53,9 +53,9 @@ STATEMENTS: dict[str, str] = {
     "N1": "The expected best score grows with N, each further step less than the one before, and stays at or below the "
     "curve for normally distributed scores.",
     "N2": "The KL of best-of-N from its model is at most log N - (N-1)/N, and equals it where drawn answers never tie.",
-    "N3": "One round of fine-tuning on the best of four drafts raises the mean reward and the true score without any RL.",
-    "N4": "Over rounds of rejection sampling by a length-loving reward model answers get much longer, and in the end the "
-    "true score falls.",
+    "N3": "One round of fine-tuning on the best of four drafts raises mean reward and true score without any RL.",
+    "N4": "Over rounds of rejection sampling by a length-loving reward model answers get much longer, and in the end "
+    "the true score falls.",
     "N5": "As N grows, the reward of the best answer keeps rising, while its true score turns early and falls below a "
     "single draft's.",
     "O1": "With its adapter switched off the policy equals a frozen copy of the reference, and the two together take "
@@ -77,12 +77,14 @@ STATEMENTS: dict[str, str] = {
     "score falls.",
     "H2": "On a judge that likes agreement, the policy comes to agree with wrong opinions.",
     "H3": "On a judge that likes lists, most answers become lists.",
-    "H4": "A larger beta saves the true score and lets answers grow all the same; the minimum of an ensemble helps "
-    "where its members had other labellers, and not where they shared the labels.",
+    "H4": "A larger beta and clipping save the true score and let answers grow all the same; the minimum of an "
+    "ensemble holds the length back where its members had other labellers, and not where they shared the labels.",
     "H5": "While the reward is high, entropy and the number of different answers fall, and an entropy bonus keeps more "
     "of them.",
     "H6": "Helping with requests, for which the reward never asks, decays, and mixing SFT batches in keeps more of it.",
     "H7": "From comparisons that love refusing, the policy learns to decline harmless requests that were not in them.",
+    "H8": "Questions put to a run's curves in a fixed order name its fault, also on seeds that they were not made from; "
+    "two faults whose curves look alike are told apart by what the reward says of pairs of answers.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
