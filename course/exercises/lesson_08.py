@@ -67,7 +67,7 @@ def _roles_swapped(stream: Stream) -> list[Record]:
 # --- the best of n from a pool ------------------------------------------------------------------------------
 
 
-def expected_best(scores: Tensor, n: int) -> float:
+def best_of_pool(scores: Tensor, n: int) -> float:
     """The mean, over all ways to take n of the M scores, of the highest taken."""
     return _weighed(scores, n, lambda i, size: comb(i - 1, n - 1) / comb(size, n))
 
@@ -176,7 +176,7 @@ EXERCISES: dict[str, Exercise] = {
             (torch.tensor([2.0, 2.0, -1.0, 7.0, 0.0]), 4),
             (torch.tensor([-3.0, -1.0, -8.0, -4.0]), 1),
         ],
-        solution=expected_best,
+        solution=best_of_pool,
         why="One pool of M answers gives the whole curve from 1 to M, and every point of it is without bias.",
         mistakes={
             "highest": lambda scores, n: float(scores.max()),
