@@ -1,15 +1,15 @@
-"""Making PPO's models fit: activations computed again instead of kept, and models that wait off the device.
+"""Making PPO's models fit: activations computed again instead of kept, models that wait off the device, and counting.
 
-Serves notebook 09 (claim O8). Gradient checkpointing: Chen et al. 2016.
+Serves notebook 09 (claims O1 and O8). Gradient checkpointing: Chen et al. 2016.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 
@@ -52,3 +52,55 @@ def moved(models: Sequence[Any], inside: torch.device | str, outside: torch.devi
     finally:
         for module in modules:
             module.to(outside)
+
+
+def bytes_held(module: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> dict[str, int]:
+    """What a model occupies at this moment, tensor by tensor, in bytes.
+
+    Args:
+        module: the model; weights that share memory, such as tied ones, count once.
+        optimizer: whose state for this model's weights is counted too.
+    Returns:
+        `weights`, `gradients`, those that there are, and `moments`, what the optimizer keeps of the weights' shape.
+    """
+    parameters = list(module.parameters())
+    state = [optimizer.state.get(p, {}) for p in parameters] if optimizer else []
+    kept = [x for entry in state for x in entry.values() if isinstance(x, Tensor) and x.dim()]
+    return {
+        "weights": _size(parameters),
+        "gradients": _size(p.grad for p in parameters if p.grad is not None),
+        "moments": _size(kept),
+    }
+
+
+class Kept:
+    """What `kept_for_backward` has seen: `bytes`, of the tensors that are kept, each memory counted once."""
+
+    def __init__(self) -> None:
+        self.storages: dict[int, int] = {}
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.storages.values())
+
+
+@contextmanager
+def kept_for_backward(module: nn.Module) -> Iterator[Kept]:
+    """Counts the tensors that forward passes inside keep for the backward pass, the module's own weights left out.
+
+    What checkpointing computes again, one layer at a time and during the backward pass, is not in the count.
+    """
+    kept, own = Kept(), {p.untyped_storage().data_ptr() for p in module.parameters()}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept.storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        yield kept
+
+
+def _size(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,0 +1,89 @@
+"""What each setting of PPO does, its usual range, and what came of turning it: serves notebook 09.
+
+The ranges are those of published runs on models of a billion weights and more (Ouyang et al. 2022; Llama 2; Huang et
+al. 2024); a rate for a model as small as the course's is higher. What is measured here stands in `dials.json`: one
+setting is changed at a time, with the true score as reward. `python -m tools.measure_dials` writes it, and takes about
+ten minutes; the notebook runs the settings in the middle again and compares.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from course.rl.settings import PPO
+
+STORED = Path(__file__).with_name("dials.json")
+MIDDLE = PPO(answers=32, minibatch=16, max_new_tokens=32)
+"""The settings from which one at a time is changed."""
+ITERATIONS, BETA = 8, 0.1
+
+
+@dataclass(frozen=True)
+class Dial:
+    """One setting of PPO.
+
+    Attributes:
+        name: as in `PPO`.
+        tried: the values that were measured, that of `MIDDLE` among them.
+        usual: the range in common use, as a text.
+        does: what it does when it is turned up.
+    """
+
+    name: str
+    tried: tuple[Any, ...]
+    usual: str
+    does: str
+
+
+DIALS: tuple[Dial, ...] = (
+    Dial("learning_rate", (1e-5, 3e-5, 1e-4, 3e-4, 1e-3), "1e-6 to 5e-6", "Larger steps; too large, and the KL leaps."),
+    Dial("epochs", (1, 2, 4), "1 to 4", "More steps from the same answers, further from the policy that wrote them."),
+    Dial("minibatch", (8, 16, 32), "64 to 256", "Fewer and quieter steps from the same answers."),
+    Dial("answers", (8, 32, 64), "512 to 2048", "Quieter advantages, and dearer iterations."),
+    Dial("clip", (0.05, 0.2, 0.5), "0.1 to 0.3", "Lets a token move further before its gradient ends."),
+    Dial("lam", (0.0, 0.95, 1.0), "0.9 to 1", "Trusts what happened, rather than what was expected."),
+    Dial("gamma", (0.8, 0.95, 1.0), "1", "Looks further ahead; below 1 an early end pays."),
+    Dial("value_learning_rate", (3e-5, 3e-4, 3e-3), "1e-5 to 5e-5", "The value model follows the policy faster."),
+    Dial("whiten", (False, True), "on", "Makes the steps independent of the scale of the scores."),
+    Dial("temperature", (0.5, 1.0, 1.3), "0.7 to 1", "Tries more, also what is hardly ever good."),
+    Dial("max_new_tokens", (6, 16, 32), "256 to 1024", "Lets longer answers end; costs time and memory."),
+)
+
+
+@cache
+def measured() -> dict[str, dict[str, dict[str, list[float]]]]:
+    """What `dials.json` holds: setting -> value as text -> "score" and "kl", one number for each seed.
+
+    `score` is the mean true score of answers sampled after the run, to questions that it was never asked; `kl` the mean
+    KL per answer in its last three iterations.
+    """
+    return json.loads(STORED.read_text(encoding="utf-8"))
+
+
+def dial_table() -> list[dict[str, str]]:
+    """A row for each setting: what it does, its usual range, the values tried and what came of them."""
+    found = measured()
+    rows = []
+    for dial in DIALS:
+        runs = [found[dial.name][str(value)] for value in dial.tried]
+        row = {"setting": dial.name, "turned up": dial.does, "usual": dial.usual}
+        row["tried here"] = " · ".join(_short(value) for value in dial.tried)
+        row["true score"] = " · ".join(f"{_mean(run['score']):.2f}" for run in runs)
+        row["KL"] = " · ".join(f"{_mean(run['kl']):.1f}" for run in runs)
+        rows.append(row)
+    return rows
+
+
+def middle_score() -> float:
+    """The stored true score of the settings in the middle, mean over its seeds."""
+    return _mean(measured()["epochs"][str(MIDDLE.epochs)]["score"])
+
+
+def _mean(numbers: list[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+def _short(value: Any) -> str:
+    return ("off", "on")[value] if isinstance(value, bool) else f"{value:g}"
