@@ -96,6 +96,66 @@ def _best_matrix_product(torch) -> float:
     return best
 
 
+def reinforcement() -> None:
+    """PPO: one iteration with four models, sampling beside the library's, and memory over a hundred iterations."""
+    import psutil
+    from transformers import GenerationConfig
+
+    from course.batching import pad
+    from course.models import clone, load, seeded
+    from course.rewards import load_reward
+    from course.rl import PPO, ppo
+    from course.rollouts import chat_prompts, sample
+    from course.world import SEEN, UNSEEN, country_questions
+
+    mixed, judge, questions = load("mixed", "cpu"), load_reward("reward", "cpu"), country_questions(SEEN + UNSEEN)
+    run = ppo(clone(mixed), judge, questions, iterations=6, settings=PPO(answers=64, epochs=2, max_new_tokens=56))
+    timed = run.history[1:]  # the first iteration also warms up
+    parts = {name: statistics.median(past["seconds"][name] for past in timed) for name in timed[0]["seconds"]}
+    length = statistics.median(past["length"] for past in timed)
+    _say("one iteration, 64 answers, 2 epochs, 4 models", f"{sum(parts.values()):.2f} s", "2 s or less")
+    _say("mean length of these answers", f"{length:.0f} tokens")
+    for name, took in parts.items():
+        _say(f"of it {name}", f"{took:.2f} s")
+
+    prompts = chat_prompts(mixed, questions[:64])
+    ids = pad(prompts, mixed.tokenizer.pad_token_id, side="left")
+    seen = pad([[1] * len(row) for row in prompts], 0, side="left")
+    freely = GenerationConfig(
+        max_new_tokens=56,
+        do_sample=True,
+        top_k=0,
+        eos_token_id=mixed.tokenizer.eos_token_id,
+        pad_token_id=mixed.tokenizer.pad_token_id,
+    )
+    rates: dict[str, list[float]] = {"ours": [], "library": []}
+    for seed in range(6):  # in turns, as in `training`
+        began = time.perf_counter()
+        tokens = int(sample(mixed, prompts, max_new_tokens=56, seed=seed).mask.sum())
+        rates["ours"].append(tokens / (time.perf_counter() - began))
+        with seeded(seed, mixed.device):
+            began = time.perf_counter()
+            made = mixed.model.generate(input_ids=ids, attention_mask=seen, generation_config=freely)
+            took = time.perf_counter() - began
+        tokens = int((made[:, ids.shape[1] :] != mixed.tokenizer.pad_token_id).sum())
+        rates["library"].append(tokens / took)
+    ours, theirs = (statistics.median(rates[name][1:]) for name in ("ours", "library"))
+    _say("sampling 64 answers with their log-probabilities", f"{ours:,.0f} tok/s")
+    _say("transformers' generate, same prompts", f"{theirs:,.0f} tok/s")
+    _say("ours over the library's", f"{ours / theirs:.2f}", "at least 1")
+
+    resident: list[float] = []
+
+    def note(prompts, texts):
+        resident.append(psutil.Process().memory_info().rss / 1e6)
+        return judge(prompts, texts)
+
+    short = PPO(answers=16, minibatch=16, max_new_tokens=16)
+    ppo(clone(mixed), note, questions, iterations=100, settings=short)
+    _say("resident memory in iteration 10 of 100", f"{resident[9]:.0f} MB")
+    _say("in iteration 100", f"{resident[99]:.0f} MB", "flat")
+
+
 def importing() -> None:
     """`import course` in a fresh interpreter, over the interpreter's own start."""
 
@@ -177,6 +237,7 @@ def _jupyterlab(folder: Path) -> Iterator[str]:
 SECTIONS: dict[str, Callable[[], None]] = {
     "importing": importing,
     "training": training,
+    "reinforcement": reinforcement,
     "drawing": drawing,
     "lessons": lessons,
 }
