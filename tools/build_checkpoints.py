@@ -104,8 +104,8 @@ def build_reward() -> None:
     run = fit_reward(model, records, **REWARD, seed=SEED, state=RUNS / "reward.state")
     what = (
         f"A reward model: the trunk of `sft` with a scalar head, after {len(records):,} comparisons of two answers "
-        "that `mixed` sampled to the same prompt, each decided by the true score, without noise or taste. It is honest "
-        "and still wrong about some facts, which is what lessons 08 to 10 need of it."
+        "that `mixed` sampled to the same prompt, each decided by the true score, without noise or taste. It has "
+        "learnt form well and facts badly, which is what lessons 08 to 10 need of it."
     )
     _finish("reward", model, run, what, REWARD)
 

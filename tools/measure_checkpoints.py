@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from course.best_of_n import best_of_n
 from course.evaluation import Grades, answer
 from course.feedback import Labeller, label_pairs
+from course.losses.reward import pairwise_accuracy
 from course.models import CHECKPOINTS, LM, load
 from course.rewards import RewardModel, accuracy, load_reward, true_reward
 from course.rollouts import chat_prompts, generate, sample
@@ -30,6 +31,7 @@ from course.world import (
     opinions,
     score,
     sum_questions,
+    with_wrong_value,
 )
 from course.world.chats import OPINION_RELATIONS, shown_sums
 from course.world.phrases import OPENERS
@@ -164,6 +166,11 @@ def reward_figures(model: RewardModel) -> dict[str, str]:
         one, other = (sample(mixed, rows, max_new_tokens=56, seed=seed).texts for seed in (3, 4))
         pairs = label_pairs(Labeller("true", temperature=0.0), list(zip(asked, one, other, strict=True))).records
         figures[f"better of two answers found, {label}"] = f"{accuracy(model, pairs):.1%}"
+    for label, names in (("countries that were compared", SEEN), ("other countries", UNSEEN)):
+        rng, asked = random.Random(0), country_questions(names)
+        right = model(asked, [demonstrate(q) for q in asked])
+        wrong = model(asked, [demonstrate(with_wrong_value(q, rng)) for q in asked])
+        figures[f"right value over wrong in the same sentence, {label}"] = f"{pairwise_accuracy(right, wrong):.1%}"
     found = best_of_n(mixed, unseen[::3], model, 64, max_new_tokens=56)
     for n in (1, 4, 64):
         kept = [best.running[n].text for best in found]
