@@ -14,7 +14,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 NB ?=
 SEEDS ?= 0 1 2
 
-.PHONY: help lab test notebooks header claims bench checkpoints figures format pins clean
+.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic format pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,15 @@ checkpoints: $(READY) ## Train the checkpoints in course/checkpoints again from 
 
 figures: $(READY) ## Measure the shipped checkpoints again and rewrite the tables in their cards
 	$(BIN)/python -m tools.measure_checkpoints
+
+cures: $(READY) ## Run every cure of lesson 10 on several seeds and store what came of it
+	$(BIN)/python -m tools.measure_cures
+
+dials: $(READY) ## Turn every setting of PPO on the course's model and store what came of it
+	$(BIN)/python -m tools.measure_dials
+
+clinic: $(READY) ## Run the patients of the debugging clinic and store their curves
+	$(BIN)/python -m tools.build_clinic
 
 format: $(READY) ## Put code and notebooks into the project's style
 	$(BIN)/ruff check --fix .
