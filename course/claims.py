@@ -50,8 +50,8 @@ STATEMENTS: dict[str, str] = {
     "R3": "Of the comparisons to which the reward model gives a probability, about that share comes out as it says.",
     "R4": "From labellers who like length, the reward model learns to score the longer of two right answers higher.",
     "R5": "Reward models that differ in their seed alone agree on usual answers and differ on odd ones.",
-    "N1": "The expected best score grows with N, each further step less than the one before, and stays at or below the "
-    "curve for normally distributed scores.",
+    "N1": "The expected best score grows with N with falling returns, at or below the curve for normally distributed "
+    "scores.",
     "N2": "The KL of best-of-N from its model is at most log N - (N-1)/N, and equals it where drawn answers never tie.",
     "N3": "One round of fine-tuning on the best of four drafts raises mean reward and true score without any RL.",
     "N4": "Over rounds of rejection sampling by a length-loving reward model answers get much longer, and in the end "
