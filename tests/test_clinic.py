@@ -11,10 +11,10 @@ from course.clinic import (
     RULES,
     TITLES,
     Setup,
+    agreement,
     charts,
     decision_order,
     patients,
-    prefers_right,
     run,
     seeds,
     small_ppo,
@@ -184,11 +184,16 @@ def test_drafts_put_the_better_answer_first(monkeypatch):
     }
 
 
-def test_the_test_of_a_reward_knows_right_from_wrong():
-    assert prefers_right(true_reward) == 1
-    assert prefers_right(lambda asked, texts: -true_reward(asked, texts)) == 0
-    assert prefers_right(patients.brief) == 1  # of two answers of equal length, the right one
-    assert prefers_right(patients.above_the_group) == 0.5
+def test_agreement_is_the_share_of_pairs_in_which_the_better_answer_gets_more():
+    question = country_questions(["France"])[0]
+    right, wrong = "The capital of France is Paris.", "The capital of France is Rome."
+    pairs = [(question, right, wrong), (question, right, "Rome.")]
+    assert agreement(true_reward, pairs) == (1, 1)
+    assert agreement(lambda asked, texts: -true_reward(asked, texts), pairs) == (0, 0)
+    assert agreement(patients.brief, pairs) == (0.5, 1)  # fooled by length, and by nothing else
+    assert agreement(patients.above_the_group, pairs) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="Of 1 pairs none"):
+        agreement(true_reward, pairs[1:])
 
 
 # --- the stored runs and the rules ------------------------------------------------------------------------------------
@@ -201,7 +206,7 @@ def test_every_patient_is_stored_with_every_curve():
             history = stored(name, seed).history
             assert set(history) == set(TITLES) and {len(curve) for curve in history.values()} == {10}
             assert all(math.isfinite(number) for curve in history.values() for number in curve)
-        assert stored("E", seed).prefers_right < 0.5 < stored("D", seed).prefers_right
+        assert max(stored("E", seed).agreement) < 0.5 < min(stored("D", seed).agreement)
     assert stored("D").last and not stored("D", seeds()[-1]).last
     with pytest.raises(ValueError, match="no stored run 'Z' of seed 0; there are healthy, A, B"):
         stored("Z")

@@ -8,12 +8,12 @@ import argparse
 import json
 from typing import Any
 
-from course.clinic.patients import PATIENTS, prefers_right
+from course.clinic.patients import PATIENTS, agreement, drafts
 from course.clinic.run import Record, Setup, small_ppo
 from course.clinic.stored import FILE, HEALTHY
 from course.models import load
 from course.rewards import true_reward
-from course.world import SEEN, country_questions
+from course.world import SEEN, UNSEEN, country_questions
 
 ITERATIONS = 10
 SEEDS = (0, 1, 2, 3, 4)
@@ -33,7 +33,8 @@ def main(seeds: list[int]) -> None:
             record = small_ppo(policy, country_questions(SEEN), setup, iterations=ITERATIONS, seed=seed, title=name)
             runs[name] = _plain(record, with_answers=seed == 0)
             if setup.reward is not true_reward:
-                runs[name]["prefers right"] = round(prefers_right(setup.reward, seed), DIGITS)
+                held_out = drafts(load("mixed", device="cpu"), country_questions(UNSEEN), seed)
+                runs[name]["agreement"] = [round(share, DIGITS) for share in agreement(setup.reward, held_out)]
             FILE.write_text(json.dumps(made, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
             print(f"seed {seed}, {name}: true score {record.history['true score'][-1]:.2f}", flush=True)
 

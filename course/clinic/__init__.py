@@ -4,7 +4,7 @@ Serves notebook 10 (claim H8). `run` is PPO on one page, `stored` has the patien
 at first. Leave `patients` for last: it says what each of them is ill with.
 """
 
-from course.clinic.patients import PATIENTS, Patient, prefers_right, reveal
+from course.clinic.patients import PATIENTS, Patient, agreement, drafts, reveal
 from course.clinic.run import TITLES, Record, Setup, small_ppo
 from course.clinic.stored import charts, seeds, stored
 from course.clinic.triage import RULES, Rule, decision_order, triage
@@ -17,9 +17,10 @@ __all__ = [
     "Record",
     "Rule",
     "Setup",
+    "agreement",
     "charts",
     "decision_order",
-    "prefers_right",
+    "drafts",
     "reveal",
     "seeds",
     "small_ppo",

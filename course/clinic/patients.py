@@ -26,7 +26,7 @@ from course.models import LM
 from course.rewards import RewardFunction, RewardModel, fit_reward, new_reward_model, true_reward
 from course.rollouts import chat_prompts, sample
 from course.templates import LLAMA2
-from course.world import SEEN, UNSEEN, Question, country_questions, demonstrate, with_wrong_value
+from course.world import SEEN, Question, country_questions
 
 # --- the faults: each function stands in the place of the one of that name in run.py, or of the reward ----------------
 
@@ -174,16 +174,19 @@ def judge(
     return model
 
 
-def prefers_right(reward: RewardFunction, seed: int = SEED) -> float:
-    """Of pairs of plain sentences, equally long, one right and one wrong: in how many the right one gets more.
+def agreement(reward: RewardFunction, pairs: Sequence[tuple[Question, str, str]]) -> tuple[float, float]:
+    """In how many pairs (question, better answer, worse answer) the better one gets more.
 
-    The questions are about countries of which no reward model of the clinic has read a comparison.
+    Returns:
+        The share of all pairs, and that of the pairs whose answers have equally many words; equal rewards count half.
+    Raises:
+        ValueError: no two answers have equally many words.
     """
-    rng, asked, right, wrong = random.Random(seed), [], [], []
-    for question in country_questions(UNSEEN):
-        both = demonstrate(question), demonstrate(with_wrong_value(question, rng))
-        if len(both[0].split()) == len(both[1].split()):
-            asked.append(question)
-            right.append(both[0])
-            wrong.append(both[1])
-    return pairwise_accuracy(reward(asked, right), reward(asked, wrong))
+    even = [pair for pair in pairs if len(pair[1].split()) == len(pair[2].split())]
+    if not even:
+        raise ValueError(f"Of {len(pairs)} pairs none has answers of equally many words. Draw more drafts.")
+    shares = []
+    for part in (pairs, even):
+        asked, better, worse = (list(column) for column in zip(*part, strict=True))
+        shares.append(pairwise_accuracy(reward(asked, better), reward(asked, worse)))
+    return shares[0], shares[1]

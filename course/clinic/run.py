@@ -98,13 +98,13 @@ class Record:
     Attributes:
         history: name -> a number for each iteration, under the names of `TITLES`.
         first, last: some answers of the first and of the last iteration, as (question, answer).
-        prefers_right: of stored runs with a reward of their own, what `prefers_right` gives it.
+        agreement: of stored runs with a reward of their own, what `agreement` says of it.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
     first: list[tuple[str, str]] = field(default_factory=list)
     last: list[tuple[str, str]] = field(default_factory=list)
-    prefers_right: float | None = None
+    agreement: tuple[float, float] | None = None
 
 
 # --- the run ----------------------------------------------------------------------------------------------------------

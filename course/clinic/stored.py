@@ -41,7 +41,8 @@ def stored(patient: str, seed: int = 0) -> Record:
         raise ValueError(f"There is no stored run {patient!r} of seed {seed}; there are {known} of seeds {seeds()}.")
     run = runs[patient]
     first, last = ([(asked, text) for asked, text in run.get(part, [])] for part in ("first", "last"))
-    return Record(run["history"], first, last, run.get("prefers right"))
+    agreement = run.get("agreement")
+    return Record(run["history"], first, last, agreement and (agreement[0], agreement[1]))
 
 
 def charts(*patients: str, curves: Sequence[str], seed: int = 0, title: str = "") -> go.Figure:
