@@ -1,6 +1,7 @@
 """What to look at first: rules that name the kind of a fault by its curves, in the order in which they are asked.
 
-Serves notebook 10 (claim H8). The thresholds were set on the stored runs of seeds 0 and 1; the others were left to test them.
+Serves notebook 10 (claim H8). The thresholds were set on the stored runs of seeds 0 and 1; the others were left to test
+them.
 """
 
 import textwrap
