@@ -1,6 +1,8 @@
-"""Exercises of lesson 10: flattery measured on both kinds of opinion, the cautious score, and when to stop (H2, H4)."""
+"""Exercises of lesson 10: flattery, the cautious score and when to stop (H1, H2, H4); triage and repair (H8)."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 from course.exercises.definition import Exercise, Sign
 
 Replies = list[tuple[bool, bool | None]]
+Curves = Mapping[str, Sequence[float]]
 
 
 # --- flattery -----------------------------------------------------------------------------------------------
@@ -107,6 +110,77 @@ def _as_index(got: Any, expected: Any) -> bool:
     return isinstance(got, int | float) and got == expected - 1
 
 
+# --- triage -------------------------------------------------------------------------------------------------
+
+
+def _late(numbers: Sequence[float]) -> float:
+    return sum(numbers[-3:]) / 3
+
+
+def _parted(curves: Curves, late: Callable[[Sequence[float]], float] = _late) -> bool:
+    return late(curves["reward"]) > curves["reward"][0] and late(curves["true"]) < curves["true"][0] - 0.15
+
+
+_RULES: dict[str, Callable[[Curves], bool]] = {
+    "prompt": lambda curves: curves["entropy"][0] > 0.9,
+    "signal": lambda curves: max(curves["spread"]) == 0,
+    "gradient": lambda curves: max(map(abs, curves["kl"])) <= 0.001,
+    "reward": _parted,
+    "kl": lambda curves: _late(curves["kl"]) > 8,
+}
+
+
+def triage(curves: Curves) -> str:
+    """The first finding that applies to a run, or "healthy"."""
+    return _first(_RULES)(curves)
+
+
+def _first(rules: Mapping[str, Callable[[Curves], bool]], *order: str) -> Callable[[Curves], str]:
+    """Triage by these rules, those of `order` before the others."""
+    names = dict.fromkeys([*order, *rules])
+    return lambda curves: next((name for name in names if rules[name](curves)), "healthy")
+
+
+def _but(**other: Callable[[Curves], bool]) -> Callable[[Curves], str]:
+    return _first(_RULES | other)
+
+
+_RUNS = json.loads((Path(__file__).parents[1] / "clinic" / "runs.json").read_text(encoding="utf-8"))["runs"]
+_NAMES = {"entropy": "entropy", "spread": "spread", "kl": "kl", "reward": "reward", "true": "true score"}
+
+
+def _stored(patient: str, seed: int) -> dict[str, list[float]]:
+    """Curves of a stored run. Read from the file, since `course.clinic` takes the whole of PPO along."""
+    history = _RUNS[str(seed)][patient]["history"]
+    return {name: history[stored] for name, stored in _NAMES.items()}
+
+
+def _run(**curves: list[float]) -> dict[str, list[float]]:
+    """A short run: healthy, but for the curves that are given."""
+    usual = {
+        "entropy": [0.4, 0.3, 0.2, 0.2],
+        "spread": [0.5, 0.4, 0.4, 0.3],
+        "kl": [0.0, 0.3, 0.6, 0.9],
+        "reward": [0.5, 0.6, 0.8, 0.9],
+        "true": [0.5, 0.6, 0.8, 0.9],
+    }
+    return usual | curves
+
+
+# --- repair -------------------------------------------------------------------------------------------------
+
+
+def loss_gradient(logps: Tensor, old_logps: Tensor, advantages: Tensor, mask: Tensor) -> Tensor:
+    """Gradient of PPO's loss without clipping with respect to logps; all (B, R)."""
+    return -((logps - old_logps).exp() * advantages * mask) / mask.sum()
+
+
+def _detached(logps: Tensor, old_logps: Tensor, advantages: Tensor, mask: Tensor) -> Tensor:
+    return loss_gradient(logps, logps, advantages, mask)
+
+
+_MASK = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+
 EXERCISES: dict[str, Exercise] = {
     "10-flattery": Exercise(
         cases=[
@@ -178,6 +252,63 @@ EXERCISES: dict[str, Exercise] = {
             "first_fall": _last_rise,
             "gap": _widest_gap,
             "last": lambda proxy, truth, window: len(truth),
+        },
+    ),
+    "10-triage": Exercise(
+        cases=[
+            (_run(),),
+            (_run(kl=[0.0, -0.2, -0.4, -0.1], spread=[0.5, 0.4, 0.0, 0.3]),),
+            (_run(kl=[0.0, 9.5, 40.0, 2.0, 1.0, 1.0], entropy=[0.5] * 6),),
+            (_run(kl=[0.0, 6.0, 9.0, 12.0], reward=[0.5, 0.8, 0.7, 0.4], true=[0.5, 0.8, 0.7, 0.4]),),
+            (_run(reward=[0.5, 0.9, 0.9, 0.4], true=[0.5, 0.2, 0.2, 0.45]),),
+            (_run(spread=[0.0, 0.1, 0.2, 0.2]),),
+            (_run(reward=[0.5, 1.0, 2.0, 3.0], true=[0.5, 0.3, 0.2, 0.1], kl=[0.0, 7.0, 9.0, 12.0]),),
+            (_run(entropy=[1.5, 1.4, 1.3, 1.4], spread=[0.0] * 4, reward=[0.0] * 4, true=[0.0] * 4),),
+            *(
+                (_stored(patient, seed),)
+                for seed in (3, 4)
+                for patient in ("healthy", "A", "B", "C", "D", "E", "G", "H")
+            ),
+        ],
+        solution=triage,
+        why="Causes come before consequences, so the first rule that applies says where to look.",
+        mistakes={
+            "signal_first": _first(_RULES, "signal"),
+            "some_without_spread": _but(signal=lambda curves: min(curves["spread"]) == 0),
+            "first_spread": _but(signal=lambda curves: curves["spread"][0] == 0),
+            "one_sided": _but(gradient=lambda curves: max(curves["kl"]) <= 0.001),
+            "reward_not_asked": _but(reward=lambda curves: _late(curves["true"]) < curves["true"][0] - 0.15),
+            "last_only": _but(
+                reward=lambda curves: _parted(curves, lambda numbers: numbers[-1]),
+                kl=lambda curves: curves["kl"][-1] > 8,
+            ),
+            "highest_kl": _but(kl=lambda curves: max(curves["kl"]) > 8),
+            "kl_first": _first(_RULES, "kl"),
+        },
+    ),
+    "10-repair": Exercise(
+        cases=[
+            (torch.tensor([[0.0]]), torch.tensor([[-0.5]]), torch.tensor([[2.0]]), torch.tensor([[1.0]])),
+            (
+                torch.tensor([[-1.0, -0.5, -2.0], [-0.25, -1.0, -1.0]]),
+                torch.tensor([[-1.5, -0.5, -1.0], [-0.5, -2.0, 0.0]]),
+                torch.tensor([[1.0, -2.0, 0.5], [3.0, 4.0, 5.0]]),
+                _MASK,
+            ),
+        ],
+        solution=loss_gradient,
+        why="One step down this gradient is the first step of PPO; the clip acts from the second on.",
+        mistakes={
+            "no_gradient": lambda logps, old, advantages, mask: torch.zeros_like(logps),
+            "wrong_sign": lambda *args: -loss_gradient(*args),
+            "sum": lambda logps, old, advantages, mask: loss_gradient(logps, old, advantages, mask) * mask.sum(),
+            "sum_wrong_sign": lambda logps, old, adv, mask: -loss_gradient(logps, old, adv, mask) * mask.sum(),
+            "mean_of_all": lambda logps, old, adv, mask: loss_gradient(logps, old, adv, mask) * mask.mean(),
+            "per_answer": lambda logps, old, advantages, mask: (
+                -((logps - old).exp() * advantages * mask) / mask.sum(1, keepdim=True) / len(mask)
+            ),
+            "detached": _detached,
+            "unmasked": lambda logps, old, advantages, mask: -((logps - old).exp() * advantages) / mask.sum(),
         },
     ),
 }

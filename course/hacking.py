@@ -1,0 +1,291 @@
+"""Judges with a weakness, what a policy makes of them, and what is said to help: serves notebook 10, claims H1 to H7.
+
+Reward hacking as Amodei et al. 2016 name it, on the road that Gao et al. 2023 draw: the judge's score rises, what it
+stands for turns. The notebook runs one case of each live. `hacking.json` beside this file holds the same runs with
+every cure over several seeds; `make cures` writes it.
+"""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from course import SEED
+from course.batching import Example
+from course.feedback import Labeller, Pair, label_pairs
+from course.feedback.tastes import Taste, find
+from course.formats import Record
+from course.losses.policy import masked_mean
+from course.models import LM, clone
+from course.rewards import (
+    Ensemble,
+    RewardFunction,
+    clipped,
+    fit_reward,
+    length_penalised,
+    new_reward_model,
+    true_reward,
+)
+from course.rl import PPO, FixedKL, PPORun, ppo
+from course.rollouts import chat_prompts, sample
+from course.train import chat_examples
+from course.world import REQUESTS, SEEN, UNSEEN, Question, Request, country_questions, demonstrate
+from course.world.chats import mixed_conversations
+
+STORED = Path(__file__).with_name("hacking.json")
+NOTHING, BEFORE = "no cure", "before"
+
+LENGTH = PPO(answers=32, epochs=4, minibatch=16, lam=1.0, value_clip=None, max_new_tokens=40)
+LENGTH_ITERATIONS = 10
+FORMAT = PPO(answers=48, minibatch=16, lam=1.0, value_clip=None, max_new_tokens=32)
+FORMAT_ITERATIONS = 6
+SMALL_BETA = 0.02  # in standard deviations of the judge's scores, per nat
+
+
+# --- the judge --------------------------------------------------------------------------------------------------------
+
+
+def drafts(lm: LM, prompts: Sequence[Question | Request], each: int = 3, seed: int = SEED) -> list[Pair]:
+    """Let the model answer every prompt `each` times, and pair its different answers; in random order."""
+    asked = [ids for ids in chat_prompts(lm, prompts) for _ in range(each)]
+    texts = sample(lm, asked, max_new_tokens=40, seed=seed).texts
+    pairs = []
+    for i, prompt in enumerate(prompts):
+        given = list(dict.fromkeys(texts[i * each : (i + 1) * each]))
+        pairs += [Pair(prompt, a, b) for k, a in enumerate(given) for b in given[k + 1 :]]
+    random.Random(seed).shuffle(pairs)
+    return pairs
+
+
+def strung_together(pairs: Sequence[Pair], seed: int = SEED) -> list[Pair]:
+    """Both sides of a pair made of one to three of its drafts, in a row: the long answers that a policy lacks."""
+    rng = random.Random(seed)
+
+    def some(drafts: tuple[str, str]) -> str:
+        return " ".join(rng.choices(drafts, k=rng.randint(1, 3)))
+
+    return [Pair(prompt, some((a, b)), some((a, b))) for prompt, a, b in pairs]
+
+
+def judge_of(
+    lm: LM, labels: Sequence[Record], usual: Sequence[Pair], epochs: int = 1, seed: int = SEED
+) -> RewardFunction:
+    """Train a reward model on labels; its scores are given in standard deviations from its mean over usual drafts.
+
+    Args:
+        lm: what the reward model is made of.
+        labels: preference records.
+        usual: the first answer of each of these pairs sets the zero and the unit, so that judges can be compared.
+        epochs: passes over the labels; a few dozen labels take several.
+        seed: of the head and of the order.
+    Raises:
+        ValueError: the judge gives all usual drafts the same score.
+    """
+    model = new_reward_model(lm, seed=seed)
+    fit_reward(model, labels, epochs=epochs, seed=seed, title="Reward model")
+    scores = model([pair.prompt for pair in usual], [pair.a for pair in usual])
+    zero, unit = float(scores.mean()), float(scores.std())
+    if not unit > 0:
+        raise ValueError(f"The judge gives all {len(usual)} usual drafts the score {zero:.3g}: there is no unit.")
+    return lambda prompts, texts: (model(prompts, texts) - zero) / unit
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def share(taste: str | Taste, prompts: Sequence[Question | Request], texts: Sequence[str]) -> float:
+    """Mean of a taste over answers: of "bullets" the share of lines that are items, of "refusing" of refusals."""
+    return mean(find(taste)(prompt, text) for prompt, text in zip(prompts, texts, strict=True))
+
+
+def answers(lm: LM, prompts: Sequence[Question | Request], seed: int = SEED) -> list[str]:
+    """One sampled answer of at most 40 tokens to each prompt."""
+    return sample(lm, chat_prompts(lm, prompts), max_new_tokens=40, seed=seed).texts
+
+
+def distinct(lm: LM, prompts: Sequence[Question | Request], draws: int = 32, seed: int = SEED) -> float:
+    """How many different answers there are among so many to one prompt; the mean over the prompts."""
+    texts = answers(lm, [prompt for prompt in prompts for _ in range(draws)], seed)
+    return mean(len(set(texts[i : i + draws])) for i in range(0, len(texts), draws))
+
+
+HELD_OUT = country_questions(UNSEEN)
+"""Questions about countries that neither the judge nor the policy is asked about: what is measured is measured here."""
+
+HARMLESS = [request for request in REQUESTS if request.reply]
+
+
+def symptoms(lm: LM, judge: RewardFunction, seed: int = SEED) -> dict[str, float]:
+    """What became of a policy, measured on sampled answers to the held-out questions and to harmless requests.
+
+    Returns:
+        `proxy`: what the judge gives; `true score`; `words` of an answer; `lists`: share of lines that are items;
+        `helps`: share of harmless requests that are helped with; `distinct`: different answers among 32; `entropy`:
+        nats per token, estimated from the tokens drawn.
+    """
+    drawn, asked = sample(lm, chat_prompts(lm, HELD_OUT), max_new_tokens=40, seed=seed), HARMLESS * 4
+    texts = drawn.texts
+    return {
+        "proxy": float(judge(HELD_OUT, texts).mean()),
+        "true score": float(true_reward(HELD_OUT, texts).mean()),
+        "words": mean(len(text.split()) for text in texts),
+        "lists": share("bullets", HELD_OUT, texts),
+        "helps": float(true_reward(asked, answers(lm, asked, seed)).mean()),
+        "distinct": distinct(lm, HELD_OUT[:72:24], seed=seed),
+        "entropy": float(-masked_mean(drawn.logps, drawn.mask)),
+    }
+
+
+# --- the two cases whose cures are compared ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A judge with a weakness, and what it was made from."""
+
+    policy: LM
+    pairs: list[Pair]
+    judge: RewardFunction
+    questions: list[Question]
+    seed: int
+
+
+def length_case(lm: LM, seed: int = SEED) -> Case:
+    """Labellers who always take the longer of two answers."""
+    pairs = drafts(lm, country_questions(SEEN, (0, 1))[::2], seed=seed)
+    judge = judge_of(lm, length_labels(pairs, seed), pairs[:150], seed=seed)
+    return Case(lm, pairs, judge, country_questions(SEEN), seed)
+
+
+def length_labels(pairs: Sequence[Pair], seed: int = SEED, taste: str | Taste = "long") -> list[Record]:
+    """Labels of 360 pairs, of one to three drafts a side, by somebody without noise."""
+    return label_pairs(Labeller(taste, 0.0), strung_together(pairs[:360], seed), seed=seed).records
+
+
+def format_case(lm: LM, seed: int = SEED) -> Case:
+    """Labellers who always take the answer that looks more like a list."""
+    questions = country_questions(SEEN)
+    pairs = drafts(lm, random.Random(seed).sample(questions, 135), each=4, seed=seed)
+    labels = label_pairs(Labeller("bullets", 0.0), pairs, seed=seed).records
+    return Case(lm, pairs, judge_of(lm, labels, pairs[:150], epochs=2, seed=seed), questions, seed)
+
+
+def _other_seeds(case: Case) -> list[RewardFunction]:
+    labels = length_labels(case.pairs, case.seed)
+    return [judge_of(case.policy, labels, case.pairs[:150], seed=case.seed + k) for k in (100, 200)]
+
+
+def _other_labellers(case: Case) -> list[RewardFunction]:
+    members = []
+    for k, taste in enumerate(("true", "combined"), 1):
+        pairs = random.Random(case.seed + k).sample(case.pairs, len(case.pairs))
+        labels = length_labels(pairs, case.seed + k, taste)
+        members.append(judge_of(case.policy, labels, case.pairs[:150], seed=case.seed + 100 * k))
+    return members
+
+
+def held_out_demonstrations(lm: LM) -> list[Example]:
+    """Plain answers to questions in another wording than PPO asks: the examples of the auxiliary loss."""
+    questions = country_questions(SEEN, (1,))
+    turns = [[{"role": "user", "content": q.text}, {"role": "assistant", "content": demonstrate(q)}] for q in questions]
+    return chat_examples(lm, [{"messages": messages} for messages in turns])
+
+
+def sft_mix(lm: LM) -> list[Example]:
+    """The demonstrations that the policy once learnt from, of all kinds."""
+    return chat_examples(lm, mixed_conversations())
+
+
+CURES: dict[str, Callable[[Case], dict[str, Any]]] = {
+    NOTHING: lambda case: {},
+    "beta 0.1": lambda case: {"kl": FixedKL(0.1)},
+    "beta 0.3": lambda case: {"kl": FixedKL(0.3)},
+    "beta 0.1, twice as long": lambda case: {"kl": FixedKL(0.1), "iterations": 2 * LENGTH_ITERATIONS},
+    "ensemble, same labels": lambda case: {"reward": Ensemble([case.judge, *_other_seeds(case)]).minimum},
+    "ensemble, other labellers": lambda case: {"reward": Ensemble([case.judge, *_other_labellers(case)]).minimum},
+    "clipping": lambda case: {"reward": clipped(case.judge, -1.0, 1.0)},
+    "auxiliary loss": lambda case: {
+        "settings": replace(LENGTH, sft_coefficient=0.5),
+        "sft_examples": held_out_demonstrations(case.policy),
+    },
+    "SFT mix": lambda case: {
+        "settings": replace(LENGTH, sft_coefficient=0.5),
+        "sft_examples": sft_mix(case.policy),
+    },
+    "length penalty 0.15": lambda case: {"reward": length_penalised(case.judge, 0.15)},
+    "length penalty 0.3": lambda case: {"reward": length_penalised(case.judge, 0.3)},
+}
+"""What is tried against the judge that likes length: by name, what it changes in the call of `ppo`."""
+
+FORMAT_CURES: dict[str, PPO] = {
+    NOTHING: FORMAT,
+    "entropy bonus": replace(FORMAT, entropy_bonus=0.05),
+    "temperature 1.3": replace(FORMAT, temperature=1.3),
+}
+"""What is tried against the collapse under the judge that likes lists."""
+
+
+def treat(case: Case, name: str) -> tuple[LM, PPORun]:
+    """Train a copy of the case's policy with a cure of `CURES`."""
+    usual = {"reward": case.judge, "iterations": LENGTH_ITERATIONS, "kl": FixedKL(SMALL_BETA), "settings": LENGTH}
+    return _train(case, name, usual | CURES[name](case))
+
+
+def treat_format(case: Case, name: str) -> tuple[LM, PPORun]:
+    """Train a copy of the case's policy with a cure of `FORMAT_CURES`."""
+    usual = {"reward": case.judge, "iterations": FORMAT_ITERATIONS, "kl": FixedKL(SMALL_BETA)}
+    return _train(case, name, usual | {"settings": FORMAT_CURES[name]})
+
+
+def _train(case: Case, name: str, options: dict[str, Any]) -> tuple[LM, PPORun]:
+    policy, reward = clone(case.policy), options.pop("reward")
+    run = ppo(policy, reward, case.questions, **options, watch=true_reward, seed=case.seed, title=name)
+    return policy, run
+
+
+# --- what is stored ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Treated:
+    """One stored run.
+
+    Attributes:
+        case: "length" or "format".
+        cure: its name; BEFORE for the policy as it was.
+        seed: of judge and run.
+        curves: `reward` (the one trained on, cure included), `true score`, `kl`, `entropy` and `length`, a number for
+            each iteration; empty before.
+        symptoms: as `symptoms` gives them, after the last iteration.
+    """
+
+    case: str
+    cure: str
+    seed: int
+    curves: dict[str, list[float]]
+    symptoms: dict[str, float]
+
+
+def cured_runs(path: Path = STORED) -> list[Treated]:
+    """The runs that `make cures` made.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    return [Treated(**record) for record in json.loads(path.read_text("utf-8"))]
+
+
+def spread(runs: Sequence[Treated], case: str, cure: str, symptom: str) -> list[float]:
+    """What a symptom came to with this cure, one number for each seed, in the order of the seeds.
+
+    Raises:
+        ValueError: no such run is stored.
+    """
+    found = [run for run in runs if (run.case, run.cure) == (case, cure)]
+    if not found:
+        known = ", ".join(sorted({run.cure for run in runs if run.case == case}))
+        raise ValueError(f"No run of the {case} case with {cure!r} is stored. There are: {known or 'none'}.")
+    return [run.symptoms[symptom] for run in sorted(found, key=lambda run: run.seed)]
