@@ -1,7 +1,7 @@
 """Run every cure of lesson 10 on several seeds and store what came of it: `make cures`.
 
 Writes course/hacking.json, which the notebook draws with its spread over seeds. Interrupt it whenever you like: what is
-stored is not run again, unless it is asked for with --again. Takes about 35 minutes on two cores.
+stored is not run again, unless it is asked for with --again. Takes about half an hour on two cores.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from course.hacking import (
     STORED,
     Case,
     Treated,
+    cured_runs,
     format_case,
     length_case,
-    cured_runs,
     symptoms,
     treat,
     treat_format,
