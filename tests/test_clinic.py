@@ -221,6 +221,13 @@ def test_the_rules_name_what_is_wrong(name):
     assert found == expected
 
 
+def test_a_single_peak_of_the_value_error_is_no_finding():
+    history = dict(stored("healthy").history)
+    first, *others = history["value error"]
+    assert triage(history | {"value error": [first, 10 * first, *others[1:]]}) == "healthy"
+    assert triage(history | {"value error": [first, 10 * first, 10 * first, *others[2:]]}) == "values"
+
+
 def test_every_finding_is_a_rules_and_every_rule_has_its_patient():
     assert {patient.finding for patient in PATIENTS.values()} == {rule.name for rule in RULES} | {"healthy"}
 
