@@ -1,0 +1,184 @@
+"""The flawed judges of lesson 10, what is measured of a policy, and the stored runs."""
+
+import inspect
+import math
+
+import pytest
+import torch
+
+from course import hacking
+from course.feedback import Pair
+from course.hacking import (
+    BEFORE,
+    CURES,
+    FORMAT,
+    FORMAT_CURES,
+    FORMAT_ITERATIONS,
+    LENGTH,
+    LENGTH_ITERATIONS,
+    NOTHING,
+    Case,
+    Treated,
+    cured_runs,
+    distinct,
+    drafts,
+    judge_of,
+    length_labels,
+    share,
+    spread,
+    strung_together,
+    symptoms,
+)
+from course.models import LM
+from course.rl import PPO, ppo
+from course.world import REQUESTS, SEEN, country_questions, demonstrate
+from tests.tiny import build_model, build_tokenizer
+
+QUESTIONS = country_questions(SEEN[:2])
+
+
+@pytest.fixture(scope="module")
+def lm():
+    tokenizer = build_tokenizer()
+    return LM("tiny", build_model(tokenizer), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def pairs(lm):
+    return drafts(lm, QUESTIONS, each=3, seed=1)
+
+
+def by_words(prompts, texts):
+    return torch.tensor([float(len(text.split())) for text in texts])
+
+
+# ---- pairs and labels --------------------------------------------------------------------------------------
+
+
+def test_drafts_are_pairs_of_different_answers_to_one_prompt(lm, pairs):
+    assert {pair.prompt for pair in pairs} == set(QUESTIONS)
+    assert all(pair.a != pair.b for pair in pairs)
+    assert len(pairs) <= 3 * len(QUESTIONS)
+    assert pairs == drafts(lm, QUESTIONS, each=3, seed=1)
+    assert pairs != drafts(lm, QUESTIONS, each=3, seed=2)
+
+
+def test_a_longer_side_is_made_of_the_pairs_own_drafts():
+    question = QUESTIONS[0]
+    made = strung_together([(question, "left", "right")] * 200, seed=0)
+    lengths = set()
+    for prompt, *sides in made:
+        assert prompt is question
+        for side in sides:
+            lengths.add(len(side.split()))
+            assert set(side.split()) <= {"left", "right"}
+    assert lengths == {1, 2, 3}
+
+
+def test_the_longer_side_is_chosen():
+    pairs = [(question, "Paris.", "The capital is Paris.") for question in QUESTIONS]
+    for record in length_labels(pairs, seed=3):
+        assert len(record["chosen"].split()) > len(record["rejected"].split())
+
+
+# ---- the judge ---------------------------------------------------------------------------------------------
+
+
+def test_a_judges_unit_is_that_of_usual_drafts(lm, pairs):
+    judge = judge_of(lm, length_labels(pairs, 0), pairs, seed=0)
+    scores = judge([pair.prompt for pair in pairs], [pair.a for pair in pairs])
+    assert float(scores.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(scores.std()) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_judge_without_a_unit_is_refused(lm, pairs):
+    with pytest.raises(ValueError, match=r"gives all 2 usual drafts the score .* no unit"):
+        judge_of(lm, length_labels(pairs, 0), [pairs[0], pairs[0]], seed=0)
+
+
+# ---- what is measured --------------------------------------------------------------------------------------
+
+
+def test_share_is_the_mean_of_the_taste():
+    texts = ["- Paris.", "The capital of France is Paris.", "- Paris.\n- Lyon.", "One.\n- Two."]
+    assert share("bullets", [QUESTIONS[0]] * 4, texts) == pytest.approx((1 + 0 + 1 + 0.5) / 4)
+
+
+def test_distinct_counts_for_each_prompt_apart(lm, monkeypatch):
+    monkeypatch.setattr(hacking, "answers", lambda lm, prompts, seed: ["a", "b", "a", "a", "a", "a"])
+    assert distinct(lm, QUESTIONS[:2], draws=3) == pytest.approx((2 + 1) / 2)
+
+
+def test_symptoms_are_those_of_the_answers(lm, monkeypatch):
+    monkeypatch.setattr(hacking, "HELD_OUT", QUESTIONS[:3])
+    monkeypatch.setattr(hacking, "HARMLESS", [REQUESTS[0]])
+    found = symptoms(lm, by_words, seed=4)
+    texts = hacking.answers(lm, QUESTIONS[:3], seed=4)
+    assert found["proxy"] == pytest.approx(found["words"])
+    assert found["words"] == pytest.approx(sum(len(text.split()) for text in texts) / 3)
+    assert found["true score"] == found["helps"] == 0  # random weights know nothing
+    assert 0 < found["entropy"] < math.log(400) + 2
+    assert 1 <= found["distinct"] <= 32
+
+
+# ---- the cures ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CURES)
+def test_a_cure_changes_only_what_ppo_takes(lm, name, monkeypatch):
+    plain = [(question, demonstrate(question, "warm"), demonstrate(question, "short")) for question in QUESTIONS]
+    pairs = [Pair(*pair) for pair in plain]
+    monkeypatch.setattr(hacking, "sft_mix", lambda lm: [{"input_ids": [1], "labels": [1]}])
+    case = Case(lm, pairs, by_words, QUESTIONS, 0)
+    changed = CURES[name](case)
+    assert set(changed) <= set(inspect.signature(ppo).parameters)
+    assert (name == NOTHING) == (not changed)
+    if "reward" in changed:
+        prompts, texts = QUESTIONS[:2], ["one two three", "one"]
+        scores = changed["reward"](prompts, texts)
+        assert scores.shape == (2,)
+        assert (scores <= by_words(prompts, texts) + 1e-6).all()  # no cure raises a score here
+    if "settings" in changed:
+        assert changed["settings"].sft_coefficient > 0
+        assert changed["sft_examples"]
+
+
+def test_the_cures_of_collapse_change_one_setting_each():
+    for name, settings in FORMAT_CURES.items():
+        differ = [field for field in PPO.__dataclass_fields__ if getattr(settings, field) != getattr(FORMAT, field)]
+        assert len(differ) == (name != NOTHING)
+
+
+# ---- what is stored ----------------------------------------------------------------------------------------
+
+RUNS = cured_runs()
+TRIED = {"length": (BEFORE, *CURES), "format": (BEFORE, *FORMAT_CURES)}
+
+
+@pytest.mark.parametrize("case", TRIED)
+def test_every_cure_is_stored_for_the_same_seeds(case):
+    seeds = {cure: [run.seed for run in RUNS if (run.case, run.cure) == (case, cure)] for cure in TRIED[case]}
+    assert len(seeds[NOTHING]) >= 3
+    assert all(sorted(found) == sorted(set(seeds[NOTHING])) for found in seeds.values())
+    assert {run.cure for run in RUNS if run.case == case} == set(TRIED[case])
+
+
+def test_a_stored_run_has_all_its_curves():
+    usual = {"length": LENGTH_ITERATIONS, "format": FORMAT_ITERATIONS}
+    for run in RUNS:
+        if run.cure == BEFORE:
+            assert not run.curves
+            continue
+        expected = usual[run.case] * (2 if "twice" in run.cure else 1)
+        assert {len(values) for values in run.curves.values()} == {expected}
+        assert all(math.isfinite(value) for values in run.curves.values() for value in values)
+        limit = (LENGTH if run.case == "length" else FORMAT).max_new_tokens
+        assert all(0 < value <= limit for value in run.curves["length"])
+        assert all(0 <= run.symptoms[name] <= 1 for name in ("true score", "lists", "helps"))
+
+
+def test_the_spread_is_in_the_order_of_the_seeds():
+    runs = [Treated("length", NOTHING, seed, {}, {"words": float(seed)}) for seed in (2, 0, 1)]
+    assert spread(runs, "length", NOTHING, "words") == [0.0, 1.0, 2.0]
+    with pytest.raises(ValueError, match="No run of the length case with 'prayer' is stored"):
+        spread(runs, "length", "prayer", "words")
