@@ -1,6 +1,6 @@
 """The exercises that check themselves: cases, right solutions and the mistakes that people make.
 
-Serves the "Your turn" part of lessons 00 to 03, 06 to 09 and 18, with one module for each. The texts (task, hints,
+Serves the "Your turn" part of lessons 00 to 03, 06 to 10 and 18, with one module for each. The texts (task, hints,
 the solution as it is shown) stand in quizzes/*.yaml under the same ids; `course.study.check` puts the two together. A
 mistake is a wrong function: an attempt whose results equal those of the function gets the hint of that name.
 """
