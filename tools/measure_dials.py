@@ -1,10 +1,10 @@
 """Turn each setting of PPO on the course's model, one at a time, and store what came of it: `make dials`.
 
-Writes `course/rl/dials.json`, from which notebook 09 makes its table. Each run is kept as soon as it is made, so that
-an interrupted measurement goes on where it stopped; `--fresh` begins anew. It takes about ten minutes on two cores.
+Writes `course/rl/dials.json`, from which notebook 09 makes its table. Runs that are in the file are kept, so that it
+goes on where it was interrupted; after a change of the policy's checkpoint or of the loop, delete the file first. It
+takes about ten minutes.
 """
 
-import argparse
 import json
 from dataclasses import replace
 
@@ -36,11 +36,8 @@ def measure(seed: int, **changed) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fresh", action="store_true", help="measure everything again")
-    fresh = parser.parse_args().fresh
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
-    if STORED.exists() and not fresh:
+    if STORED.exists():
         found = json.loads(STORED.read_text(encoding="utf-8"))
     middle: dict[int, dict[str, float]] = {}  # the run that all settings share
     for k, seed in enumerate(SEEDS):
