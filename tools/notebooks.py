@@ -75,11 +75,16 @@ def environment(home: Path, seed: int) -> dict[str, str]:
         "COURSE_SEED": str(seed),
         "HF_HOME": str(home / "hub"),
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(CORES),
+        "OMP_NUM_THREADS": str(min(CORES, _cores())),
         "PYTHONHASHSEED": "0",
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",
     }
+
+
+def _cores() -> int:
+    """How many cores this process may use: more threads than that wait for one another and take many times as long."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class PeakMemory(threading.Thread):
