@@ -36,7 +36,7 @@ CORES = 2
 CELL_SECONDS = 600
 NO_BROWSER = "no Chromium or Chrome: install one (Debian: apt-get install chromium) or set BROWSER_PATH"
 PICTURE_SIZE = (800, 450)
-PICTURE_SCALE = 1.5
+PICTURE_SCALE = 1  # JupyterLab shows a stored picture pixel by pixel until the cell is run, and cuts off what is wider
 
 
 def find(only: list[str]) -> list[Path]:
