@@ -83,8 +83,8 @@ STATEMENTS: dict[str, str] = {
     "of them.",
     "H6": "Helping with requests, for which the reward never asks, decays, and mixing SFT batches in keeps more of it.",
     "H7": "From comparisons that love refusing, the policy learns to decline harmless requests that were not in them.",
-    "H8": "Questions put to a run's curves in a fixed order name its fault, also on seeds that they were not made from; "
-    "two faults whose curves look alike are told apart by what the reward says of pairs of answers.",
+    "H8": "Questions put to a run's curves in a fixed order name its fault, also on seeds that they were not made "
+    "from; two faults whose curves look alike are told apart by what the reward says of pairs of answers.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
