@@ -69,8 +69,8 @@ STATEMENTS: dict[str, str] = {
     "O6": "The adaptive controller brings the KL near its target.",
     "O7": "Rolled out greedily, all answers to a question are one, so none is better than expected and the gradient "
     "is 0.",
-    "O8": "Gradient checkpointing leaves the gradients as they are and keeps fewer activations, and models that wait "
-    "off the device change no number.",
+    "O8": "Gradient checkpointing leaves the gradients as they are and keeps fewer activations, and a run with the "
+    "switches on has the numbers of one without.",
     "O9": "The estimates k1 and k3 of the KL have no bias and k2 has little near the reference, where k3 spreads far "
     "less than k1.",
     "H1": "On a judge that likes length, with a small beta, answers grow and the judge's score rises while the true "

@@ -21,18 +21,12 @@ from course.plots import LiveCurve
 from course.resume import TrainingStopped
 from course.rewards import RewardFunction, true_reward
 from course.rl import ValueModel, gae
+from course.rl.settings import PANELS
 from course.rollouts import Rollouts, chat_prompts, response_logits, response_logps, sample
 from course.templates import CHATML
 from course.world import Question
 
-TITLES = {
-    "reward": "reward",
-    "true score": "true score",
-    "kl": "KL from the reference (nats per answer)",
-    "entropy": "entropy (nats per token)",
-    "length": "length (tokens)",
-    "clip share": "share of tokens beyond the clip",
-    "value error": "error of the values (as the reward)",
+TITLES = {name: title for name, title in PANELS.items() if name != "beta"} | {
     "spread": "spread of the rewards",
     "gradient": "norm of the policy's gradient",
 }

@@ -43,6 +43,18 @@ DIALS: tuple[Dial, ...] = (
     Dial("minibatch", (8, 16, 32), "64 to 256", "Fewer and quieter steps from the same answers."),
     Dial("answers", (8, 32, 64), "512 to 2048", "Quieter advantages, and dearer iterations."),
     Dial("clip", (0.05, 0.2, 0.5), "0.1 to 0.3", "Lets a token move further before its gradient ends."),
+    Dial(
+        "value_clip",
+        (0.02, 0.2, None),
+        "0.1 to 0.3",
+        "Lets a value move further in one iteration; none, and nothing holds it.",
+    ),
+    Dial(
+        "max_grad_norm",
+        (0.1, 1.0, 10.0),
+        "0.5 to 1",
+        "Cuts fewer gradients down to size; cut short, one odd batch does less.",
+    ),
     Dial("lam", (0.0, 0.95, 1.0), "0.9 to 1", "Trusts what happened, rather than what was expected."),
     Dial("gamma", (0.8, 0.95, 1.0), "1", "Looks further ahead; below 1 an early end pays."),
     Dial("value_learning_rate", (3e-5, 3e-4, 3e-3), "1e-5 to 5e-5", "The value model follows the policy faster."),
@@ -86,4 +98,6 @@ def _mean(numbers: list[float]) -> float:
 
 
 def _short(value: Any) -> str:
-    return ("off", "on")[value] if isinstance(value, bool) else f"{value:g}"
+    if value is None or isinstance(value, bool):
+        return {None: "none", False: "off", True: "on"}[value]
+    return f"{value:g}"
