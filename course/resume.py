@@ -28,6 +28,7 @@ class Run:
     Attributes:
         losses: mean loss per labelled token of each optimizer step, in nats, before that step's update.
         held_out: (step, loss) pairs on the held-out examples: at the start and after each epoch.
+        measured: by name, what else was measured at each optimizer step, such as the margin of preferred answers.
         tokens: tokens that went through the model, padding left out.
         seconds: time spent, earlier parts of a resumed run included.
         interrupted: the run was stopped before its last step.
@@ -35,6 +36,7 @@ class Run:
 
     losses: list[float] = field(default_factory=list)
     held_out: list[tuple[int, float]] = field(default_factory=list)
+    measured: dict[str, list[float]] = field(default_factory=dict)
     tokens: int = 0
     seconds: float = 0.0
     interrupted: bool = False

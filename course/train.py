@@ -9,10 +9,12 @@ purpose: several devices, mixed data sources, callbacks.
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -120,9 +122,9 @@ def fit(
         check_examples(held_out, "held_out")
     pad = lm.tokenizer.pad_token_id
 
-    def learn(batches: list[list[Example]]) -> tuple[float, int]:
+    def learn(batches: list[list[Example]]) -> Learnt:
         parts = [collate(half, pad) for batch in batches for half in _halves(batch)]
-        return _backward(lm, parts), sum(int(part["attention_mask"].sum()) for part in parts)
+        return Learnt(_backward(lm, parts), sum(int(part["attention_mask"].sum()) for part in parts))
 
     return loop(
         lm.model,
@@ -152,17 +154,34 @@ class Recipe:
     seed: int = SEED
 
 
+class Learnt(NamedTuple):
+    """What one optimizer step learnt from.
+
+    Attributes:
+        loss: the mean loss of its examples.
+        tokens: how many the model read.
+        measured: what else is worth watching, by name; the same names at every step, NaN where there is nothing.
+    """
+
+    loss: float
+    tokens: int
+    measured: Mapping[str, float] = MappingProxyType({})
+
+
 def loop(
     model: nn.Module,
     examples: Sequence[Example],
-    learn: Callable[[list[list[Example]]], tuple[float, int]],
+    learn: Callable[[list[list[Example]]], Learnt],
     recipe: Recipe,
     *,
     measure: Callable[[], float] | None = None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     title: str,
     y: str,
+    panels: Mapping[str, str] | None = None,
     state: Path | str | None = None,
+    about: Sequence[Any] = (),
+    hint: str = "",
 ) -> Run:
     """Train a model in place on examples of any kind: the part of `fit` that does not depend on what is learnt.
 
@@ -170,11 +189,15 @@ def loop(
         model: weights that do not require gradients stay as they are.
         examples: dicts of lists of numbers.
         learn: given the batches of one optimizer step, each a list of examples, adds the gradient of their mean loss
-            to the model; returns that loss and the number of tokens that it read.
+            to the model.
         recipe: rate, epochs, batches and their order.
         measure: the loss on held-out examples.
         after_epoch, title, state: as in `fit`.
         y: what the loss is counted in.
+        panels: draws the loss (`training`), the `held_out` one and what `learn` measured in plots of their own, with
+            these titles.
+        about: what else tells this run from another, as JSON can hold it.
+        hint: what else to check where the state file is of another run.
     Raises:
         TrainingStopped, ValueError: as `fit`, but for the examples.
     """
@@ -184,8 +207,8 @@ def loop(
     plan = _plan(len(examples), recipe)
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = _optimizer(model, recipe.learning_rate, recipe.weight_decay)
-    settings = [*astuple(recipe), sum(p.numel() for p in model.parameters())]
-    keeper = State(state, fingerprint(examples, settings), model, optimizer) if state else None
+    settings = [*astuple(recipe), sum(p.numel() for p in model.parameters()), *about]
+    keeper = State(state, fingerprint(examples, settings), model, optimizer, hint) if state else None
     run = (keeper.restore(Run) if keeper else None) or Run()
     run.interrupted = False
     steps_per_epoch = len(plan) // recipe.epochs
@@ -193,11 +216,11 @@ def loop(
     saved = began
     with (
         _training(model, optimizer),
-        LiveCurve(title, len(plan), y=y) as curve,
+        LiveCurve(title, len(plan), y=y, panels=panels) as curve,
         deferred_interrupt() as interrupted,
     ):
         for step, loss in enumerate(run.losses):
-            curve.replay(step, training=loss)
+            curve.replay(step, training=loss, **_numbers({name: each[step] for name, each in run.measured.items()}))
         for step, loss in run.held_out:
             curve.replay(step, held_out=loss)
         for step in range(len(run.losses), len(plan)):
@@ -205,17 +228,19 @@ def loop(
                 _between_epochs(model, run, step, steps_per_epoch, measure, after_epoch)
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * rate_at(step, len(plan), recipe.warmup)
-            loss, tokens = learn([[examples[i] for i in batch] for batch in plan[step]])
+            loss, tokens, measured = learn([[examples[i] for i in batch] for batch in plan[step]])
             norm = float(nn.utils.clip_grad_norm_(weights, recipe.clip))
             if not math.isfinite(loss + norm):
                 raise TrainingStopped(_not_finite(loss, norm, step, optimizer.param_groups[0]["lr"], run.losses))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             run.losses.append(loss)
+            for name, value in measured.items():
+                run.measured.setdefault(name, []).append(value)
             run.tokens += tokens
             run.seconds = before + time.monotonic() - began
             latest = {"held_out": run.held_out[-1][1]} if run.held_out and run.held_out[-1][0] == step else {}
-            curve.update(step, training=loss, **latest)
+            curve.update(step, training=loss, **_numbers(measured), **latest)
             stop = interrupted()  # asked once: an interrupt between two questions would end the run unsaved
             if keeper and (stop or time.monotonic() - saved > SAVE_EVERY):
                 keeper.save(run)
@@ -232,6 +257,10 @@ def loop(
     elif keeper:
         keeper.remove()
     return run
+
+
+def _numbers(measured: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in measured.items() if not math.isnan(value)}
 
 
 @contextmanager
@@ -283,7 +312,7 @@ def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]], batch_size: int 
     total, count = 0.0, 0
     for first in range(0, len(near), batch_size):
         batch = collate(near[first : first + batch_size], lm.tokenizer.pad_token_id)
-        total += float(_token_losses(lm, batch).sum())
+        total += float(labelled_losses(lm, batch).sum())
         count += _labelled(batch)
     return total / count
 
@@ -292,7 +321,15 @@ def _labelled(batch: dict[str, Tensor]) -> int:
     return int((batch["labels"][:, 1:] != IGNORE).sum())
 
 
-def _token_losses(lm: LM, batch: dict[str, Tensor]) -> Tensor:
+def labelled_losses(lm: LM, batch: dict[str, Tensor]) -> Tensor:
+    """The model's surprise at each labelled token of a batch; gradients flow.
+
+    Args:
+        lm: the model.
+        batch: as from `course.batching.collate`, padded on the right; B rows.
+    Returns:
+        float32 (B, columns from the first labelled token of any row on), natural log, 0 where no label is.
+    """
     # No attention mask: padding stands at the right, so under causal attention no real token can see it, and
     # attention without a mask takes a faster kernel. Labels there are -100, so it adds nothing to the loss.
     # What stands before the first labelled token in every row, such as the chat's opening, needs no scores either.
@@ -312,7 +349,7 @@ def _backward(lm: LM, batches: list[dict[str, Tensor]]) -> float:
     count = sum(_labelled(batch) for batch in batches)
     total = 0.0
     for batch in batches:
-        part = _token_losses(lm, batch).sum() / count
+        part = labelled_losses(lm, batch).sum() / count
         part.backward()
         total += float(part.detach())
     return total

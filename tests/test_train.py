@@ -534,8 +534,8 @@ def test_a_loss_that_is_not_a_number_stops_with_the_weights_as_they_were(watch, 
         losses = real(model, batch)
         return losses * float("nan") if len(done) == 3 else losses  # steps 0 to 2 are done: this is step 3
 
-    real = train._token_losses
-    monkeypatch.setattr(train, "_token_losses", broken)
+    real = train.labelled_losses
+    monkeypatch.setattr(train, "labelled_losses", broken)
     with pytest.raises(TrainingStopped, match=r"loss is nan at step 3; .* Check the learning rate .* the data"):
         fit(lm, EXAMPLES, **SETTINGS)
     assert_same(weights(lm), kept)

@@ -21,8 +21,8 @@ class PreferenceLoss(NamedTuple):
         loss: scalar, natural log; gradients flow.
         metrics: means over the batch. Of pairs `margin` (by how much the chosen answer's reward exceeds the rejected
             one's), `accuracy` (share of pairs where it does, equal ones one half), `chosen reward` and
-            `rejected reward`; of single answers `desirable reward`, `undesirable reward` and `kl`. A reward is what the
-            method takes the model's own probabilities to say of an answer.
+            `rejected reward`; of single answers `desirable reward`, `undesirable reward` (NaN of none) and `kl`. A
+            reward is what the method takes the model's own probabilities to say of an answer.
     """
 
     loss: Tensor
@@ -183,10 +183,11 @@ def kto_loss(
     undesirable = policy_undesirable_logps - ref_undesirable_logps
     good = desirable_weight * (1 - torch.sigmoid(beta * (desirable - kl)))
     bad = undesirable_weight * (1 - torch.sigmoid(beta * (kl - undesirable)))
-    metrics = {"kl": float(kl)}
-    for name, ratios in (("desirable reward", desirable), ("undesirable reward", undesirable)):
-        if len(ratios):  # of none there is no mean
-            metrics[name] = float(beta * ratios.detach().mean())
+    metrics = {
+        "desirable reward": float(beta * desirable.detach().mean()),
+        "undesirable reward": float(beta * undesirable.detach().mean()),
+        "kl": float(kl),
+    }
     return PreferenceLoss(torch.cat([good, bad]).mean(), metrics)
 
 

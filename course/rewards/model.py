@@ -23,7 +23,7 @@ from course.models import LM, CannotLoad, open_checkpoint, precision, save, seed
 from course.resume import Run
 from course.rewards.functions import Prompt, RewardFunction
 from course.templates import CHATML
-from course.train import Recipe, loop
+from course.train import Learnt, Recipe, loop
 
 _NEWLINE_AFTER_EACH_TURN = "    {{- '\\n' }}\n"
 _NEWLINE_BETWEEN_TURNS = "    {%- if add_generation_prompt or not loop.last %}{{- '\\n' }}{%- endif %}\n"
@@ -152,15 +152,15 @@ def fit_reward(
     examples = _pair_examples(model, pairs)
     others = _pair_examples(model, held_out) if held_out else []
 
-    def learn(batches: list[list[Example]]) -> tuple[float, int]:
+    def learn(batches: list[list[Example]]) -> Learnt:
         batch = list(chain.from_iterable(batches))
         rows = [pair[side] for side in ("chosen", "rejected") for pair in batch]
         scores = _scores_in_halves(model, rows)
         if not scores.isfinite().all():
-            return float("nan"), 0  # the loop says where and stops before the weights change
+            return Learnt(float("nan"), 0)  # the loop says where and stops before the weights change
         loss = bradley_terry_loss(*scores.chunk(2))
         loss.backward()
-        return float(loss.detach()), sum(map(len, rows))
+        return Learnt(float(loss.detach()), sum(map(len, rows)))
 
     def mean_loss() -> float:
         chosen, rejected = (_measure(model, [pair[side] for pair in others]) for side in ("chosen", "rejected"))

@@ -1,0 +1,260 @@
+"""Training a language model on preferences, by any method of the family, with the one loop of `course.train`.
+
+Serves notebooks 11 to 13. The reference never changes, so its log-probabilities are computed once, before the first
+step; while the policy learns there is one model in memory.
+"""
+
+import contextlib
+import json
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+
+from course import SEED
+from course.batching import IGNORE, Example, check_examples
+from course.formats import Record, validate
+from course.models import LM
+from course.preferences.methods import DPO, KTO, Method, Pairs, Singles
+from course.preferences.sequences import SequenceLogps, batch_logps, encode_answer, measured_logps
+from course.resume import Run
+from course.train import Learnt, Recipe, loop
+
+SIDES = ("chosen", "rejected")
+PANELS = {
+    "training": "loss (nats)",
+    "margin": "margin (chosen - rejected reward)",
+    "accuracy": "pairs in the right order",
+    "chosen reward": "reward of the chosen answers",
+    "rejected reward": "reward of the rejected answers",
+    "desirable reward": "reward of the good answers",
+    "undesirable reward": "reward of the bad answers",
+    "kl": "reference point (nats)",
+    "held out": "loss on held-out records (nats)",
+}
+"""What is drawn of a run: its name, and the title above its plot."""
+_OF_PAIRS = ("margin", "accuracy", "chosen reward", "rejected reward")
+_OF_SINGLES = ("desirable reward", "undesirable reward", "kl")
+_HINT = (
+    "If it should be the same run, give the model as it was when the run began, loaded or cloned anew: it is also the "
+    "reference, and the state brings it to where the run stopped."
+)
+
+Item = dict[str, Any]
+"""A record as tokens. A pair has `chosen` and `rejected`, a single answer `answer`, `mismatched` and `label`: examples,
+and beside each, where the method has a reference, its log-probability of the answer (`ref chosen` ...). A demonstration
+is `shown`."""
+
+
+def fit_preferences(
+    lm: LM,
+    records: Sequence[Record],
+    method: Method = DPO(),  # noqa: B008 (frozen)
+    *,
+    epochs: int = 1,
+    learning_rate: float = 1e-4,
+    batch_size: int = 16,
+    reference: LM | None = None,
+    sft_examples: Sequence[Example] = (),
+    sft_share: float = 0.0,
+    held_out: Sequence[Record] = (),
+    after_epoch: Callable[[int], None] = lambda epoch: None,
+    seed: int = SEED,
+    title: str | None = None,
+    state: Path | str | None = None,
+) -> Run:
+    """Train a model in place so that it prefers what the records prefer.
+
+    Takes the steps of `course.train.fit`, and is interrupted and resumed like it. Pairs of equal answers, or of answers
+    that are equal once cut to the model's context, prefer nothing: they are left out, and a line says how many.
+
+    Args:
+        lm: the policy; weights that do not require gradients stay as they are.
+        records: preference records, texts or messages; for `KTO` unpaired ones (`preference_to_unpaired` makes them).
+        method: `DPO`, `IPO`, `KTO`, `ORPO` or `SimPO` with their settings.
+        epochs, learning_rate, seed, state: as in `fit`; the usual rate is well below that of SFT.
+        batch_size: records in a step; of pairs, twice as many answers are read.
+        reference: what the policy is held to. If not given, the policy as it is now, or, of a policy with LoRA
+            adapters, the model with them switched off. Methods without a reference take none.
+        sft_examples: demonstrations as from `chat_examples`, for `sft_share`.
+        sft_share: share of the examples that are demonstrations, 0 to below 1. Each counts in a step's mean as much as
+            a record does, by its mean loss per token.
+        held_out: records whose loss is measured at the start and after each epoch.
+        after_epoch, title: as in `fit`; the title is the method's name if not given.
+    Returns:
+        The losses are nats per example; `measured` holds the metrics of `course.losses.preference`.
+    Raises:
+        DataError: a record is not of the kind that the method learns from; lists every fault with its row.
+        TrainingStopped: as `fit`.
+        ValueError: no records, none that is of use, a reference for a method without one, a share out of range or
+            without demonstrations, or a count below 1.
+    """
+    if reference is not None and not method.has_reference:
+        raise ValueError(f"{type(method).__name__} has no reference: leave `reference` out.")
+    if not 0 <= sft_share < 1:
+        raise ValueError(f"sft_share={sft_share} is to be at least 0 and below 1.")
+    if sft_share:
+        check_examples(sft_examples, "sft_examples")
+    rng = random.Random(seed)
+    encode = _encode_singles if isinstance(method, KTO) else _encode_pairs
+    items, others = encode(lm, records, rng), encode(lm, held_out, rng) if held_out else []
+    if method.has_reference:
+        _note_reference(lm if reference is None else reference, [*items, *others], adapters=reference is not None)
+    count = round(len(items) * sft_share / (1 - sft_share))
+    shown = [{"shown": dict(sft_examples[i])} for i in _cycle(len(sft_examples), count, rng)]
+
+    def learn(batches: list[list[Item]]) -> Learnt:
+        batch = list(chain.from_iterable(batches))
+        preferred, demonstrations = [i for i in batch if "shown" not in i], [i["shown"] for i in batch if "shown" in i]
+        rows = [*_answers(preferred), *demonstrations]
+        logps = batch_logps(lm, rows)
+        split = len(rows) - len(demonstrations)
+        total, metrics = -logps.rows(split, len(rows)).mean_logps.sum(), dict.fromkeys(watched, math.nan)
+        if preferred:  # chance may fill a last, short batch with demonstrations alone
+            found = method.loss(_gathered(preferred, logps.rows(0, split)))
+            total, metrics = total + len(preferred) * found.loss, found.metrics
+        loss = total / len(batch)
+        loss.backward()
+        return Learnt(float(loss.detach()), sum(len(row["input_ids"]) for row in rows), metrics)
+
+    def mean_loss() -> float:
+        return float(method.loss(_gathered(others, measured_logps(lm, list(_answers(others))))).loss)
+
+    watched = _OF_SINGLES if isinstance(method, KTO) else _OF_PAIRS
+    return loop(
+        lm.model,
+        items + shown,
+        learn,
+        Recipe(epochs, learning_rate, batch_size, seed=seed),
+        measure=mean_loss if others else None,
+        after_epoch=after_epoch,
+        title=title or type(method).__name__,
+        y="loss (nats)",
+        panels={name: PANELS[name] for name in ("training", *watched, *(["held out"] if others else []))},
+        state=state,
+        about=[type(method).__name__, *astuple(method)],
+        hint=_HINT,
+    )
+
+
+# --- from records to tokens -------------------------------------------------------------------------------------------
+
+
+def _encode_pairs(lm: LM, records: Sequence[Record], rng: random.Random) -> list[Item]:
+    """Both answers of each pair as tokens, without the pairs that prefer nothing."""
+    different = [r for r in records if not (isinstance(r, dict) and "chosen" in r and r["chosen"] == r.get("rejected"))]
+    if different or not records:  # of none at all, `validate` says so
+        validate(different, "preference")
+    items: list[Item] = []
+    lost = Counter({"whose answers are equal": len(records) - len(different)})
+    for record in different:
+        pair = {side: _cut(lm, encode_answer(lm, record["prompt"], record[side])) for side in SIDES}
+        if None in pair.values():
+            lost["whose prompt fills the model's context"] += 1
+        elif pair["chosen"] == pair["rejected"]:
+            lost["whose answers are equal once cut to the model's context"] += 1
+        else:
+            items.append(pair)
+    return _kept(items, len(records), lost, "pairs")
+
+
+def _encode_singles(lm: LM, records: Sequence[Record], rng: random.Random) -> list[Item]:
+    """Each answer as tokens, and beside it an answer that was given to another prompt.
+
+    Raises:
+        ValueError: all records have the same prompt, so that no answer is mismatched.
+    """
+    validate(records, "unpaired")
+    partners = _mismatched([json.dumps(record["prompt"]) for record in records], rng)
+    items: list[Item] = []
+    lost = Counter()
+    for record, partner in zip(records, partners, strict=True):
+        answer = _cut(lm, encode_answer(lm, record["prompt"], record["completion"]))
+        mismatched = _cut(lm, encode_answer(lm, record["prompt"], records[partner]["completion"]))
+        if answer is None or mismatched is None:
+            lost["whose prompt fills the model's context"] += 1
+        else:
+            items.append({"answer": answer, "mismatched": mismatched, "label": [int(record["label"])]})
+    return _kept(items, len(records), lost, "answers")
+
+
+def _mismatched(prompts: Sequence[str], rng: random.Random) -> list[int]:
+    """For each of N prompts, the place of one that is another; every place is taken about equally often."""
+    order = rng.sample(range(len(prompts)), len(prompts))
+    partners = [0] * len(prompts)
+    for at, i in enumerate(order):
+        others = (order[(at + step) % len(order)] for step in range(1, len(order)))
+        partners[i] = next((k for k in others if prompts[k] != prompts[i]), -1)
+    if -1 in partners:
+        raise ValueError(
+            f"All {len(prompts)} records have the same prompt, so there is no answer to another one, and KTO's "
+            "reference point needs some. Give records of at least two prompts."
+        )
+    return partners
+
+
+def _cut(lm: LM, example: dict[str, list[int]]) -> dict[str, list[int]] | None:
+    """The example within the model's context; None where no token of the answer is left."""
+    room = lm.model.config.max_position_embeddings
+    short = {name: values[:room] for name, values in example.items()}
+    return short if any(label != IGNORE for label in short["labels"]) else None
+
+
+def _kept(items: list[Item], total: int, lost: Counter[str], what: str) -> list[Item]:
+    said = ", ".join(f"{count} {why}" for why, count in lost.items() if count)
+    if not items:
+        raise ValueError(f"No {what} to learn from: of {total}, {said}.")
+    if said:
+        print(f"Of {total} {what}, left out: {said}.")
+    return items
+
+
+def _cycle(available: int, count: int, rng: random.Random) -> list[int]:
+    """`count` places of `available` ones, in random order, each as often as the others."""
+    order = rng.sample(range(available), available)
+    return [order[i % available] for i in range(count)]
+
+
+# --- from tokens to a loss --------------------------------------------------------------------------------------------
+
+
+def _sides(item: Item) -> tuple[str, ...]:
+    return SIDES if "chosen" in item else ("answer", "mismatched")
+
+
+def _answers(items: Sequence[Item]) -> Iterator[Example]:
+    """The rows to read, all answers of the first side before those of the second."""
+    return (item[side] for side in (_sides(items[0]) if items else ()) for item in items)
+
+
+def _note_reference(reference: LM, items: Sequence[Item], adapters: bool) -> None:
+    """Write the reference's log-probabilities into the items."""
+    off = isinstance(reference.model, PeftModel) and not adapters
+    with reference.model.disable_adapter() if off else contextlib.nullcontext():
+        logps = measured_logps(reference, list(_answers(items))).logps.tolist()
+    for k, side in enumerate(_sides(items[0])):
+        for item, value in zip(items, logps[k * len(items) :], strict=False):
+            item[f"ref {side}"] = [value]
+
+
+def _gathered(items: Sequence[Item], logps: SequenceLogps) -> Pairs | Singles:
+    """The log-probabilities of `_answers(items)` by what the answers are, the reference's beside them."""
+    half = len(items)
+    one, other = logps.rows(0, half), logps.rows(half, 2 * half)
+    refs = []
+    for side, policy in zip(_sides(items[0]), (one, other), strict=True):
+        given = [item.get(f"ref {side}", [math.nan])[0] for item in items]  # NaN where the method has no reference
+        refs.append(SequenceLogps(torch.tensor(given).to(policy.logps), policy.tokens))
+    if "chosen" in items[0]:
+        return Pairs(one, other, *refs)
+    good = torch.tensor([bool(item["label"][0]) for item in items], device=logps.logps.device)
+    return Singles(
+        *(s for s in (one.where(good), one.where(~good), other)), refs[0].where(good), refs[0].where(~good), refs[1]
+    )

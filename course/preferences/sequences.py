@@ -1,0 +1,105 @@
+"""How likely a whole answer is: the numbers that every preference loss is made of. Serves notebooks 11 and 12."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from course.batching import IGNORE, Example, collate, make_labels
+from course.formats import Message, as_messages
+from course.models import LM
+from course.rewards import Prompt
+from course.templates import CHATML
+from course.train import labelled_losses
+
+
+@dataclass(frozen=True)
+class SequenceLogps:
+    """Log-probabilities of N answers under a model.
+
+    Attributes:
+        logps: sum over each answer's tokens, the one that ends the turn included, natural log, float32 (N,).
+        tokens: how many these are, float32 (N,), at least 1.
+    """
+
+    logps: Tensor
+    tokens: Tensor
+
+    @property
+    def mean_logps(self) -> Tensor:
+        """The mean over each answer's tokens, (N,)."""
+        return self.logps / self.tokens
+
+    def rows(self, first: int, last: int) -> "SequenceLogps":
+        """The answers from `first` up to, but not including, `last`."""
+        return SequenceLogps(self.logps[first:last], self.tokens[first:last])
+
+    def where(self, mask: Tensor) -> "SequenceLogps":
+        """The answers at which the mask, bool (N,), is True."""
+        return SequenceLogps(self.logps[mask], self.tokens[mask])
+
+
+def sequence_logps(lm: LM, prompts: Sequence[Prompt], texts: Sequence[str] | Sequence[list[Message]]) -> SequenceLogps:
+    """How likely the model is to give these answers to these prompts, in ChatML; without gradient.
+
+    Args:
+        lm: the model.
+        prompts: what was asked, N of them.
+        texts: the answers, N texts (or lists of messages).
+    Returns:
+        On the CPU.
+    Raises:
+        ValueError: nothing to score, not as many texts as prompts, or a conversation longer than the model's context.
+    """
+    if not len(texts) or len(prompts) != len(texts):
+        raise ValueError(f"There are {len(prompts)} prompts and {len(texts)} texts: one for each, at least one.")
+    rows = [encode_answer(lm, *pair) for pair in zip(prompts, texts, strict=True)]
+    room = lm.model.config.max_position_embeddings
+    if long := [i for i, row in enumerate(rows) if len(row["input_ids"]) > room]:
+        raise ValueError(
+            f"{len(long)} of {len(rows)} conversations exceed the model's context of {room} tokens, first "
+            f"texts[{long[0]}] with {len(rows[long[0]]['input_ids'])}. Leave them out, or cut them."
+        )
+    return measured_logps(lm, rows)
+
+
+def encode_answer(lm: LM, prompt: Prompt, answer: str | list[Message]) -> dict[str, list[int]]:
+    """A prompt with its answer as an example that has labels on the answer alone, up to the token that ends it."""
+    record = as_messages({"prompt": getattr(prompt, "text", prompt), "completion": answer})
+    before = len(CHATML.encode(lm.tokenizer, record["prompt"]).input_ids)
+    encoded = CHATML.encode(lm.tokenizer, [*record["prompt"], *record["completion"]])
+    mask = [int(i >= before and keep) for i, keep in enumerate(encoded.assistant_mask)]
+    end = len(mask) - mask[::-1].index(1)
+    return {"input_ids": encoded.input_ids[:end], "labels": make_labels(encoded.input_ids[:end], mask[:end])}
+
+
+def batch_logps(lm: LM, rows: Sequence[Example]) -> SequenceLogps:
+    """The log-probabilities of a batch of answers; gradients flow.
+
+    The shorter and the longer half of them are read apart, which pads less where lengths differ.
+    """
+
+    def read(part: list[Example]) -> Tensor:
+        return -labelled_losses(lm, collate(part, lm.tokenizer.pad_token_id)).sum(1)
+
+    return _by_length(rows, read, max(1, (len(rows) + 1) // 2))
+
+
+@torch.no_grad()
+def measured_logps(lm: LM, rows: Sequence[Example], batch_size: int = 64) -> SequenceLogps:
+    """As `batch_logps`, for any number of answers, without gradient, on the CPU."""
+    lm.model.eval()
+
+    def read(part: list[Example]) -> Tensor:
+        return -labelled_losses(lm, collate(part, lm.tokenizer.pad_token_id)).sum(1).cpu()
+
+    return _by_length(rows, read, batch_size)
+
+
+def _by_length(rows: Sequence[Example], read: Callable[[list[Example]], Tensor], size: int) -> SequenceLogps:
+    """Read rows in groups of similar length, and give the sums back in the order of the rows."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]["input_ids"]))
+    sums = torch.cat([read([rows[i] for i in order[at : at + size]]) for at in range(0, len(order), size)])
+    tokens = [sum(label != IGNORE for label in row["labels"]) for row in rows]
+    return SequenceLogps(sums[torch.tensor(order, device=sums.device).argsort()], torch.tensor(tokens).to(sums))

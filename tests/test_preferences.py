@@ -1,0 +1,298 @@
+"""Training on preferences: log-probabilities of whole answers, what a step learns, what is left out, resuming."""
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course.batching import IGNORE
+from course.formats import DataError, preference_to_unpaired
+from course.losses.preference import dpo_loss
+from course.models import LM, clone, with_lora
+from course.preferences import DPO, IPO, KTO, ORPO, SimPO, fit, fit_preferences, sequence_logps
+from course.preferences.sequences import encode_answer
+from course.templates import CHATML
+from course.train import chat_examples
+from tests.tiny import build_model, build_tokenizer
+
+TOKENIZER = build_tokenizer()
+PAIRS = [
+    {
+        "prompt": f"What is the capital of {country}?",
+        "chosen": f"{city}.",
+        "rejected": f"The capital is {city}, I think.",
+    }
+    for country, city in [
+        ("France", "Paris"),
+        ("Peru", "Lima"),
+        ("Italy", "Rome"),
+        ("Spain", "Madrid"),
+        ("Cuba", "Havana"),
+    ]
+]
+SINGLES = [single for pair in PAIRS for single in preference_to_unpaired(pair)]
+METHODS = [DPO(), DPO(per_token=True), IPO(), IPO(per_token=False), KTO(), ORPO(), SimPO()]
+FAST = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3, "seed": 3}
+
+
+def tiny(seed: int = 0, context: int = 512) -> LM:
+    model = build_model(TOKENIZER, seed)
+    model.config.max_position_embeddings = context
+    return LM("tiny", model, TOKENIZER)
+
+
+def data(method) -> list[dict]:
+    return SINGLES if isinstance(method, KTO) else PAIRS
+
+
+def slow_logps(lm: LM, prompt: str, answer: str) -> list[float]:
+    """The log-probability of each token of an answer, read one by one."""
+    asked = CHATML.encode(lm.tokenizer, [{"role": "user", "content": prompt}], add_generation_prompt=True).input_ids
+    turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+    ids = CHATML.encode(lm.tokenizer, turns).input_ids
+    ids = ids[: len(ids) - ids[::-1].index(lm.tokenizer.eos_token_id)]
+    found = []
+    for at in range(len(asked), len(ids)):
+        with torch.no_grad():
+            scores = lm.model(input_ids=torch.tensor([ids[:at]])).logits[0, -1].log_softmax(-1)
+        found.append(float(scores[ids[at]]))
+    return found
+
+
+def weights(lm: LM) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in lm.model.parameters()])
+
+
+def test_a_sequences_log_probability_is_the_sum_over_the_answers_tokens_and_their_end():
+    lm = tiny()
+    found = sequence_logps(lm, [p["prompt"] for p in PAIRS], [p["rejected"] for p in PAIRS])
+    for i, pair in enumerate(PAIRS):
+        each = slow_logps(lm, pair["prompt"], pair["rejected"])
+        assert found.logps[i].item() == pytest.approx(sum(each), abs=1e-4)
+        assert found.mean_logps[i].item() == pytest.approx(sum(each) / len(each), abs=1e-5)
+        assert found.tokens[i].item() == len(each)
+
+
+def test_what_an_assistant_said_earlier_in_the_conversation_does_not_count():
+    lm = tiny()
+    turns = [("user", "Hello"), ("assistant", "Hello to you."), ("user", "Where is Peru?")]
+    prompt = [{"role": role, "content": content} for role, content in turns]
+    example = encode_answer(lm, prompt, [{"role": "assistant", "content": "In America."}])
+    learnt = [token for token in example["labels"] if token != IGNORE]
+    assert TOKENIZER.decode(learnt) == "In America.<|im_end|>" and example["input_ids"][-1] == TOKENIZER.eos_token_id
+
+
+@settings(deadline=None, max_examples=20)
+@given(order=st.permutations(range(5)))
+def test_log_probabilities_do_not_hang_on_what_else_is_in_the_list(order):
+    lm = tiny()
+    straight = sequence_logps(lm, [p["prompt"] for p in PAIRS], [p["chosen"] for p in PAIRS])
+    mixed = sequence_logps(lm, [PAIRS[i]["prompt"] for i in order], [PAIRS[i]["chosen"] for i in order])
+    torch.testing.assert_close(mixed.logps, straight.logps[list(order)], rtol=0, atol=1e-4)
+
+
+def test_what_cannot_be_scored_is_refused():
+    with pytest.raises(ValueError, match="1 prompts and 2 texts"):
+        sequence_logps(tiny(), ["a"], ["b", "c"])
+    with pytest.raises(ValueError, match=r"1 of 2 conversations exceed .* 40 tokens, first texts\[1\]"):
+        sequence_logps(tiny(context=40), ["a", "a"], ["b", "long " * 40])
+
+
+def test_the_first_loss_of_dpo_is_log_2_and_the_margin_is_0():
+    run = fit_preferences(tiny(), PAIRS, DPO(), **FAST)
+    assert run.losses[0] == pytest.approx(math.log(2), abs=1e-6)
+    assert run.measured["margin"][0] == pytest.approx(0, abs=1e-5) and len(run.measured["margin"]) == len(run.losses)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_every_method_widens_the_gap_between_good_and_bad(method):
+    lm = tiny()
+    prompts = [p["prompt"] for p in PAIRS]
+
+    def gap(lm: LM) -> float:
+        one, other = (
+            sequence_logps(lm, prompts, [p[side] for p in PAIRS]).mean_logps for side in ("chosen", "rejected")
+        )
+        return float((one - other).mean())
+
+    before = gap(lm)
+    run = fit_preferences(lm, data(method), method, **(FAST | {"epochs": 8}))
+    assert gap(lm) > before + 0.1 and run.losses[-1] < run.losses[0]
+
+
+def test_the_steps_are_those_of_a_plain_loop_with_a_frozen_reference():
+    lm, plain, reference = tiny(), tiny(), tiny()
+    run = fit_preferences(lm, PAIRS, DPO(beta=0.5), epochs=2, batch_size=len(PAIRS), learning_rate=1e-3, seed=0)
+    optimizer = torch.optim.AdamW(plain.model.parameters(), lr=1e-3, weight_decay=0.0)
+
+    def sums(lm: LM, side: str) -> torch.Tensor:
+        rows = [encode_answer(lm, p["prompt"], p[side]) for p in PAIRS]
+        each = []
+        for row in rows:
+            ids, labels = torch.tensor([row["input_ids"]]), torch.tensor(row["labels"][1:])
+            scores = lm.model(input_ids=ids).logits[0, :-1].log_softmax(-1)
+            each.append(scores.gather(1, labels.clamp(min=0)[:, None])[labels != IGNORE].sum())
+        return torch.stack(each)
+
+    losses = []
+    for rate in (0.0, 1e-3):  # the loop's warm-up takes the first step at rate 0
+        optimizer.param_groups[0]["lr"] = rate
+        with torch.no_grad():
+            ref = sums(reference, "chosen"), sums(reference, "rejected")
+        loss = dpo_loss(sums(plain, "chosen"), sums(plain, "rejected"), *ref, beta=0.5).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(plain.model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert run.losses == pytest.approx(losses, abs=1e-5)
+    torch.testing.assert_close(weights(lm), weights(plain), rtol=0, atol=2e-5)
+
+
+def test_a_reference_that_is_given_is_the_one_that_counts():
+    far = fit_preferences(tiny(), PAIRS, DPO(), reference=tiny(seed=1), **FAST)
+    near = fit_preferences(tiny(), PAIRS, DPO(), reference=tiny(), **FAST)
+    assert near.losses == fit_preferences(tiny(), PAIRS, DPO(), **FAST).losses
+    assert abs(far.losses[0] - math.log(2)) > 1e-4
+    with pytest.raises(ValueError, match="ORPO has no reference"):
+        fit_preferences(tiny(), PAIRS, ORPO(), reference=tiny())
+
+
+def test_of_a_policy_with_adapters_the_model_without_them_is_the_reference():
+    policy = with_lora(tiny(), rank=2)
+    for name, weight in policy.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.3, generator=torch.Generator().manual_seed(0))
+    alone = fit_preferences(clone(policy), PAIRS, DPO(), **FAST)
+    beside = fit_preferences(clone(policy), PAIRS, DPO(), reference=tiny(), **FAST)
+    assert alone.losses == pytest.approx(beside.losses, abs=1e-5) and abs(alone.losses[0] - math.log(2)) > 1e-4
+
+
+def test_demonstrations_take_the_share_that_was_asked_for(monkeypatch):
+    seen = []
+    real = fit.batch_logps
+    monkeypatch.setattr(fit, "batch_logps", lambda lm, rows: seen.append(len(rows)) or real(lm, rows))
+    shown = chat_examples(
+        tiny(), [{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}]
+    )
+    run = fit_preferences(tiny(), PAIRS * 3, sft_examples=shown, sft_share=0.25, batch_size=4, seed=0)
+    assert len(run.losses) == 5 and sum(seen) == 2 * 15 + 5  # 15 pairs and 5 demonstrations make 20 examples
+    with pytest.raises(ValueError, match="sft_share=1"):
+        fit_preferences(tiny(), PAIRS, sft_examples=shown, sft_share=1)
+    with pytest.raises(ValueError, match="There are no sft_examples"):
+        fit_preferences(tiny(), PAIRS, sft_share=0.1)
+
+
+def test_demonstrations_keep_what_is_demonstrated():
+    asked, said = "Hi", "Ho ho."
+    shown = chat_examples(
+        tiny(), [{"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]}]
+    )
+    kept, lost = tiny(), tiny()
+    fit_preferences(kept, PAIRS, sft_examples=shown, sft_share=0.5, **FAST)
+    fit_preferences(lost, PAIRS, **FAST)
+    assert float(sequence_logps(kept, [asked], [said]).logps) > float(sequence_logps(lost, [asked], [said]).logps) + 1
+
+
+def test_pairs_that_prefer_nothing_are_left_out_and_counted(capsys):
+    equal = {"prompt": "Where?", "chosen": "Here.", "rejected": "Here."}
+    late = {"prompt": "Where?", "chosen": "word " * 60 + "a", "rejected": "word " * 60 + "b"}
+    full = {"prompt": "where " * 60, "chosen": "Here.", "rejected": "There."}
+    run = fit_preferences(tiny(context=60), [*PAIRS, equal, late, full], **(FAST | {"batch_size": 16}))
+    assert len(run.losses) == 2
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "Of 8 pairs, left out: 1 whose answers are equal, 1 whose answers are equal once cut to the model's context, "
+        "1 whose prompt fills the model's context."
+    )
+    with pytest.raises(ValueError, match="No pairs to learn from: of 1, 1 whose answers are equal"):
+        fit_preferences(tiny(), [equal])
+    with pytest.raises(ValueError, match="not a single record"):
+        fit_preferences(tiny(), [])
+
+
+def test_a_record_of_another_kind_is_named():
+    with pytest.raises(DataError, match="chosen"):
+        fit_preferences(tiny(), SINGLES, DPO())
+    with pytest.raises(DataError, match="completion"):
+        fit_preferences(tiny(), PAIRS, KTO())
+
+
+def test_ktos_reference_point_is_scored_on_answers_to_other_prompts():
+    lm = tiny()
+    items = fit._encode_singles(lm, SINGLES, random.Random(0))
+    answers = {tuple(encode_answer(lm, s["prompt"], s["completion"])["input_ids"]) for s in SINGLES}
+    for item in items:
+        own, other = item["answer"]["input_ids"], item["mismatched"]["input_ids"]
+        start = next(i for i, label in enumerate(item["answer"]["labels"]) if label != IGNORE)
+        assert own[: start - 1] == other[: start - 1]  # the same prompt
+        assert tuple(own) in answers and tuple(other) not in answers  # and an answer that was never given to it
+    with pytest.raises(ValueError, match="All 2 records have the same prompt"):
+        fit_preferences(lm, SINGLES[:2], KTO())
+
+
+@settings(deadline=None)
+@given(prompts=st.lists(st.sampled_from("abc"), min_size=2, max_size=9), seed=st.integers(0, 99))
+def test_a_partner_always_has_another_prompt(prompts, seed):
+    if len(set(prompts)) == 1:
+        with pytest.raises(ValueError, match="same prompt"):
+            fit._mismatched(prompts, random.Random(seed))
+    else:
+        partners = fit._mismatched(prompts, random.Random(seed))
+        assert all(prompts[k] != prompts[i] for i, k in enumerate(partners))
+
+
+def test_kto_learns_from_good_answers_alone_too():
+    run = fit_preferences(tiny(), [s for s in SINGLES if s["label"]], KTO(), **FAST)
+    assert all(map(math.isfinite, run.measured["desirable reward"]))
+    assert all(map(math.isnan, run.measured["undesirable reward"]))
+
+
+def test_held_out_records_are_measured_and_not_learnt():
+    with_them = fit_preferences(one := tiny(), PAIRS[:3], held_out=PAIRS[3:], **FAST)
+    fit_preferences(other := tiny(), PAIRS[:3], **FAST)
+    assert [step for step, _ in with_them.held_out] == [0, 2, 4]
+    assert with_them.held_out[0][1] == pytest.approx(math.log(2), abs=1e-6)
+    torch.testing.assert_close(weights(one), weights(other), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", [DPO(), KTO()], ids=str)
+def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(tmp_path, monkeypatch, method):
+    whole, cut, state = tiny(), tiny(), tmp_path / "run.state"
+    expected = fit_preferences(whole, data(method), method, **FAST)
+    asked = iter([False, True])
+
+    class Interrupted:
+        def __enter__(self):
+            return lambda: next(asked, False)
+
+        def __exit__(self, *error):
+            return None
+
+    with monkeypatch.context() as patch:
+        patch.setattr("course.train.deferred_interrupt", Interrupted)
+        assert fit_preferences(cut, data(method), method, state=state, **FAST).interrupted
+    resumed = tiny()
+    run = fit_preferences(resumed, data(method), method, state=state, **FAST)
+    assert run.losses == pytest.approx(expected.losses, abs=1e-6) and run.measured.keys() == expected.measured.keys()
+    assert all(len(values) == len(run.losses) for values in run.measured.values())
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_another_method_does_not_go_on_with_a_runs_state(tmp_path, monkeypatch):
+    class Interrupted:
+        def __enter__(self):
+            return lambda: True
+
+        def __exit__(self, *error):
+            return None
+
+    state = tmp_path / "run.state"
+    with monkeypatch.context() as patch:
+        patch.setattr("course.train.deferred_interrupt", Interrupted)
+        fit_preferences(tiny(), PAIRS, DPO(), state=state, **FAST)
+    with pytest.raises(RuntimeError, match=r"another run.*it is also the reference"):
+        fit_preferences(tiny(), PAIRS, replace(DPO(), beta=0.2), state=state, **FAST)
