@@ -1,12 +1,13 @@
 """Study tools: what stands between a lesson's experiments and serves the learner's memory.
 
 A notebook imports its verbs from here: `from course.study import quiz, flashcards, warm_up, check, predict`,
-`annotate`, `annotations`, `explore` (with `Slider`) and `pipeline_map`. The texts come from `quizzes/*.yaml` (see
-`content`), answers go to `progress`, cards to `schedule`, and what `annotate` is told to a file that the notebook
+`annotate`, `annotations`, `chat`, `explore` (with `Slider`) and `pipeline_map`. The texts come from `quizzes/*.yaml`
+(see `content`), answers go to `progress`, cards to `schedule`, and what `annotate` is told to a file that the notebook
 names. No module of this package imports torch, and nothing outside it imports this package.
 """
 
 from course.study.annotate import annotate, annotations
+from course.study.chat import chat
 from course.study.exercises import check
 from course.study.explore import Slider, explore
 from course.study.flashcards import flashcards, warm_up
@@ -18,6 +19,7 @@ __all__ = [
     "Slider",
     "annotate",
     "annotations",
+    "chat",
     "check",
     "explore",
     "flashcards",
