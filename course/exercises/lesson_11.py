@@ -1,0 +1,223 @@
+"""Exercises of lesson 11: the log-probability of an answer, the reward behind a policy (X1), DPO that doubts (X2)."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course.exercises.definition import Exercise, Sign
+
+# --- the log-probability of an answer -----------------------------------------------------------------------
+
+
+def answer_logp(logits: Tensor, ids: Tensor, is_answer: Tensor) -> Tensor:
+    """Sum of the answer's log-probabilities; logits (T, V) foretell the next token, ids and is_answer are (T,)."""
+    return _summed(logits[:-1], ids[1:], is_answer[1:])
+
+
+def _summed(logits: Tensor, ids: Tensor, counts: Tensor) -> Tensor:
+    return (logits.log_softmax(-1)[torch.arange(len(ids)), ids] * counts).sum()
+
+
+def _mask_not_shifted(logits: Tensor, ids: Tensor, is_answer: Tensor) -> Tensor:
+    return _summed(logits[:-1], ids[1:], is_answer[:-1])
+
+
+def _raw(logits: Tensor, ids: Tensor, is_answer: Tensor) -> Tensor:
+    return (logits[:-1][torch.arange(len(ids) - 1), ids[1:]] * is_answer[1:]).sum()
+
+
+def _probabilities(logits: Tensor, ids: Tensor, is_answer: Tensor) -> Tensor:
+    return (logits[:-1].softmax(-1)[torch.arange(len(ids) - 1), ids[1:]] * is_answer[1:]).sum()
+
+
+def _without_end(logits: Tensor, ids: Tensor, is_answer: Tensor) -> Tensor:
+    counts = is_answer.clone()
+    counts[int((is_answer * torch.arange(len(ids))).argmax())] = 0
+    return answer_logp(logits, ids, counts)
+
+
+# --- the reward behind a policy -----------------------------------------------------------------------------
+
+
+def hidden_rewards(policy: list[float], reference: list[float], beta: float) -> list[float]:
+    """The rewards for which the policy is the best one near the reference, shifted so that the first is 0."""
+    return _from_first([beta * math.log(p / q) for p, q in zip(policy, reference, strict=True)])
+
+
+def _from_first(values: list[float]) -> list[float]:
+    return [value - values[0] for value in values]
+
+
+def _of(each: Callable[[float, float, float], float], shifted: bool = True) -> Callable[..., list[float]]:
+    def rewards(policy: list[float], reference: list[float], beta: float) -> list[float]:
+        values = [each(p, q, beta) for p, q in zip(policy, reference, strict=True)]
+        return _from_first(values) if shifted else values
+
+    return rewards
+
+
+def _mean_zero(policy: list[float], reference: list[float], beta: float) -> list[float]:
+    values = hidden_rewards(policy, reference, beta)
+    return [value - sum(values) / len(values) for value in values]
+
+
+def _lowest_zero(policy: list[float], reference: list[float], beta: float) -> list[float]:
+    values = hidden_rewards(policy, reference, beta)
+    return [value - min(values) for value in values]
+
+
+# --- DPO that doubts its labels -----------------------------------------------------------------------------
+
+
+def doubting_dpo(
+    policy_chosen: Tensor,
+    policy_rejected: Tensor,
+    ref_chosen: Tensor,
+    ref_rejected: Tensor,
+    beta: float,
+    doubt: float,
+) -> Tensor:
+    """DPO's loss if a share of the labels is taken to be the wrong way round; log-probabilities are sums, (B,)."""
+    return _doubtful(beta * ((policy_chosen - ref_chosen) - (policy_rejected - ref_rejected)), doubt)
+
+
+def _doubtful(margin: Tensor, doubt: float) -> Tensor:
+    return -((1 - doubt) * F.logsigmoid(margin) + doubt * F.logsigmoid(-margin)).mean()
+
+
+def _margin(
+    of: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor],
+    loss: Callable[[Tensor, float], Tensor] = _doubtful,
+) -> Callable[..., Tensor]:
+    return lambda pc, pr, rc, rr, beta, doubt: loss(of(pc, pr, rc, rr, beta), doubt)
+
+
+def _right_margin(pc: Tensor, pr: Tensor, rc: Tensor, rr: Tensor, beta: float) -> Tensor:
+    return beta * ((pc - rc) - (pr - rr))
+
+
+def _overflows(got: Any, expected: Any) -> bool:
+    """Right while the margins are moderate; infinite, not a number, or cut off where they are huge."""
+    if not isinstance(got, float):
+        return False
+    return math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5) or (expected > 20 and not got < expected)
+
+
+EXERCISES: dict[str, Exercise] = {
+    "11-answer-logp": Exercise(
+        cases=[
+            (
+                torch.tensor([[0.0, 1.0], [0.0, 0.0], [2.0, 0.0]]),
+                torch.tensor([0, 1, 1]),
+                torch.tensor([0, 0, 1]),
+            ),
+            (
+                torch.tensor([[1.0, 0.0, 2.0], [0.5, 3.0, 0.0], [1.0, 1.0, 4.0], [0.0, 2.0, 0.5], [3.0, 1.0, 0.0]]),
+                torch.tensor([2, 0, 1, 2, 1]),
+                torch.tensor([0, 0, 1, 1, 1]),
+            ),
+            (
+                torch.tensor(
+                    [[0.25, 1.5, -2.0, 0.0], [2.0, 0.0, 1.0, -1.0], [0.0, 0.5, 0.0, 3.0], [1.0, 2.0, 0.0, 0.0]]
+                ),
+                torch.tensor([1, 3, 2, 0]),
+                torch.tensor([0, 1, 1, 0]),
+            ),
+        ],
+        solution=answer_logp,
+        why="This one number per answer, under two models and for two answers, is all that DPO's loss looks at.",
+        mistakes={
+            "no_shift": _summed,
+            "mask_not_shifted": _mask_not_shifted,
+            "everything": lambda logits, ids, is_answer: answer_logp(logits, ids, torch.ones_like(ids)),
+            "prompt": lambda logits, ids, is_answer: answer_logp(logits, ids, 1 - is_answer),
+            "mean": lambda logits, ids, is_answer: answer_logp(logits, ids, is_answer) / is_answer.sum(),
+            "mean_of_all": lambda logits, ids, is_answer: answer_logp(logits, ids, is_answer) / (len(ids) - 1),
+            "without_end": _without_end,
+            "raw": _raw,
+            "probabilities": _probabilities,
+            "product": lambda logits, ids, is_answer: answer_logp(logits, ids, is_answer).exp(),
+            "loss": lambda logits, ids, is_answer: -answer_logp(logits, ids, is_answer),
+            "over_time": lambda logits, ids, is_answer: (
+                logits[:-1].log_softmax(0)[torch.arange(len(ids) - 1), ids[1:]] * is_answer[1:]
+            ).sum(),
+        },
+    ),
+    "11-hidden-rewards": Exercise(
+        cases=[
+            ([0.5, 0.25, 0.25], [0.25, 0.5, 0.25], 0.5),
+            ([0.1, 0.6, 0.05, 0.25], [0.4, 0.3, 0.2, 0.1], 2.0),
+            ([0.7, 0.2, 0.1], [0.1, 0.2, 0.7], 0.1),
+        ],
+        solution=hidden_rewards,
+        why="Every policy is the best one for some reward. That is why DPO can train a policy as if it were one.",
+        mistakes={
+            "no_beta": _of(lambda p, q, beta: math.log(p / q)),
+            "divided": _of(lambda p, q, beta: math.log(p / q) / beta),
+            "no_reference": _of(lambda p, q, beta: beta * math.log(p)),
+            "upside_down": _of(lambda p, q, beta: beta * math.log(q / p)),
+            "no_logarithm": _of(lambda p, q, beta: beta * p / q),
+            "difference": _of(lambda p, q, beta: beta * (p - q)),
+            "base_2": _of(lambda p, q, beta: beta * math.log2(p / q)),
+            "not_shifted": _of(lambda p, q, beta: beta * math.log(p / q), shifted=False),
+            "mean_zero": _mean_zero,
+            "lowest_zero": lambda policy, reference, beta: [
+                value - min(hidden_rewards(policy, reference, beta))
+                for value in hidden_rewards(policy, reference, beta)
+            ],
+            "reweighted": lambda policy, reference, beta: [
+                q * math.exp(p / beta) for p, q in zip(policy, reference, strict=True)
+            ],
+        },
+    ),
+    "11-doubting-dpo": Exercise(
+        cases=[
+            (torch.tensor([-4.0]), torch.tensor([-6.0]), torch.tensor([-5.0]), torch.tensor([-5.0]), 0.5, 0.1),
+            (
+                torch.tensor([-10.0, -7.5, -30.0]),
+                torch.tensor([-9.0, -12.0, -22.0]),
+                torch.tensor([-12.0, -7.0, -26.0]),
+                torch.tensor([-8.0, -11.0, -25.0]),
+                0.3,
+                0.2,
+            ),
+            (
+                torch.tensor([-20.0, -900.0]),
+                torch.tensor([-21.0, -30.0]),
+                torch.tensor([-20.5, -50.0]),
+                torch.tensor([-20.0, -450.0]),
+                1.0,
+                0.25,
+            ),
+        ],
+        solution=doubting_dpo,
+        why="With some doubt a pair that is already clear pulls back a little, so one wrong label cannot run away.",
+        mistakes={
+            "no_reference": _margin(lambda pc, pr, rc, rr, beta: beta * (pc - pr)),
+            "swapped": _margin(lambda pc, pr, rc, rr, beta: -_right_margin(pc, pr, rc, rr, beta)),
+            "reference_added": _margin(lambda pc, pr, rc, rr, beta: beta * ((pc + rc) - (pr + rr))),
+            "no_beta": _margin(lambda pc, pr, rc, rr, beta: _right_margin(pc, pr, rc, rr, 1.0)),
+            "beta_divides": _margin(lambda pc, pr, rc, rr, beta: _right_margin(pc, pr, rc, rr, 1 / beta)),
+            "beta_outside": lambda pc, pr, rc, rr, beta, doubt: beta * doubting_dpo(pc, pr, rc, rr, 1.0, doubt),
+            "no_doubt": _margin(_right_margin, lambda margin, doubt: _doubtful(margin, 0.0)),
+            "one_minus_doubt_only": _margin(_right_margin, lambda margin, doubt: (1 - doubt) * _doubtful(margin, 0.0)),
+            "minus_doubt": _margin(
+                _right_margin,
+                lambda margin, doubt: -((1 - doubt) * F.logsigmoid(margin) - doubt * F.logsigmoid(-margin)).mean(),
+            ),
+            "shrunk_margin": _margin(_right_margin, lambda margin, doubt: _doubtful((1 - 2 * doubt) * margin, 0.0)),
+            "sum": lambda pc, pr, rc, rr, beta, doubt: doubting_dpo(pc, pr, rc, rr, beta, doubt) * len(pc),
+            "mean_first": _margin(_right_margin, lambda margin, doubt: _doubtful(margin.mean()[None], doubt)),
+            "no_minus": _margin(_right_margin, lambda margin, doubt: -_doubtful(margin, doubt)),
+            "no_logarithm": _margin(
+                _right_margin,
+                lambda margin, doubt: ((1 - doubt) * torch.sigmoid(-margin) + doubt * torch.sigmoid(margin)).mean(),
+            ),
+            "overflows": Sign(_overflows),
+        },
+    ),
+}
