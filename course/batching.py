@@ -7,9 +7,10 @@ An example is a dict with `input_ids` and `labels`, two lists of the same length
 where the model is to learn it, and -100 where it is not, which `torch` and `transformers` leave out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ IGNORE = -100
 """The label of a token that nothing is to be learnt from."""
 
 Example = Mapping[str, Sequence[int]]
+Row = TypeVar("Row")
 
 
 def make_labels(input_ids: Sequence[int], mask: Sequence[int]) -> list[int]:
@@ -150,6 +152,27 @@ def clip(examples: Sequence[Example], max_length: int) -> tuple[list[dict[str, l
     if not kept:
         raise ValueError(f"No example is left. {report}" if examples else "There are no examples to clip.")
     return kept, report
+
+
+def read_by_length(
+    rows: Sequence[Row], length: Callable[[Row], int], size: int, read: Callable[[list[Row]], Tensor]
+) -> Tensor:
+    """What `read` makes of the rows, in groups of similar length, so that little has to be padded.
+
+    >>> read_by_length(["ccc", "a", "bb"], len, 2, lambda group: torch.tensor([len(row) for row in group]))
+    tensor([3, 1, 2])
+
+    Args:
+        rows: N of them, at least one.
+        length: of a row.
+        size: rows in a group, at most.
+        read: takes a group, returns a tensor with one entry for each of its rows, in their order.
+    Returns:
+        The entries of all groups in the order of the rows, shape (N, ...).
+    """
+    order = sorted(range(len(rows)), key=lambda i: length(rows[i]))
+    parts = [read([rows[i] for i in order[first : first + size]]) for first in range(0, len(order), size)]
+    return torch.cat(parts)[torch.tensor(order).argsort().to(parts[0].device)]
 
 
 def blocks(documents: Sequence[Sequence[int]], length: int, end_id: int) -> Tensor:

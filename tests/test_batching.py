@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from course.batching import IGNORE, blocks, check_examples, clip, collate, make_labels, pad
+from course.batching import IGNORE, blocks, check_examples, clip, collate, make_labels, pad, read_by_length
 
 TOKENS = st.integers(1, 99)
 
@@ -144,3 +144,17 @@ def test_blocks_are_the_documents_in_a_row(documents, length):
 def test_blocks_of_one_token_are_refused():
     with pytest.raises(ValueError, match="length=1"):
         blocks([[1, 2]], length=1, end_id=0)
+
+
+@given(rows=st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=12), size=st.integers(1, 13))
+def test_reading_by_length_gives_each_row_its_own_result_and_mixes_few_lengths(rows, size):
+    groups = []
+
+    def read(group: list[list[int]]) -> torch.Tensor:
+        groups.append([len(row) for row in group])
+        return torch.tensor([[sum(row), len(row)] for row in group])
+
+    found = read_by_length(rows, len, size, read)
+    assert found.tolist() == [[sum(row), len(row)] for row in rows]
+    lengths = [length for group in groups for length in group]
+    assert lengths == sorted(lengths) and max(map(len, groups)) <= size

@@ -1,12 +1,12 @@
 """How likely a whole answer is: the numbers that every preference loss is made of. Serves notebooks 11 and 12."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from course.batching import IGNORE, Example, collate, make_labels
+from course.batching import IGNORE, Example, collate, make_labels, read_by_length
 from course.formats import Message, as_messages
 from course.models import LM
 from course.rewards import Prompt
@@ -80,26 +80,21 @@ def batch_logps(lm: LM, rows: Sequence[Example]) -> SequenceLogps:
     The shorter and the longer half of them are read apart, which pads less where lengths differ.
     """
 
-    def read(part: list[Example]) -> Tensor:
-        return -labelled_losses(lm, collate(part, lm.tokenizer.pad_token_id)).sum(1)
-
-    return _by_length(rows, read, max(1, (len(rows) + 1) // 2))
+    return _read(lm, rows, (len(rows) + 1) // 2)
 
 
 @torch.no_grad()
 def measured_logps(lm: LM, rows: Sequence[Example], batch_size: int = 64) -> SequenceLogps:
     """As `batch_logps`, for any number of answers, without gradient, on the CPU."""
     lm.model.eval()
-
-    def read(part: list[Example]) -> Tensor:
-        return -labelled_losses(lm, collate(part, lm.tokenizer.pad_token_id)).sum(1).cpu()
-
-    return _by_length(rows, read, batch_size)
+    found = _read(lm, rows, batch_size)
+    return SequenceLogps(found.logps.cpu(), found.tokens.cpu())
 
 
-def _by_length(rows: Sequence[Example], read: Callable[[list[Example]], Tensor], size: int) -> SequenceLogps:
-    """Read rows in groups of similar length, and give the sums back in the order of the rows."""
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]["input_ids"]))
-    sums = torch.cat([read([rows[i] for i in order[at : at + size]]) for at in range(0, len(order), size)])
+def _read(lm: LM, rows: Sequence[Example], size: int) -> SequenceLogps:
+    def sums(group: list[Example]) -> Tensor:
+        return -labelled_losses(lm, collate(group, lm.tokenizer.pad_token_id)).sum(1)
+
+    logps = read_by_length(rows, lambda row: len(row["input_ids"]), size, sums)
     tokens = [sum(label != IGNORE for label in row["labels"]) for row in rows]
-    return SequenceLogps(sums[torch.tensor(order, device=sums.device).argsort()], torch.tensor(tokens).to(sums))
+    return SequenceLogps(logps, torch.tensor(tokens).to(logps))

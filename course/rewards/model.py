@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from course import SEED
-from course.batching import Example, pad
+from course.batching import Example, pad, read_by_length
 from course.formats import Message, Record, as_messages, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
 from course.models import LM, CannotLoad, open_checkpoint, precision, save, seeded
@@ -267,15 +267,9 @@ def _scores(model: RewardModel, rows: list[list[int]]) -> Tensor:
 
 def _scores_in_halves(model: RewardModel, rows: list[list[int]]) -> Tensor:
     """As `_scores`, the shorter and the longer half of the rows apart: less padding where lengths differ."""
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    middle = len(order) // 2
-    parts = [_scores(model, [rows[i] for i in half]) for half in (order[:middle], order[middle:])]
-    return torch.cat(parts)[torch.tensor(order).argsort().to(model.device)]
+    return read_by_length(rows, len, (len(rows) + 1) // 2, lambda half: _scores(model, half))
 
 
 @torch.no_grad()
 def _measure(model: RewardModel, rows: list[list[int]], batch_size: int = 64) -> Tensor:
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # similar lengths together: less padding
-    near = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
-    scores = torch.cat([_scores(model, [rows[i] for i in part]) for part in near])
-    return scores[torch.tensor(order).argsort().to(model.device)].cpu()
+    return read_by_length(rows, len, batch_size, lambda part: _scores(model, part)).cpu()
