@@ -2,8 +2,8 @@
 
 Serves notebooks 11 (claims X1, X2) and 12 (claims V1 to V6). Every function takes log-probabilities of whole answers,
 and the name of the argument says which kind: `_logps` are sums over an answer's tokens, `_mean_logps` are means over
-them. Rafailov et al. 2023 (DPO), Azar et al. 2023 (IPO), Ethayarajh et al. 2024 (KTO), Hong et al. 2024 (ORPO), Meng et
-al. 2024 (SimPO).
+them. No gradient flows into what the reference says. Rafailov et al. 2023 (DPO), Azar et al. 2023 (IPO), Ethayarajh et
+al. 2024 (KTO), Hong et al. 2024 (ORPO), Meng et al. 2024 (SimPO).
 """
 
 import math
@@ -179,8 +179,8 @@ def kto_loss(
         raise ValueError("The batch is empty: there is no answer, good or bad.")
     _positive(beta=beta, desirable_weight=desirable_weight, undesirable_weight=undesirable_weight)
     kl = (policy_mismatched_logps - ref_mismatched_logps).detach().mean().clamp(min=0)
-    desirable = policy_desirable_logps - ref_desirable_logps
-    undesirable = policy_undesirable_logps - ref_undesirable_logps
+    desirable = policy_desirable_logps - ref_desirable_logps.detach()
+    undesirable = policy_undesirable_logps - ref_undesirable_logps.detach()
     good = desirable_weight * (1 - torch.sigmoid(beta * (desirable - kl)))
     bad = undesirable_weight * (1 - torch.sigmoid(beta * (kl - undesirable)))
     metrics = {
@@ -268,7 +268,7 @@ def _log_ratios(
         ref_rejected=ref_rejected,
     )
     _not_empty(policy_chosen)
-    return policy_chosen - ref_chosen, policy_rejected - ref_rejected
+    return policy_chosen - ref_chosen.detach(), policy_rejected - ref_rejected.detach()
 
 
 def _bradley_terry(margins: Tensor, label_smoothing: float) -> Tensor:
@@ -313,8 +313,12 @@ def _same_batch(size: str, **logps: Tensor) -> None:
         said = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"{said} do not fit: expected one log-probability for each answer, all of shape ({size},).")
     for name, tensor in logps.items():
-        if tensor.isnan().any():
-            raise ValueError(f"{name}[{int(tensor.isnan().int().argmax())}] is not a number (nan).")
+        if not tensor.isfinite().all():
+            at = int((~tensor.isfinite()).int().argmax())
+            raise ValueError(
+                f"{name}[{at}] is {tensor[at].item()}, not a finite number. Look for an answer without a token that "
+                "counts, a token that is forbidden, or damaged weights."
+            )
 
 
 def _not_empty(logps: Tensor) -> None:
