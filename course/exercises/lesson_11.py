@@ -1,4 +1,7 @@
-"""Exercises of lesson 11: the log-probability of an answer, the reward behind a policy (X1), DPO that doubts (X2)."""
+"""Exercises of lesson 11: the log-probability of an answer, the reward behind a policy (X1), DPO that doubts (X2).
+
+Of its second notebook: whether the longer answer wins (X6), labels that contradict each other, two anchors (X7).
+"""
 
 import math
 from collections.abc import Callable
@@ -105,6 +108,93 @@ def _overflows(got: Any, expected: Any) -> bool:
     if not isinstance(got, float):
         return False
     return math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5) or (expected > 20 and not got < expected)
+
+
+# --- the longer answer wins ---------------------------------------------------------------------------------
+
+Texts = list[tuple[str, str]]
+
+
+def longer_wins(pairs: Texts) -> float:
+    """Of the pairs (chosen, rejected) that differ in their number of words, the share in which the chosen has more."""
+    ahead = [difference for difference in _word_differences(pairs) if difference]
+    return sum(difference > 0 for difference in ahead) / len(ahead)
+
+
+def _word_differences(pairs: Texts) -> list[int]:
+    return [len(chosen.split()) - len(rejected.split()) for chosen, rejected in pairs]
+
+
+def _by_measure(measure: Callable[[str], int]) -> Callable[[Texts], float]:
+    def share(pairs: Texts) -> float:
+        differences = [measure(chosen) - measure(rejected) for chosen, rejected in pairs]
+        ahead = [difference for difference in differences if difference]
+        return sum(difference > 0 for difference in ahead) / len(ahead)
+
+    return share
+
+
+# --- contradictions -----------------------------------------------------------------------------------------
+
+Labels = list[tuple[str, str, str]]
+
+
+def contradictions(labels: Labels) -> list[int]:
+    """Rows of labels (prompt, chosen, rejected) whose opposite stands in the list as well."""
+    return [row for row, (prompt, won, lost) in enumerate(labels) if (prompt, lost, won) in labels]
+
+
+def _without_prompt(labels: Labels) -> list[int]:
+    sides = [label[1:] for label in labels]
+    return [row for row, (won, lost) in enumerate(sides) if (lost, won) in sides]
+
+
+def _one_of_two(later: bool) -> Callable[[Labels], list[int]]:
+    def rows(labels: Labels) -> list[int]:
+        return [
+            row
+            for row, (prompt, won, lost) in enumerate(labels)
+            if (prompt, lost, won) in (labels[:row] if later else labels[row:])
+        ]
+
+    return rows
+
+
+def _copies(labels: Labels) -> list[int]:
+    return [row for row, label in enumerate(labels) if label in labels[:row]]
+
+
+def _asked_again(labels: Labels) -> list[int]:
+    asked = [(prompt, frozenset((won, lost))) for prompt, won, lost in labels]
+    return [row for row, comparison in enumerate(asked) if asked.count(comparison) > 1]
+
+
+# --- two anchors --------------------------------------------------------------------------------------------
+
+Logps = list[tuple[float, float]]
+
+
+def two_margins(logps: Logps, beta: float) -> tuple[list[float], list[float]]:
+    """DPO's margin after each round, against the model before the round and against the first; logps of one pair."""
+    return _margins(logps, beta, logps[:-1]), _margins(logps, beta, [logps[0]] * (len(logps) - 1))
+
+
+def _margins(logps: Logps, beta: float, references: Logps) -> list[float]:
+    pairs = zip(logps[1:], references, strict=True)
+    return [beta * ((won - ref_won) - (lost - ref_lost)) for (won, lost), (ref_won, ref_lost) in pairs]
+
+
+def _no_reference(logps: Logps, beta: float) -> tuple[list[float], list[float]]:
+    plain = _margins(logps, beta, [(0.0, 0.0)] * (len(logps) - 1))
+    return plain, plain
+
+
+def _with_the_start(logps: Logps, beta: float) -> tuple[list[float], list[float]]:
+    return tuple([0.0, *margins] for margins in two_margins(logps, beta))
+
+
+def _chosen_alone(logps: Logps, beta: float) -> tuple[list[float], list[float]]:
+    return two_margins([(won, 0.0) for won, _ in logps], beta)
 
 
 EXERCISES: dict[str, Exercise] = {
@@ -218,6 +308,64 @@ EXERCISES: dict[str, Exercise] = {
                 lambda margin, doubt: ((1 - doubt) * torch.sigmoid(-margin) + doubt * torch.sigmoid(margin)).mean(),
             ),
             "overflows": Sign(_overflows),
+        },
+    ),
+    "11-longer-wins": Exercise(
+        cases=[
+            ([("Lima.", "It is Lima."), ("It is Rome.", "Rome."), ("Good question! It is Oslo.", "It is Oslo.")],),
+            ([("a  b", "a b c"), ("three short words", "two interminable"), ("one two", "three four"), ("- x", "y")],),
+            ([("x", "yy"), ("a b", "c"), ("d", "e f\ng"), ("incomprehensibilities", "h i"), ("j k", "l m")],),
+        ],
+        solution=longer_wins,
+        why="Far from one half, it says that a trainer can satisfy most labels without reading a word.",
+        mistakes={
+            "all_pairs": lambda pairs: sum(d > 0 for d in _word_differences(pairs)) / len(pairs),
+            "ties_won": lambda pairs: sum(d >= 0 for d in _word_differences(pairs)) / len(pairs),
+            "ties_half": lambda pairs: sum((d > 0) + (d == 0) / 2 for d in _word_differences(pairs)) / len(pairs),
+            "shorter": lambda pairs: 1 - longer_wins(pairs),
+            "characters": _by_measure(len),
+            "spaces": _by_measure(lambda text: len(text.split(" "))),
+            "count": lambda pairs: sum(d > 0 for d in _word_differences(pairs)),
+            "mean_difference": lambda pairs: sum(_word_differences(pairs)) / len(pairs),
+        },
+    ),
+    "11-contradictions": Exercise(
+        cases=[
+            ([("p", "a", "b"), ("q", "a", "b"), ("p", "b", "a")],),
+            ([("p", "a", "b"), ("q", "b", "a"), ("p", "a", "b"), ("p", "a", "c"), ("q", "a", "b"), ("q", "a", "b")],),
+            ([("p", "a", "b"), ("p", "b", "c"), ("q", "c", "b"), ("p", "a", "b"), ("r", "a", "c")],),
+        ],
+        solution=contradictions,
+        why="Rows that contradict each other cannot both be learnt, and where they cluster, something broke.",
+        mistakes={
+            "no_prompt": _without_prompt,
+            "later_only": _one_of_two(later=True),
+            "earlier_only": _one_of_two(later=False),
+            "copies": _copies,
+            "asked_again": _asked_again,
+            "count": lambda labels: len(contradictions(labels)),
+            "labels": lambda labels: [labels[row] for row in contradictions(labels)],
+            "the_others": lambda labels: [row for row in range(len(labels)) if row not in contradictions(labels)],
+        },
+    ),
+    "11-two-margins": Exercise(
+        cases=[
+            ([(-4.0, -4.0), (-3.5, -5.5), (-3.0, -7.5)], 0.5),
+            ([(-10.0, -8.0), (-9.0, -9.5), (-9.5, -12.0), (-11.0, -16.0)], 0.1),
+            ([(-2.0, -3.0), (-2.5, -2.5)], 2.0),
+        ],
+        solution=two_margins,
+        why="Measured against its latest self a model never seems to go far; keep the first one for the measuring.",
+        mistakes={
+            "swapped": lambda logps, beta: two_margins(logps, beta)[::-1],
+            "no_beta": lambda logps, beta: two_margins(logps, 1.0),
+            "divided": lambda logps, beta: two_margins(logps, 1 / beta),
+            "no_reference": _no_reference,
+            "moving_only": lambda logps, beta: (two_margins(logps, beta)[0],) * 2,
+            "first_only": lambda logps, beta: (two_margins(logps, beta)[1],) * 2,
+            "with_the_start": _with_the_start,
+            "rejected_first": lambda logps, beta: two_margins([(lost, won) for won, lost in logps], beta),
+            "chosen_alone": _chosen_alone,
         },
     ),
 }
