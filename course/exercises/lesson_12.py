@@ -1,0 +1,167 @@
+"""Exercises of lesson 12: IPO on means (Azar et al. 2023), KTO's reference point, ORPO's odds (V1, V3, V6)."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course.exercises.definition import Exercise, Sign
+
+# --- IPO, per token -----------------------------------------------------------------------------------------
+
+
+def ipo_per_token(chosen: Tensor, rejected: Tensor, chosen_tokens: Tensor, rejected_tokens: Tensor, beta: float) -> Any:
+    """Mean squared distance of the margin per token from 1 / (2 beta); log-ratios are sums, all of shape (B,)."""
+    margin = chosen / chosen_tokens - rejected / rejected_tokens
+    return (margin - 1 / (2 * beta)).square().mean()
+
+
+def _ipo(margin: Callable[..., Tensor], target: Callable[[float], float] = lambda beta: 1 / (2 * beta)) -> Callable:
+    def loss(chosen: Tensor, rejected: Tensor, chosen_tokens: Tensor, rejected_tokens: Tensor, beta: float) -> Tensor:
+        distance = margin(chosen, rejected, chosen_tokens, rejected_tokens) - target(beta)
+        return distance.square().mean()
+
+    return loss
+
+
+def _means(c: Tensor, r: Tensor, nc: Tensor, nr: Tensor) -> Tensor:
+    return c / nc - r / nr
+
+
+# --- KTO's reference point ----------------------------------------------------------------------------------
+
+
+def reference_point(policy: Tensor, ref: Tensor) -> Any:
+    """How far the policy has moved, by answers under the next prompt: entry (i, j) is answer j under prompt i."""
+    ratios = policy - ref
+    places = torch.arange(len(ratios))
+    return ratios[places, (places + 1) % len(ratios)].mean().clamp(min=0)
+
+
+def _matched(policy: Tensor, ref: Tensor) -> Tensor:
+    return (policy - ref).diagonal().mean().clamp(min=0)
+
+
+def _others(policy: Tensor, ref: Tensor) -> Tensor:
+    return (policy - ref)[~torch.eye(len(policy), dtype=torch.bool)].mean().clamp(min=0)
+
+
+def _shifted(policy: Tensor, ref: Tensor, by: int = 1) -> Tensor:
+    ratios, places = policy - ref, torch.arange(len(policy))
+    return ratios[places, (places + by) % len(ratios)]
+
+
+def _without_last(policy: Tensor, ref: Tensor) -> Tensor:
+    return _shifted(policy, ref)[:-1].mean().clamp(min=0)
+
+
+# --- ORPO's odds --------------------------------------------------------------------------------------------
+
+
+def log_odds(mean_logps: Tensor) -> Any:
+    """log(p / (1 - p)) of each answer from log p, the mean log-probability of its tokens, also where p is nearly 1."""
+    return mean_logps - torch.log(-torch.expm1(mean_logps))
+
+
+def _runs_out(got: Any, expected: Any) -> bool:
+    """Right where p is well below 1; infinite, or off by more than rounding, where 1 - p is tiny."""
+    if not isinstance(got, list) or len(got) != len(expected) or not all(isinstance(one, float) for one in got):
+        return False
+    near = [(a, b) for a, b in zip(got, expected, strict=True) if b < 12]
+    far = [(a, b) for a, b in zip(got, expected, strict=True) if b >= 12]
+    right = all(math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-3) for a, b in near)
+    return right and all(not a < b / 2 for a, b in far)
+
+
+EXERCISES: dict[str, Exercise] = {
+    "12-ipo": Exercise(
+        cases=[
+            (torch.tensor([6.0]), torch.tensor([-2.0]), torch.tensor([3.0]), torch.tensor([4.0]), 0.5),
+            (
+                torch.tensor([1.5, -4.0, 9.0]),
+                torch.tensor([2.0, -8.0, -3.0]),
+                torch.tensor([5.0, 2.0, 6.0]),
+                torch.tensor([4.0, 10.0, 2.0]),
+                0.2,
+            ),
+            (
+                torch.tensor([0.0, 7.0]),
+                torch.tensor([0.0, 1.0]),
+                torch.tensor([1.0, 7.0]),
+                torch.tensor([9.0, 2.0]),
+                2.0,
+            ),
+        ],
+        solution=ipo_per_token,
+        why="Divided by its own length, a long answer and a short one can reach the same margin.",
+        mistakes={
+            "sums": _ipo(lambda c, r, nc, nr: c - r),
+            "one_length": _ipo(lambda c, r, nc, nr: (c - r) / (nc + nr)),
+            "chosen_length": _ipo(lambda c, r, nc, nr: (c - r) / nc),
+            "swapped": _ipo(lambda c, r, nc, nr: r / nr - c / nc),
+            "target_1_over_beta": _ipo(_means, lambda beta: 1 / beta),
+            "half_beta": _ipo(_means, lambda beta: beta / 2),
+            "no_target": _ipo(_means, lambda beta: 0.0),
+            "beta_times": _ipo(lambda c, r, nc, nr: c / nc - r / nr, lambda beta: 1 / 2 / beta / beta),
+            "mean_first": lambda c, r, nc, nr, beta: (_means(c, r, nc, nr).mean() - 1 / (2 * beta)).square(),
+            "summed": lambda c, r, nc, nr, beta: ipo_per_token(c, r, nc, nr, beta) * len(c),
+            "absolute": lambda c, r, nc, nr, beta: (_means(c, r, nc, nr) - 1 / (2 * beta)).abs().mean(),
+            "one_sided": lambda c, r, nc, nr, beta: (
+                (1 / (2 * beta) - _means(c, r, nc, nr)).clamp(min=0).square().mean()
+            ),
+        },
+    ),
+    "12-reference-point": Exercise(
+        cases=[
+            (
+                torch.tensor([[-2.0, -9.0, -8.0], [-9.0, -3.0, -7.0], [-6.0, -9.0, -4.0]]),
+                torch.tensor([[-6.0, -10.0, -8.5], [-9.5, -6.0, -9.0], [-9.0, -9.5, -5.0]]),
+            ),
+            (
+                torch.tensor([[-1.0, -8.0, -4.0], [-9.0, -2.0, -9.5], [-9.0, -9.0, -3.0]]),
+                torch.tensor([[-5.0, -6.0, -9.0], [-9.0, -6.0, -7.0], [-7.0, -6.0, -5.0]]),
+            ),
+            (
+                torch.tensor(
+                    [[-3.0, -5.0, -9.0, -7.0], [-6.0, -2.0, -1.0, -8.0], [-9.0, -4.0, -5.0, -7.5], [-2.0] * 4]
+                ),
+                torch.tensor(
+                    [[-4.0, -6.0, -9.5, -7.0], [-6.0, -4.0, -6.0, -9.0], [-7.0, -4.0, -6.0, -5.5], [-5.0] * 4]
+                ),
+            ),
+        ],
+        solution=reference_point,
+        why="Answers to other prompts tell how far the policy has moved in general, not whether it got these right.",
+        mistakes={
+            "matched": _matched,
+            "no_floor": lambda policy, ref: _shifted(policy, ref).mean(),
+            "floor_first": lambda policy, ref: _shifted(policy, ref).clamp(min=0).mean(),
+            "all_pairs": lambda policy, ref: (policy - ref).mean().clamp(min=0),
+            "all_others": _others,
+            "wrong_neighbour": lambda policy, ref: _shifted(policy, ref, -1).mean().clamp(min=0),
+            "last_lost": _without_last,
+            "summed": lambda policy, ref: _shifted(policy, ref).sum().clamp(min=0),
+            "swapped": lambda policy, ref: reference_point(ref, policy),
+        },
+    ),
+    "12-log-odds": Exercise(
+        cases=[
+            (torch.tensor([math.log(0.8), math.log(0.5)]),),
+            (torch.tensor([-3.0, -0.01, -12.0]),),
+            (torch.tensor([-1e-9, -2.0, -1e-30]),),
+        ],
+        solution=log_odds,
+        why="Trained models are often nearly certain of a token, and there the plain formula takes the logarithm of 0.",
+        mistakes={
+            "log_probability": lambda m: m,
+            "log_rest": lambda m: torch.log(-torch.expm1(m)),
+            "odds": lambda m: m.exp() / -torch.expm1(m),
+            "upside_down": lambda m: -log_odds(m),
+            "added": lambda m: m + torch.log(-torch.expm1(m)),
+            "of_logs": lambda m: m - torch.log1p(-m),
+            "runs_out": Sign(_runs_out),
+        },
+    ),
+}

@@ -1,0 +1,168 @@
+"""Exercises of lesson 12: many right ways to write them, and wrong ones with the hint that fits."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course.exercises import EXERCISES
+from course.exercises.lesson_12 import ipo_per_token, log_odds, reference_point
+from course.losses.preference import kto_loss, normalised_ipo_loss, orpo_loss
+from course.study.judge import judge
+
+IPO, POINT, ODDS = (EXERCISES[f"12-{name}"] for name in ("ipo", "reference-point", "log-odds"))
+
+
+def verdict_of(exercise, attempt):
+    verdict = judge(exercise, attempt)
+    return verdict.kind, verdict.mistake
+
+
+# ---- IPO ---------------------------------------------------------------------------------------------------
+
+
+def ipo_by_loop(c, r, nc, nr, beta):
+    rows = zip(*(part.tolist() for part in (c, r, nc, nr)), strict=True)
+    return sum((a / n - b / k - 0.5 / beta) ** 2 for a, b, n, k in rows) / len(c)
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        ipo_by_loop,
+        lambda c, r, nc, nr, b: ((1 / (2 * b) - c / nc + r / nr) ** 2).mean(),
+        lambda c, r, nc, nr, b: torch.nn.functional.mse_loss(c / nc - r / nr, torch.full_like(c, 0.5 / b)),
+        lambda c, r, nc, nr, b: normalised_ipo_loss(c / nc, r / nr, c * 0, r * 0, beta=b).loss,
+    ],
+)
+def test_ipo_right(attempt):
+    assert judge(IPO, attempt).kind == "right"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "mistake"),
+    [
+        (lambda c, r, nc, nr, b: ((c - r - 1 / (2 * b)) ** 2).mean(), "sums"),
+        (lambda c, r, nc, nr, b: ((c / nc - r / nr - 1 / b) ** 2).mean(), "target_1_over_beta"),
+        (lambda c, r, nc, nr, b: ((c / nc - r / nr - 1 / 2 * b) ** 2).mean(), "half_beta"),
+        (lambda c, r, nc, nr, b: ((r / nr - c / nc - 1 / (2 * b)) ** 2).mean(), "swapped"),
+        (lambda c, r, nc, nr, b: ((c / nc - r / nr - 1 / (2 * b)) ** 2).sum(), "summed"),
+        (lambda c, r, nc, nr, b: ((c / nc).mean() - (r / nr).mean() - 1 / (2 * b)) ** 2, "mean_first"),
+        (lambda c, r, nc, nr, b: torch.relu(1 / (2 * b) - (c / nc - r / nr)).pow(2).mean(), "one_sided"),
+        (lambda c, r, nc, nr, b: -torch.nn.functional.logsigmoid(b * (c / nc - r / nr)).mean(), None),
+        (lambda c, r, nc, nr, b: (c / nc - r / nr - 1 / (2 * b)) ** 2, None),
+    ],
+)
+def test_ipo_wrong(attempt, mistake):
+    assert verdict_of(IPO, attempt) == ("wrong", mistake)
+
+
+RATIOS = st.lists(
+    st.tuples(st.floats(-30, 30), st.floats(-30, 30), st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=6
+)
+
+
+@settings(deadline=None)
+@given(RATIOS, st.floats(0.05, 5))
+def test_ipo_is_the_packages(rows, beta):
+    c, r, nc, nr = (torch.tensor(column, dtype=torch.float64) for column in zip(*rows, strict=True))
+    ref = torch.full_like(c, -3.0)
+    expected = normalised_ipo_loss(c / nc + ref, r / nr + ref, ref, ref, beta=beta).loss
+    assert float(ipo_per_token(c, r, nc, nr, beta)) == pytest.approx(float(expected), rel=1e-6, abs=1e-9)
+
+
+# ---- KTO's reference point ---------------------------------------------------------------------------------
+
+
+def point_by_loop(policy, ref):
+    count = len(policy)
+    moved = [float(policy[i, (i + 1) % count] - ref[i, (i + 1) % count]) for i in range(count)]
+    return max(0.0, sum(moved) / count)
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        point_by_loop,
+        lambda p, r: torch.relu((p - r).roll(-1, 1).diagonal().mean()),
+        lambda p, r: max(0.0, float(np.trace(np.roll((p - r).numpy(), -1, 1))) / len(p)),
+    ],
+)
+def test_point_right(attempt):
+    assert judge(POINT, attempt).kind == "right"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "mistake"),
+    [
+        (lambda p, r: (p - r).diag().mean().clamp(min=0), "matched"),
+        (lambda p, r: (p - r).roll(-1, 1).diagonal().mean(), "no_floor"),
+        (lambda p, r: (p - r).roll(-1, 1).diagonal().relu().mean(), "floor_first"),
+        (lambda p, r: (p - r).roll(1, 1).diagonal().mean().clamp(min=0), "wrong_neighbour"),
+        (lambda p, r: (p - r).diagonal(1).mean().clamp(min=0), "last_lost"),
+        (lambda p, r: torch.relu((p - r).mean()), "all_pairs"),
+        (lambda p, r: torch.relu((r - p).roll(-1, 1).diagonal().mean()), "swapped"),
+        (lambda p, r: (p - r).roll(-1, 1).diagonal().mean().abs(), None),
+        (lambda p, r: 0.0, None),
+    ],
+)
+def test_point_wrong(attempt, mistake):
+    assert verdict_of(POINT, attempt) == ("wrong", mistake)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 6), st.integers(0, 10**6))
+def test_the_point_is_the_one_in_the_packages_loss(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    policy, ref = (-5 * torch.rand(count, count, generator=generator) for _ in range(2))
+    at, after = torch.arange(count), (torch.arange(count) + 1) % count
+    diagonal = policy.diagonal(), ref.diagonal()
+    found = kto_loss(diagonal[0], policy[0, :0], diagonal[1], ref[0, :0], policy[at, after], ref[at, after])
+    assert found.metrics["kl"] == pytest.approx(float(reference_point(policy, ref)), abs=1e-6)
+
+
+# ---- ORPO's odds -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda m: m - torch.log(-torch.expm1(m)),
+        lambda m: [x - math.log(-math.expm1(x)) for x in m.tolist()],
+        lambda m: m.numpy() - np.log(-np.expm1(m.numpy())),
+        lambda m: -torch.log(torch.expm1(-m)),
+    ],
+)
+def test_odds_right(attempt):
+    assert judge(ODDS, attempt).kind == "right"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "mistake"),
+    [
+        (lambda m: torch.log(m.exp() / (1 - m.exp())), "runs_out"),
+        (lambda m: m - torch.log(1 - m.exp()), "runs_out"),
+        (lambda m: torch.logit(m.exp()), "runs_out"),
+        (lambda m: m + torch.log(-torch.expm1(m)), "added"),
+        (lambda m: torch.log(-torch.expm1(m)) - m, "upside_down"),
+        (lambda m: torch.log(-torch.expm1(m)), "log_rest"),
+        (lambda m: m.exp() / -torch.expm1(m), "odds"),
+        (lambda m: m, "log_probability"),
+        (lambda m: m - torch.log(1 - m), "of_logs"),
+        (lambda m: m * 2, None),
+    ],
+)
+def test_odds_wrong(attempt, mistake):
+    assert verdict_of(ODDS, attempt) == ("wrong", mistake)
+
+
+@settings(deadline=None)
+@given(st.floats(-20, -1e-12), st.floats(-20, -1e-12))
+def test_the_odds_are_those_of_the_packages_loss(one, other):
+    chosen, rejected = torch.tensor([one], dtype=torch.float64), torch.tensor([other], dtype=torch.float64)
+    ratio = log_odds(chosen) - log_odds(rejected)
+    expected = orpo_loss(chosen, rejected, torch.zeros((), dtype=torch.float64), lam=1.0).loss
+    assert float(torch.nn.functional.softplus(-ratio)) == pytest.approx(float(expected), rel=1e-9, abs=1e-12)
