@@ -1,0 +1,270 @@
+"""Labels, critiques and revisions by a language model: serves notebook 13.
+
+The judge reads principles and answers, and the probabilities of two letters are its label (Bai et al. 2022, who call it
+constitutional AI; Lee et al. 2023, RLAIF). It is any causal language model with a chat template: the course's own
+`judge`, or an instruction model from the hub.
+
+    judge = AIJudge(load("judge"), [write("true"), write("sentence")])
+    records = judge.label(pairs).records  # preference records, as `label_pairs` gives them
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Literal
+
+import torch
+
+from course import SEED
+from course.batching import pad
+from course.feedback.judge import (
+    LETTERS,
+    SHORT,
+    Judgement,
+    Protocol,
+    follow_up,
+    letter_of,
+    pair_messages,
+    probability,
+    single_messages,
+    turn,
+)
+from course.feedback.labellers import Pair, checked_pairs, unusable
+from course.feedback.records import Labelled
+from course.feedback.tastes import Prompt
+from course.formats import Message
+from course.models import LM, precision
+from course.rollouts import sample
+from course.rollouts.generation import check_room
+from course.templates import CHATML
+
+MOST_WORDS, MOST_ANSWER = 24, 48  # tokens of a word on two answers, and of an answer of its own
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class AIJudge:
+    """A language model that compares answers by written principles.
+
+    Attributes:
+        lm: the model.
+        constitution: its principles, sentences. A pair is judged by each of them, and the log-odds are averaged.
+        protocol: the fixed words of the prompt: `SHORT` for the `judge` checkpoint, `IN_FULL` for others.
+        with_reference: the judge first answers the question itself, and its answer stands in the prompt.
+        max_new_tokens: the limit for what it says of the answers before it chooses.
+    Raises:
+        ValueError: no principle or an empty one, a model without a chat template, or a tokenizer in which no single
+            token means A or B.
+    """
+
+    lm: LM
+    constitution: Sequence[str]
+    protocol: Protocol = SHORT
+    with_reference: bool = True
+    max_new_tokens: int = MOST_WORDS
+
+    def __post_init__(self) -> None:
+        if isinstance(self.constitution, str) or not self.constitution or not all(map(str.strip, self.constitution)):
+            raise ValueError(
+                f"The constitution is {self.constitution!r}; give a list of sentences, such as "
+                "['Prefer the answer that is true.']."
+            )
+        _require_template(self.lm)
+        letter_ids(self.lm)
+
+    def references(self, prompts: Sequence[Prompt]) -> list[str]:
+        """The judge's own answer to each prompt, its likeliest tokens; "" without `with_reference`."""
+        if not self.with_reference:
+            return [""] * len(prompts)
+        asked = list(dict.fromkeys(prompt.text for prompt in prompts))
+        said = dict(zip(asked, _say(self.lm, [[turn("user", text)] for text in asked], MOST_ANSWER), strict=True))
+        return [said[prompt.text] for prompt in prompts]
+
+    def transcripts(self, principle: str, pairs: Sequence[Pair]) -> list[list[Message]]:
+        """Each pair put to the judge by one principle, up to where it chooses a letter."""
+        references = self.references([pair.prompt for pair in pairs])
+        rows = zip(pairs, references, strict=True)
+        asked = [pair_messages(principle, p.text, a, b, said, self.protocol) for (p, a, b), said in rows]
+        said = _say(self.lm, asked, self.max_new_tokens)
+        return [follow_up(one, words, self.protocol.choice) for one, words in zip(asked, said, strict=True)]
+
+    def judgements(self, principle: str, pairs: Sequence[Pair]) -> list[Judgement]:
+        """What the judge makes of each pair by one principle, asked in both orders.
+
+        Args:
+            principle: a sentence; it need not be in the constitution.
+            pairs: (prompt, a, b).
+        Raises:
+            ValueError: a pair is not of that form, an answer is empty, or the model's context is too short.
+        """
+        pairs = checked_pairs(pairs)
+        both = [*pairs, *(Pair(prompt, b, a) for prompt, a, b in pairs)]
+        odds = letter_odds(self.lm, self.transcripts(principle, both)) if both else []
+        return [Judgement(*two) for two in zip(odds[: len(pairs)], odds[len(pairs) :], strict=True)]
+
+    def log_odds(self, pairs: Sequence[Pair]) -> list[float]:
+        """Log-odds of a over b, in nats, averaged over both orders and all principles of the constitution."""
+        by_principle = [[one.log_odds for one in self.judgements(text, pairs)] for text in self.constitution]
+        return [mean(each) for each in zip(*by_principle, strict=True)]
+
+    def label(self, pairs: Sequence[Pair]) -> Labelled:
+        """Preference records {prompt, chosen, rejected, probability}, and counts, as `label_pairs` gives them.
+
+        `probability` is the soft label: how sure the judge is of the chosen answer, 0.5 to 1.
+        """
+        counts = dict.fromkeys(("labelled", "tie", "identical", "empty"), 0)
+        usable = []
+        for pair in checked_pairs(pairs):
+            fate = unusable(pair.a, pair.b)
+            counts[fate or "labelled"] += 1
+            usable += [] if fate else [pair]
+        records = []
+        for (prompt, a, b), odds in zip(usable, self.log_odds(usable), strict=True):
+            chosen, rejected = (a, b) if odds > 0 else (b, a)
+            if odds == 0:
+                counts["labelled"], counts["tie"] = counts["labelled"] - 1, counts["tie"] + 1
+                continue
+            sure = round(probability(abs(odds)), 4)
+            records.append({"prompt": prompt.text, "chosen": chosen, "rejected": rejected, "probability": sure})
+        return Labelled(records, counts)
+
+    def choose(self, prompt: Prompt, a: str, b: str, rng: random.Random) -> Literal["a", "b", "tie"]:
+        """One choice, as a `Labeller` makes it, so that `label_pairs` takes a judge too; many are faster by `label`."""
+        odds = 0.0 if a == b else self.log_odds([Pair(prompt, a, b)])[0]
+        return "a" if odds > 0 else "b" if odds < 0 else "tie"
+
+    def critiques(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[str]:
+        """What the judge says of each answer by one principle."""
+        return _say(self.lm, self._single(principle, prompts, texts), self.max_new_tokens)
+
+    def revisions(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> tuple[list[str], list[str]]:
+        """A critique of each answer by one principle, and the answer written again after it.
+
+        Returns:
+            Critiques and new answers. Where nothing is written, the old answer stays.
+        """
+        asked = self._single(principle, prompts, texts)
+        said = _say(self.lm, asked, self.max_new_tokens)
+        again = [follow_up(one, words, self.protocol.again) for one, words in zip(asked, said, strict=True)]
+        written = _say(self.lm, again, MOST_ANSWER)
+        return said, [new.strip() or old for new, old in zip(written, texts, strict=True)]
+
+    def _single(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[list[Message]]:
+        rows = zip(prompts, texts, self.references(prompts), strict=True)
+        return [single_messages(principle, prompt.text, text, said, self.protocol) for prompt, text, said in rows]
+
+
+def revise(
+    judge: AIJudge, prompts: Sequence[Prompt], texts: Sequence[str], each: int | None = None, seed: int = SEED
+) -> list[str]:
+    """Critique and revise every answer by principles of the constitution, one after the other.
+
+    Args:
+        judge: writes critiques and revisions.
+        prompts, texts: N questions and N answers.
+        each: so many principles for an answer, drawn anew for each (Bai et al. 2022 draw one); all in order if None.
+        seed: of the draw.
+    Returns:
+        The N answers as they stand after the last revision.
+    Raises:
+        ValueError: `each` is below 1 or more than there are principles.
+    """
+    count = len(judge.constitution) if each is None else each
+    if not 1 <= count <= len(judge.constitution):
+        raise ValueError(f"each={each} is to be from 1 to {len(judge.constitution)}, the number of principles.")
+    rng, out = random.Random(seed), list(texts)
+    orders = [range(count) if each is None else rng.sample(range(len(judge.constitution)), count) for _ in texts]
+    for step in range(count):
+        for place, principle in enumerate(judge.constitution):
+            rows = [i for i, order in enumerate(orders) if order[step] == place and out[i].strip()]
+            if rows:
+                _, new = judge.revisions(principle, [prompts[i] for i in rows], [out[i] for i in rows])
+                for i, text in zip(rows, new, strict=True):
+                    out[i] = text
+    return out
+
+
+def letter_ids(lm: LM) -> dict[str, list[int]]:
+    """The tokens that mean A and B at the beginning of an answer: bare, after a space, after a bracket.
+
+    Raises:
+        ValueError: the tokenizer has no single token for one of them.
+    """
+    found: dict[str, list[int]] = {}
+    for letter in LETTERS:
+        written = (lm.tokenizer.encode(before + letter, add_special_tokens=False) for before in ("", " ", "\n", "("))
+        single = {ids[0] for ids in written if len(ids) == 1}
+        found[letter] = sorted(i for i in single if letter_of(lm.tokenizer.decode([i])) == letter)
+        if not found[letter]:
+            raise ValueError(
+                f"The tokenizer of {lm.name!r} has no single token that is the letter {letter}, so its label cannot be "
+                "read from the next token. Take another model."
+            )
+    return found
+
+
+@torch.no_grad()
+def letter_odds(lm: LM, conversations: Sequence[list[Message]]) -> list[float]:
+    """Log-odds of the letter A over B as the next word of the assistant, in nats; a line says if it hardly says either.
+
+    Args:
+        lm: the model.
+        conversations: each ends with the user's turn that asks for a letter.
+    Raises:
+        ValueError: a conversation leaves no room in the model's context.
+    """
+    rows, ids = _encode(lm, conversations), letter_ids(lm)
+    check_room(lm, rows, 1)
+    odds, heard = [0.0] * len(rows), []
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # similar lengths together: less padding
+    for first in range(0, len(order), BATCH):
+        at = order[first : first + BATCH]
+        input_ids = pad([rows[i] for i in at], lm.tokenizer.pad_token_id, side="left").to(lm.device)
+        mask = pad([[1] * len(rows[i]) for i in at], 0, side="left").to(lm.device)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        with precision(lm.device):
+            logits = lm.model(
+                input_ids=input_ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=False
+            ).logits
+        logps = logits[:, -1].float().log_softmax(-1)
+        a, b = (logps[:, ids[letter]].logsumexp(-1) for letter in LETTERS)
+        heard += (a.exp() + b.exp()).tolist()
+        for i, value in zip(at, (a - b).tolist(), strict=True):
+            odds[i] = value
+    if heard and mean(heard) < 0.5:
+        print(
+            f"{lm.name} gives the letters A and B {mean(heard):.1%} of its probability: it would say something else. "
+            "Say more clearly in the protocol that it is to reply with a letter."
+        )
+    return odds
+
+
+def _say(lm: LM, conversations: Sequence[list[Message]], most: int) -> list[str]:
+    """What the assistant says next, its likeliest tokens, one text for each conversation."""
+    rows = _encode(lm, conversations)
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    texts = [""] * len(rows)
+    for first in range(0, len(order), BATCH):
+        at = order[first : first + BATCH]
+        said = sample(lm, [rows[i] for i in at], max_new_tokens=most, temperature=0).texts
+        for i, text in zip(at, said, strict=True):
+            texts[i] = text.strip()
+    return texts
+
+
+def _encode(lm: LM, conversations: Sequence[list[Message]]) -> list[list[int]]:
+    if lm.tokenizer.chat_template == CHATML.jinja:
+        return [CHATML.encode(lm.tokenizer, one, add_generation_prompt=True).input_ids for one in conversations]
+    return [
+        lm.tokenizer.apply_chat_template(one, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
+        for one in conversations
+    ]
+
+
+def _require_template(lm: LM) -> None:
+    if not lm.tokenizer.chat_template:
+        raise ValueError(
+            f"{lm.name!r} has no chat template, so it is most likely a base model, which carries on a text instead of "
+            "doing what it is told. Take an instruction model, such as 'HuggingFaceTB/SmolLM2-135M-Instruct'."
+        )
