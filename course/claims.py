@@ -85,6 +85,16 @@ STATEMENTS: dict[str, str] = {
     "H7": "From comparisons that love refusing, the policy learns to decline harmless requests that were not in them.",
     "H8": "Questions put to a run's curves in a fixed order name its fault, also on seeds that they were not made "
     "from; two faults whose curves look alike are told apart by what the reward says of pairs of answers.",
+    "S12": "SFT's likelihoods follow the mix of styles in its data and the length of the answers, whichever style is "
+    "preferred; after DPO each model ranks as its own labels do.",
+    "X1": "In a world small enough to enumerate, the formula for the best policy near a reference, DPO on comparisons "
+    "alone and PPO on the reward end at the same policy.",
+    "X2": "DPO begins at log 2, a pair weighs the more the more wrongly it is ranked, and every step is the library's.",
+    "X3": "Two preference sets, concise and expansive, make two differently opinionated models from one model.",
+    "X5": "DPO opens the gap between chosen and rejected answers far wider than SFT on the chosen ones does, and the "
+    "chosen answers themselves become less likely meanwhile.",
+    "X8": "On the same comparisons DPO holds two models where PPO holds four, takes less time, and its true score is no "
+    "lower.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
