@@ -93,8 +93,8 @@ STATEMENTS: dict[str, str] = {
     "X3": "Two preference sets, concise and expansive, make two differently opinionated models from one model.",
     "X5": "DPO opens the gap between chosen and rejected answers far wider than SFT on the chosen ones does, and the "
     "chosen answers themselves become less likely meanwhile.",
-    "X8": "On the same comparisons DPO holds two models where PPO holds four, takes less time, and its true score is no "
-    "lower.",
+    "X8": "On the same comparisons DPO holds two models where PPO holds four, takes less time, and ends with a true "
+    "score that is no lower.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
