@@ -317,7 +317,7 @@ def stored(path: Path = STORED) -> tuple[Answers, dict[str, dict[str, Any]]]:
     return Answers(**{name: torch.tensor(numbers) for name, numbers in held["answers"].items()}), held["values"]
 
 
-def _write(path: Path = STORED) -> None:
+def write(path: Path = STORED) -> None:
     import trl
 
     answers, values = random_answers(), {}
@@ -331,4 +331,4 @@ def _write(path: Path = STORED) -> None:
 
 
 if __name__ == "__main__":
-    _write()
+    write()

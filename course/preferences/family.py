@@ -1,0 +1,315 @@
+"""One harness for the whole family: the same drafts, labelled in many ways, to every method. Serves notebook 12.
+
+A policy's drafts are compared by their true score, and then something is done to the labels that happens to labels in
+practice: some are swapped, the better answers happen to be the longer ones, or there are no pairs at all. Each method
+keeps the settings that a small search found for it on clean pairs, since nobody knows the noise beforehand.
+`family.json` beside this file holds the search and all runs; `make family` writes it, and the notebook repeats some.
+"""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from course import SEED
+from course.feedback import Labeller, Pair, label_pairs
+from course.formats import Record, preference_to_conversation, preference_to_unpaired
+from course.hacking import drafts
+from course.models import LM, clone, load
+from course.preferences.fit import fit_preferences
+from course.preferences.methods import DPO, IPO, KTO, ORPO, Method, SimPO
+from course.preferences.sequences import sequence_logps
+from course.resume import Run
+from course.rollouts import chat_prompts, sample
+from course.train import chat_examples, fit
+from course.world import SEEN, UNSEEN, Question, country_questions, score
+
+STORED = Path(__file__).with_name("family.json")
+PAIRS = 160
+"""So many pairs, or twice as many single answers, is what every run learns from."""
+EPOCHS, BATCH = 2, 16
+FOLLOWED, LONG = (1, 2, 4, 8), 8
+"""Of the long runs: after which epochs they are measured, and how many they have."""
+HELD_OUT = country_questions(UNSEEN)
+"""Countries that are in no pair."""
+
+SETTINGS: dict[str, tuple[Method, float]] = {
+    "DPO": (DPO(beta=0.5), 1e-4),
+    "IPO": (IPO(beta=0.2), 1e-4),
+    "KTO": (KTO(beta=0.1), 1e-4),
+    "ORPO": (ORPO(lam=1.0), 3e-4),
+    "SimPO": (SimPO(beta=2.0, gamma=1.0), 1e-4),
+}
+"""The settings that the search found, with the learning rate."""
+
+SEARCHED: dict[str, tuple[Method, ...]] = {
+    "DPO": (DPO(beta=0.1), DPO(beta=0.5)),
+    "IPO": (IPO(beta=0.2), IPO(beta=1.0)),
+    "KTO": (KTO(beta=0.1), KTO(beta=0.5)),
+    "ORPO": (ORPO(lam=0.1), ORPO(lam=1.0)),
+    "SimPO": (SimPO(beta=2.0, gamma=1.0), SimPO(beta=8.0, gamma=4.0)),
+}
+RATES, SEARCH_SEED = (1e-4, 3e-4), 100
+
+FLIPPED = {"clean": 0.0, "10% flipped": 0.1, "20% flipped": 0.2, "30% flipped": 0.3, "40% flipped": 0.4}
+GOOD_SHARE = {"singles": 0.5, "singles, few bad": 0.8, "singles, few good": 0.2}
+LONGER, FROM_BASE, TOO_LONG, BEFORE = "better is longer", "clean, from base", "30% flipped, 8 epochs", "before"
+SFT = "SFT on the chosen"
+PLAN: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(FLIPPED, tuple(SETTINGS)),
+    LONGER: tuple(SETTINGS),
+    **dict.fromkeys(GOOD_SHARE, ("KTO",)),
+    FROM_BASE: ("ORPO", SFT, "DPO"),
+    TOO_LONG: ("DPO", "IPO"),
+}
+"""Which methods are run on which data."""
+
+GOOD = 0.9
+"""A draft with at least this true score is labelled good: right, and said in a plain full sentence."""
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What all runs of one seed share.
+
+    Attributes:
+        pairs: different drafts of one policy, in random order.
+        held_out: pairs about other countries, by true score.
+        seed: of the drafts, of what is done to the labels, and of the runs.
+    """
+
+    pairs: list[Pair]
+    held_out: list[Record]
+    seed: int
+
+
+def pool_of(policy: LM, seed: int = SEED) -> Pool:
+    """Drafts on 400 questions about the countries that were shown, and on all that were not."""
+    asked = random.Random(seed).sample(country_questions(SEEN, (0, 1)), 400)
+    others = drafts(policy, HELD_OUT, each=3, seed=seed)
+    return Pool(drafts(policy, asked, each=4, seed=seed), by_true_score(others, seed)[:200], seed)
+
+
+def by_true_score(pairs: Sequence[Pair], seed: int = SEED) -> list[Record]:
+    """The draft with the higher true score is chosen; ties are left out."""
+    return label_pairs(Labeller("true", 0.0), pairs, seed=seed).records
+
+
+def data(pool: Pool, condition: str) -> list[Record]:
+    """The records of a condition: `PAIRS` pairs, or twice as many single answers.
+
+    Raises:
+        ValueError: no such condition, or not enough drafts for it.
+    """
+    if condition in GOOD_SHARE:
+        return _singles(pool, GOOD_SHARE[condition])
+    if condition not in PLAN:
+        raise ValueError(f"There is no condition {condition!r}; choose from {', '.join(PLAN)}.")
+    records = by_true_score(pool.pairs, pool.seed)
+    if condition == LONGER:
+        records = [r for r in records if _words(r["chosen"]) >= _words(r["rejected"]) + 3]
+    if len(records) < PAIRS:
+        raise ValueError(f"There are {len(records)} pairs for {condition!r}, and {PAIRS} are needed: draw more drafts.")
+    share = FLIPPED.get(condition, 0.3 if condition == TOO_LONG else 0.0)
+    return flipped(records[:PAIRS], share, pool.seed)
+
+
+def flipped(records: Sequence[Record], share: float, seed: int = SEED) -> list[Record]:
+    """The same pairs with chosen and rejected swapped in this share of them, drawn by chance."""
+    swapped = set(random.Random(seed).sample(range(len(records)), round(share * len(records))))
+    return [
+        {**r, "chosen": r["rejected"], "rejected": r["chosen"]} if i in swapped else r for i, r in enumerate(records)
+    ]
+
+
+def _singles(pool: Pool, good_share: float) -> list[Record]:
+    """One answer to a prompt at most, so that no two can be paired."""
+    kinds: dict[bool, list[Record]] = {True: [], False: []}
+    asked: set[str] = set()
+    wanted = {True: round(2 * PAIRS * good_share), False: round(2 * PAIRS * (1 - good_share))}
+    for prompt, *texts in pool.pairs:
+        for text in texts:
+            label = score(prompt, text).total >= GOOD
+            if prompt.text not in asked and len(kinds[label]) < wanted[label]:
+                asked.add(prompt.text)
+                kinds[label].append({"prompt": prompt.text, "completion": text, "label": label})
+    if any(len(kinds[label]) < wanted[label] for label in kinds):
+        raise ValueError(f"{len(kinds[True])} good and {len(kinds[False])} bad answers are too few: draw more drafts.")
+    records = kinds[True] + kinds[False]
+    random.Random(pool.seed).shuffle(records)
+    return records
+
+
+def _words(text: str) -> int:
+    return len(text.split())
+
+
+# --- a run ------------------------------------------------------------------------------------------------------------
+
+
+def settings_for(name: str, condition: str) -> tuple[Method, float]:
+    """A method's settings and rate; of unbalanced single answers, the rarer kind weighs as much as the other."""
+    method, rate = SETTINGS[name]
+    if isinstance(method, KTO) and condition in GOOD_SHARE:
+        share = GOOD_SHARE[condition]
+        weights = max(1.0, (1 - share) / share), max(1.0, share / (1 - share))
+        method = replace(method, desirable_weight=weights[0], undesirable_weight=weights[1])
+    return method, rate
+
+
+def train(
+    policy: LM,
+    records: Sequence[Record],
+    method: Method,
+    rate: float,
+    *,
+    epochs: int = EPOCHS,
+    after_epoch: Callable[[int], None] = lambda epoch: None,
+    seed: int = SEED,
+    title: str | None = None,
+) -> Run:
+    """Train a policy in place with any method. KTO reads pairs as single answers, and as many answers in a step."""
+    single = isinstance(method, KTO)
+    if single and "chosen" in records[0]:
+        records = [answer for record in records for answer in preference_to_unpaired(record)]
+    return fit_preferences(
+        policy,
+        records,
+        method,
+        epochs=epochs,
+        learning_rate=rate,
+        batch_size=2 * BATCH if single else BATCH,
+        after_epoch=after_epoch,
+        seed=seed,
+        title=title,
+    )
+
+
+def measure(policy: LM, pool: Pool, questions: Sequence[Question] = HELD_OUT) -> dict[str, float]:
+    """What a policy has become: two sampled answers to each held-out question, and the held-out pairs.
+
+    Returns:
+        `true score`, `words` and share `stopped` of the answers; `in order`, the share of pairs of whose answers the
+        better one has the higher log-probability per token.
+    """
+    asked = [question for question in questions for _ in range(2)]
+    drawn = sample(policy, chat_prompts(policy, asked), max_new_tokens=40, seed=pool.seed)
+    prompts = [pair["prompt"] for pair in pool.held_out]
+    chosen, rejected = (
+        sequence_logps(policy, prompts, [pair[side] for pair in pool.held_out]).mean_logps
+        for side in ("chosen", "rejected")
+    )
+    return {
+        "true score": mean(score(*pair).total for pair in zip(asked, drawn.texts, strict=True)),
+        "words": mean(map(_words, drawn.texts)),
+        "stopped": mean(drawn.stopped),
+        "in order": float((chosen > rejected).float().mean()),
+    }
+
+
+def run_cell(pool: Pool, condition: str, name: str) -> tuple[LM, list["Cell"]]:
+    """Train a fresh policy by one method on one condition, and measure it; several times where it is trained long."""
+    start = load("base" if condition == FROM_BASE else "mixed")
+    policy, cells = clone(start), []
+    long = condition == TOO_LONG
+
+    def note(epoch: int) -> None:
+        said = f"{condition}, epoch {epoch}" if long else condition
+        cells.append(Cell(said, name, pool.seed, measure(policy, pool)))
+
+    def after_epoch(epoch: int) -> None:
+        if long and epoch in FOLLOWED:
+            note(epoch)
+
+    records = data(pool, condition)
+    if name == SFT:
+        examples = chat_examples(policy, [preference_to_conversation(record) for record in records])
+        fit(policy, examples, epochs=FROM_BASE_EPOCHS, learning_rate=FROM_BASE_RATE, seed=pool.seed, title=SFT)
+    elif name != BEFORE:
+        method, rate = settings_for(name, condition)
+        epochs = LONG if long else EPOCHS
+        if condition == FROM_BASE:
+            epochs, rate = FROM_BASE_EPOCHS, FROM_BASE_RATE
+        train(
+            policy,
+            records,
+            method,
+            rate,
+            epochs=epochs,
+            after_epoch=after_epoch,
+            seed=pool.seed,
+            title=f"{name}, {condition}",
+        )
+    if not long:
+        note(0)
+    return policy, cells
+
+
+FROM_BASE_EPOCHS, FROM_BASE_RATE = 3, 3e-4
+
+
+def try_settings(pool: Pool, name: str, method: Method, rate: float) -> "Tried":
+    """One entry of the search: clean pairs, and questions about countries that are in the pairs, in other words."""
+    asked = {pair.prompt.text for pair in pool.pairs}
+    questions = [q for q in country_questions(SEEN, (0, 1)) if q.text not in asked][:144]
+    policy = clone(load("mixed"))
+    train(policy, data(pool, "clean"), method, rate, seed=pool.seed)
+    return Tried(name, repr(method), rate, measure(policy, pool, questions)["true score"])
+
+
+# --- what is stored ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One stored run.
+
+    Attributes:
+        condition, method, seed: what was run; the method is `BEFORE` for the policy as it was.
+        numbers: as `measure` gives them.
+    """
+
+    condition: str
+    method: str
+    seed: int
+    numbers: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One entry of the search: the settings as they are written in Python, and the true score that they came to."""
+
+    method: str
+    settings: str
+    rate: float
+    true_score: float
+
+
+@cache
+def stored(path: Path = STORED) -> tuple[list[Cell], list[Tried]]:
+    """The runs and the search that `make family` made.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    held: dict[str, list[dict[str, Any]]] = json.loads(path.read_text("utf-8"))
+    return [Cell(**cell) for cell in held["runs"]], [Tried(**tried) for tried in held["search"]]
+
+
+def spread(cells: Sequence[Cell], condition: str, method: str, measure: str = "true score") -> list[float]:
+    """One measure of one method on one condition, a number for each seed, in the order of the seeds.
+
+    Raises:
+        ValueError: no such run is stored.
+    """
+    found = [cell for cell in cells if (cell.condition, cell.method) == (condition, method)]
+    if not found:
+        raise ValueError(f"No run of {method!r} on {condition!r} is stored.")
+    return [cell.numbers[measure] for cell in sorted(found, key=lambda cell: cell.seed)]
