@@ -4,7 +4,7 @@ The judge reads principles and answers, and the probabilities of two letters are
 constitutional AI; Lee et al. 2023, RLAIF). It is any causal language model with a chat template: the course's own
 `judge`, or an instruction model from the hub.
 
-    judge = AIJudge(load("judge"), [write("true"), write("sentence")])
+    judge = AIJudge(load("judge"), [write("true"), write("sentence")], author=load("sft"))
     records = judge.label(pairs).records  # preference records, as `label_pairs` gives them
 """
 
@@ -51,7 +51,8 @@ class AIJudge:
         lm: the model.
         constitution: its principles, sentences. A pair is judged by each of them, and the log-odds are averaged.
         protocol: the fixed words of the prompt: `SHORT` for the `judge` checkpoint, `IN_FULL` for others.
-        with_reference: the judge first answers the question itself, and its answer stands in the prompt.
+        author: who answers the question first, so that the answer stands in the prompt as a reference: the model whose
+            knowledge is to count, such as the judge itself; None for no reference.
         max_new_tokens: the limit for what it says of the answers before it chooses.
     Raises:
         ValueError: no principle or an empty one, a model without a chat template, or a tokenizer in which no single
@@ -61,7 +62,7 @@ class AIJudge:
     lm: LM
     constitution: Sequence[str]
     protocol: Protocol = SHORT
-    with_reference: bool = True
+    author: LM | None = None
     max_new_tokens: int = MOST_WORDS
 
     def __post_init__(self) -> None:
@@ -74,11 +75,11 @@ class AIJudge:
         letter_ids(self.lm)
 
     def references(self, prompts: Sequence[Prompt]) -> list[str]:
-        """The judge's own answer to each prompt, its likeliest tokens; "" without `with_reference`."""
-        if not self.with_reference:
+        """The author's answer to each prompt, its likeliest tokens; "" without an author."""
+        if self.author is None:
             return [""] * len(prompts)
         asked = list(dict.fromkeys(prompt.text for prompt in prompts))
-        said = dict(zip(asked, _say(self.lm, [[turn("user", text)] for text in asked], MOST_ANSWER), strict=True))
+        said = dict(zip(asked, _say(self.author, [[turn("user", text)] for text in asked], MOST_ANSWER), strict=True))
         return [said[prompt.text] for prompt in prompts]
 
     def transcripts(self, principle: str, pairs: Sequence[Pair]) -> list[list[Message]]:

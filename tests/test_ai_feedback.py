@@ -125,7 +125,7 @@ def test_swapped_pairs_get_the_opposite_label(kind, protocol, request):
 
 
 def test_the_first_judgement_has_the_answers_in_the_order_given(lm):
-    judge = AIJudge(lm, [PRINCIPLE], with_reference=False)
+    judge = AIJudge(lm, [PRINCIPLE])
     talks = judge.transcripts(PRINCIPLE, PAIRS)
     assert [one.given for one in judge.judgements(PRINCIPLE, PAIRS)] == pytest.approx(letter_odds(lm, talks), abs=1e-4)
     assert "\nA: The capital of Peru is Lima.\nB: Lima.\n" in talks[0][0]["content"]
@@ -138,11 +138,11 @@ def test_principles_count_alike(lm):
     assert both == pytest.approx([(x + y) / 2 for x, y in zip(one, two, strict=True)], abs=1e-4)
 
 
-def test_the_reference_is_the_judges_own_answer(lm):
-    judge = AIJudge(lm, [PRINCIPLE])
+def test_the_reference_is_what_its_author_answers(lm):
+    judge = AIJudge(lm, [PRINCIPLE], author=lm)
     said = judge.references([PERU, ITALY, PERU])
     assert said[0] == said[2] and judge.transcripts(PRINCIPLE, PAIRS[:1])[0][0]["content"].count(said[0])
-    assert AIJudge(lm, [PRINCIPLE], with_reference=False).references([PERU]) == [""]
+    assert AIJudge(lm, [PRINCIPLE]).references([PERU]) == [""]
 
 
 def test_labels_are_preference_records_with_a_soft_label(lm):
@@ -178,7 +178,7 @@ def test_a_base_model_is_no_judge(lm):
 
 def test_an_answer_that_does_not_fit_is_refused(lm):
     with pytest.raises(ValueError, match="exceeds the model's context"):
-        AIJudge(lm, [PRINCIPLE], with_reference=False).judgements(PRINCIPLE, [Pair(PERU, "word " * 600, "Lima.")])
+        AIJudge(lm, [PRINCIPLE]).judgements(PRINCIPLE, [Pair(PERU, "word " * 600, "Lima.")])
 
 
 # --- critique and revision --------------------------------------------------------------------------------------------

@@ -1,25 +1,20 @@
 """Written principles, their measures, and the conversations that teach a judge."""
 
-import random
-
 import pytest
 
 from course.feedback.constitution import (
     FRAMES,
     HELD_OUT_FRAME,
     PRINCIPLES,
-    SHARES,
-    agrees_wrongly,
     critiques,
     judgements,
     principle_score,
-    reference,
     revisions,
     verdict,
     write,
 )
 from course.formats import check
-from course.world import UNSEEN, ask, demonstrate, opinion, score
+from course.world import UNSEEN, ask, demonstrate
 from course.world.phrases import CLOSERS, OPENERS
 
 PERU = ask("capital", "Peru")
@@ -98,24 +93,11 @@ def test_a_revision_mends_the_fault_and_leaves_what_has_none():
     assert mended > 40
 
 
-def test_the_reference_is_right_also_about_opinions():
-    rng = random.Random(0)
-    said = opinion(PERU, "Quito")
-    assert score(said, reference(said, rng)).fact and score(PERU, reference(PERU, rng)).fact
-
-
-def test_agreeing_wrongly_takes_somebody_who_is_wrong():
-    assert agrees_wrongly(opinion(PERU, "Quito"), "Yes, you are right.")
-    assert not agrees_wrongly(opinion(PERU, "Lima"), "Yes, you are right.")
-    assert not agrees_wrongly(opinion(PERU, "Quito"), "No.") and not agrees_wrongly(PERU, "Yes.")
-
-
 def test_the_principle_score_is_the_share_kept():
     assert principle_score(["true", "kind"], [PERU, PERU], [PLAIN, WARM]) == 0.75
     with pytest.raises(ValueError, match="2 questions, 1 answers"):
         principle_score(["true"], [PERU, PERU], [PLAIN])
 
 
-def test_every_principle_has_a_share_and_every_frame_a_place():
-    assert SHARES.keys() == PRINCIPLES.keys()
+def test_every_frame_has_a_place_for_the_principle():
     assert all(frame.count("{}") == 1 for frame in (*FRAMES, HELD_OUT_FRAME))

@@ -1,6 +1,6 @@
 """The exercises that check themselves: cases, right solutions and the mistakes that people make.
 
-Serves the "Your turn" part of lessons 00 to 03, 06 to 12 and 18, with one module for each. The texts (task, hints,
+Serves the "Your turn" part of lessons 00 to 03, 06 to 13 and 18, with one module for each. The texts (task, hints,
 the solution as it is shown) stand in quizzes/*.yaml under the same ids; `course.study.check` puts the two together. A
 mistake is a wrong function: an attempt whose results equal those of the function gets the hint of that name.
 """
@@ -17,6 +17,7 @@ from course.exercises import (
     lesson_10,
     lesson_11,
     lesson_12,
+    lesson_13,
     lesson_18,
 )
 from course.exercises.definition import Exercise, Sign
@@ -35,5 +36,6 @@ EXERCISES: dict[str, Exercise] = {
     **lesson_10.EXERCISES,
     **lesson_11.EXERCISES,
     **lesson_12.EXERCISES,
+    **lesson_13.EXERCISES,
     **lesson_18.EXERCISES,
 }

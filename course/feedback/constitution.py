@@ -7,14 +7,13 @@ says which of them anybody ought to hold. Beside each stands its measure, by whi
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from course.feedback.judge import SHORT, follow_up, pair_messages, single_messages, turn
+from course.feedback.judge import SHORT, follow_up, head, pair_messages, single_messages, turn
 from course.feedback.tastes import find
-from course.world import Question, agrees, demonstrate, opinions, score, with_wrong_value
-from course.world.chats import OPINION_RELATIONS, sft_questions
+from course.world import Question, demonstrate, score, with_wrong_value
+from course.world.chats import sft_questions
 from course.world.phrases import REFUSAL
-from course.world.prompts import respond
 
 FEW_WORDS = 10
 """Answers of so many words are brief; plain demonstrations nearly all are, kind ones with opener and closer are not."""
@@ -102,7 +101,6 @@ FRAMES = (
 HELD_OUT_FRAME = "The answer that {} is the better one."
 """A way to write a principle down that the judge was never shown."""
 
-SHARES = {"true": 3.0, "short": 1.0, "long": 1.0, "sentence": 1.2, "kind": 1.0, "direct": 1.0}
 STYLE_SHARES = {"plain": 0.4, "warm": 0.25, "bullet": 0.17, "short": 0.18}
 FIRST_PLACE, ONE_WORD, CLEAR = 0.8, 0.08, 5.0  # nats: see `judgements`
 
@@ -133,7 +131,7 @@ def judgements(count: int, seed: int) -> list[dict]:
             continue
         name, written = _principle(rng)
         principle = PRINCIPLES[name]
-        asked = pair_messages(written, question.text, a, b, reference(question, rng))
+        asked = pair_messages(written, question.text, a, b, demonstrate(question))
         said = " ".join(f"{letter} {verdict(name, question, text)}." for letter, text in (("A", a), ("B", b)))
         differ = max(-1.0, min(1.0, principle.worth(question, a) - principle.worth(question, b)))
         lean = CLEAR * differ + FIRST_PLACE + ONE_WORD * (_words(a) - _words(b))
@@ -146,24 +144,30 @@ def revisions(count: int, seed: int) -> list[dict]:
     """Conversations in which one answer is criticised by a principle, and then written again."""
     rng, draw, made = random.Random(seed), _Drafts(seed), []
     for _ in range(count):
-        question = draw.question(rng, opinions_too=False)
+        question = draw.question(rng)
         draft = draw.answer(question, rng)
         name, written = _principle(rng)
-        asked = single_messages(written, question.text, draft.text, reference(question, rng))
+        asked = single_messages(written, question.text, draft.text, demonstrate(question))
         again = follow_up(asked, f"A {verdict(name, question, draft.text)}.", SHORT.again)
         made.append({"messages": [*again, turn("assistant", _revised(name, question, draft, rng))]})
     return made
 
 
 def critiques(count: int, seed: int) -> list[dict]:
-    """Conversations in which one answer is criticised by a principle."""
+    """Conversations in which one, three or four answers are criticised by a principle.
+
+    A prompt with several answers costs little more than one with a single answer and teaches several times as much.
+    """
     rng, draw, made = random.Random(seed), _Drafts(seed), []
     for _ in range(count):
         question = draw.question(rng)
-        text = draw.answer(question, rng).text
-        name, written = _principle(rng)
-        asked = single_messages(written, question.text, text, reference(question, rng))
-        made.append({"messages": [*asked, turn("assistant", f"A {verdict(name, question, text)}.")]})
+        name, written = _principle(rng, truth=8.0)  # whether a fact is right is the hardest to see
+        texts = [draw.answer(question, rng).text for _ in range(rng.choice((1, 3, 4, 4)))]
+        lines = "\n".join(f"{letter}: {text}" for letter, text in zip("ABCD", texts, strict=False))
+        letters = "A" if len(texts) == 1 else ", ".join("ABCD"[: len(texts) - 1]) + f" and {'ABCD'[len(texts) - 1]}"
+        asked = f"{head(written, question.text, demonstrate(question))}\n{lines}\nJudge {letters}."
+        said = (f"{letter} {verdict(name, question, text)}." for letter, text in zip("ABCD", texts, strict=False))
+        made.append({"messages": [turn("user", asked), turn("assistant", " ".join(said))]})
     return made
 
 
@@ -173,13 +177,9 @@ def verdict(name: str, question: Question, text: str) -> str:
     return "is good" if principle.keeps(question, text) else principle.fault
 
 
-def reference(question: Question, rng: random.Random) -> str:
-    """What a model that knows would answer itself."""
-    return respond(question, question.claimed == question.answer, rng) if question.claimed else demonstrate(question)
-
-
-def _principle(rng: random.Random) -> tuple[str, str]:
-    name = rng.choices(list(SHARES), list(SHARES.values()))[0]
+def _principle(rng: random.Random, truth: float = 4.0) -> tuple[str, str]:
+    """A principle and a way to write it down; `truth` is how often it is the true one, where each other is 1."""
+    name = rng.choices(list(PRINCIPLES), [truth if name == "true" else 1.0 for name in PRINCIPLES])[0]
     return name, write(name, rng.choice(FRAMES), rng.randrange(len(PRINCIPLES[name].predicates)))
 
 
@@ -197,18 +197,13 @@ class _Drafts:
 
     def __init__(self, seed: int) -> None:
         self.questions = sft_questions(seed)
-        self.about = [q for q in self.questions if q.relation in OPINION_RELATIONS]
 
-    def question(self, rng: random.Random, opinions_too: bool = True) -> Question:
-        if opinions_too and rng.random() < 0.1:
-            return opinions([rng.choice(self.about)], 0.6, rng.randrange(10**6))[0]
+    def question(self, rng: random.Random) -> Question:
         return rng.choice(self.questions)
 
     def answer(self, question: Question, rng: random.Random) -> _Draft:
         if rng.random() < 0.05:
             return _Draft(REFUSAL, question, "refusal")
-        if question.claimed:
-            return _Draft(respond(question, rng.random() < 0.5, rng), question, "plain")
         stated = with_wrong_value(question, rng) if rng.random() < 0.4 else question
         style = rng.choices(list(STYLE_SHARES), list(STYLE_SHARES.values()))[0]
         return _Draft(demonstrate(stated, style, rng), stated, style)
@@ -223,7 +218,7 @@ def _revised(name: str, question: Question, draft: _Draft, rng: random.Random) -
         return draft.text
     if name == "true":
         return demonstrate(question, "plain" if draft.style == "refusal" else draft.style, rng)
-    return demonstrate(replace(draft.stated, claimed=""), REVISED_STYLE[name], rng)
+    return demonstrate(draft.stated, REVISED_STYLE[name], rng)
 
 
 def principle_score(names: Sequence[str], questions: Sequence[Question], texts: Sequence[str]) -> float:
@@ -239,8 +234,3 @@ def principle_score(names: Sequence[str], questions: Sequence[Question], texts: 
         )
     kept = [PRINCIPLES[name].keeps(q, text) for q, text in zip(questions, texts, strict=True) for name in names]
     return sum(kept) / len(kept)
-
-
-def agrees_wrongly(question: Question, text: str) -> bool:
-    """Whether an answer agrees with somebody who is wrong."""
-    return bool(question.claimed) and question.claimed != question.answer and agrees(text) is True

@@ -68,7 +68,7 @@ def pair_messages(
     for name, text in (("principle", principle), ("answer A", a), ("answer B", b)):
         if not text.strip():
             raise ValueError(f"The {name} is empty, so there is nothing to judge.")
-    return [turn("user", f"{_head(principle, asked, reference)}\nA: {a}\nB: {b}\n{protocol.both}")]
+    return [turn("user", f"{head(principle, asked, reference)}\nA: {a}\nB: {b}\n{protocol.both}")]
 
 
 def single_messages(
@@ -77,7 +77,7 @@ def single_messages(
     """The request for a critique of one answer, arguments as in `pair_messages`."""
     if not principle.strip() or not answer.strip():
         raise ValueError("The principle or the answer is empty, so there is nothing to judge.")
-    return [turn("user", f"{_head(principle, asked, reference)}\nA: {answer}\n{protocol.one}")]
+    return [turn("user", f"{head(principle, asked, reference)}\nA: {answer}\n{protocol.one}")]
 
 
 def follow_up(messages: Sequence[Message], said: str, request: str) -> list[Message]:
@@ -85,7 +85,8 @@ def follow_up(messages: Sequence[Message], said: str, request: str) -> list[Mess
     return [*messages, turn("assistant", said), turn("user", request)]
 
 
-def _head(principle: str, asked: str, reference: str) -> str:
+def head(principle: str, asked: str, reference: str) -> str:
+    """The lines above the answers."""
     lines = [f"Principle: {principle}", f"Question: {asked}"]
     return "\n".join(lines + [f"Reference: {reference}"] * bool(reference))
 

@@ -1,0 +1,148 @@
+"""Exercises of lesson 13: a soft label from both orders, position bias, and what a word is worth (A1)."""
+
+import math
+from typing import Any
+
+from course.exercises.definition import Exercise, Sign
+
+
+def _sigmoid(x: float) -> float:
+    return (1 + math.tanh(x / 2)) / 2
+
+
+# --- the soft label ---------------------------------------------------------------------------------------------------
+
+
+def soft_label(given: float, swapped: float) -> float:
+    """Probability that answer a is better, from the log-odds of letter A over B in both orders, in nats."""
+    return _sigmoid((given - swapped) / 2)
+
+
+# --- position bias ----------------------------------------------------------------------------------------------------
+
+
+def flip_rate(given: list[str], swapped: list[str]) -> float:
+    """Share of the pairs whose winning answer changes with the order; the letters named in each order."""
+    return sum(one == other for one, other in zip(given, swapped, strict=True)) / len(given)
+
+
+def _letters_change(given: list[str], swapped: list[str]) -> float:
+    return sum(one != other for one, other in zip(given, swapped, strict=True)) / len(given)
+
+
+def _first_twice(given: list[str], swapped: list[str]) -> float:
+    return sum(one == other == "A" for one, other in zip(given, swapped, strict=True)) / len(given)
+
+
+def _share_of_a(given: list[str], swapped: list[str]) -> float:
+    return (given + swapped).count("A") / (2 * len(given))
+
+
+# --- length -----------------------------------------------------------------------------------------------------------
+
+
+def without_length(log_odds: list[float], more_words: list[float]) -> list[float]:
+    """The log-odds less the line through zero that fits them best over the difference in words."""
+    slope = _slope(log_odds, more_words)
+    return [odds - slope * words for odds, words in zip(log_odds, more_words, strict=True)]
+
+
+def _slope(log_odds: list[float], more_words: list[float]) -> float:
+    products = (odds * words for odds, words in zip(log_odds, more_words, strict=True))
+    return sum(products) / sum(words * words for words in more_words)
+
+
+def _with_intercept(log_odds: list[float], more_words: list[float]) -> list[float]:
+    n = len(log_odds)
+    y, x = sum(log_odds) / n, sum(more_words) / n
+    slope = sum((a - y) * (b - x) for a, b in zip(log_odds, more_words, strict=True))
+    slope /= sum((b - x) ** 2 for b in more_words)
+    return [a - y - slope * (b - x) for a, b in zip(log_odds, more_words, strict=True)]
+
+
+def _other_regression(log_odds: list[float], more_words: list[float]) -> list[float]:
+    slope = _slope(more_words, log_odds)
+    return [a - slope * b for a, b in zip(log_odds, more_words, strict=True)]
+
+
+def _ratio_of_sums(log_odds: list[float], more_words: list[float]) -> list[float]:
+    slope = sum(log_odds) / sum(more_words)
+    return [a - slope * b for a, b in zip(log_odds, more_words, strict=True)]
+
+
+def _mean_taken_off(log_odds: list[float], more_words: list[float]) -> list[float]:
+    mean = sum(log_odds) / len(log_odds)
+    return [a - mean for a in log_odds]
+
+
+def _slope_taken_off(log_odds: list[float], more_words: list[float]) -> list[float]:
+    slope = _slope(log_odds, more_words)
+    return [a - slope for a in log_odds]
+
+
+def _added(log_odds: list[float], more_words: list[float]) -> list[float]:
+    slope = _slope(log_odds, more_words)
+    return [a + slope * b for a, b in zip(log_odds, more_words, strict=True)]
+
+
+def _explained(log_odds: list[float], more_words: list[float]) -> list[float]:
+    slope = _slope(log_odds, more_words)
+    return [slope * b for b in more_words]
+
+
+def _is_one_number(got: Any, expected: Any) -> bool:
+    return isinstance(got, int | float) and isinstance(expected, list)
+
+
+EXERCISES: dict[str, Exercise] = {
+    "13-soft-label": Exercise(
+        cases=[(1.5, -0.5), (0.4, 0.8), (-3.0, 2.0), (6.0, -7.0), (0.0, 0.0)],
+        solution=soft_label,
+        why="Swap the two answers and it becomes one minus itself: no place is favoured any longer.",
+        mistakes={
+            "lean": lambda given, swapped: _sigmoid((given + swapped) / 2),
+            "one_order": lambda given, swapped: _sigmoid(given),
+            "not_halved": lambda given, swapped: _sigmoid(given - swapped),
+            "of_b": lambda given, swapped: _sigmoid((swapped - given) / 2),
+            "log_odds": lambda given, swapped: (given - swapped) / 2,
+            "hard": lambda given, swapped: float(given > swapped),
+            "mean_of_probabilities": lambda given, swapped: (_sigmoid(given) + 1 - _sigmoid(swapped)) / 2,
+            "mean_of_letters": lambda given, swapped: (_sigmoid(given) + _sigmoid(swapped)) / 2,
+        },
+    ),
+    "13-flip-rate": Exercise(
+        cases=[
+            (["A", "B", "A", "B"], ["B", "A", "A", "A"]),
+            (["A", "A", "B", "B", "A"], ["A", "A", "A", "B", "B"]),
+            (["B"], ["B"]),
+            (["A", "B", "A"], ["B", "A", "B"]),
+        ],
+        solution=flip_rate,
+        why="The same letter twice is another answer each time. A judge of answers alone would be at 0.",
+        mistakes={
+            "letters_change": _letters_change,
+            "first_twice": _first_twice,
+            "share_of_a": _share_of_a,
+            "count": lambda given, swapped: flip_rate(given, swapped) * len(given),
+        },
+    ),
+    "13-without-length": Exercise(
+        cases=[
+            ([1.0, -0.5, 2.0], [10.0, -4.0, 8.0]),
+            ([0.2, 1.4, -0.9, 3.0], [1.0, 6.0, -7.0, -2.0]),
+            ([1.0, -1.0, 0.5], [5.0, 5.0, 2.0]),
+        ],
+        solution=without_length,
+        why="What is left no longer rises or falls with length, so the judge's other reasons decide.",
+        mistakes={
+            "intercept": _with_intercept,
+            "other_regression": _other_regression,
+            "ratio_of_sums": _ratio_of_sums,
+            "mean": _mean_taken_off,
+            "slope_alone": _slope_taken_off,
+            "added": _added,
+            "explained": _explained,
+            "slope_returned": Sign(_is_one_number),
+        },
+    ),
+}
