@@ -95,7 +95,8 @@ STATEMENTS: dict[str, str] = {
     "chosen answers themselves become less likely meanwhile.",
     "X8": "On the same comparisons DPO holds two models where PPO holds four, takes less time, and ends with a true "
     "score that is no lower.",
-    "V1": "On a comparison that always comes out the same way IPO's margin rests at 1 / (2 beta), while DPO's keeps growing.",
+    "V1": "On a comparison that always comes out the same way IPO's margin comes to rest at 1 / (2 beta), while DPO's "
+    "keeps growing.",
     "V2": "With labels swapped at random IPO loses less of the true score than DPO.",
     "V3": "KTO learns the same preference from single answers labelled good or bad, also in unequal numbers, and its "
     "reference point is scored on answers to other prompts.",
