@@ -14,7 +14,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 NB ?=
 SEEDS ?= 0 1 2
 
-.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic family format pins clean
+.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic betas remedies family format pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,12 @@ dials: $(READY) ## Turn every setting of PPO on the course's model and store wha
 
 clinic: $(READY) ## Run the patients of the debugging clinic and store their curves
 	$(BIN)/python -m tools.build_clinic
+
+betas: $(READY) ## Sweep DPO's beta on several seeds and store what came of it
+	$(BIN)/python -m tools.measure_betas betas
+
+remedies: $(READY) ## Run what is said to help DPO against length and forgetting, and store what came of it
+	$(BIN)/python -m tools.measure_betas remedies
 
 family: $(READY) ## Train by every method of lesson 12 on every kind of data and store what came of it
 	$(BIN)/python -m tools.measure_family

@@ -1,0 +1,252 @@
+"""DPO driven until it goes wrong, and what is said to help: serves notebook 11_dpo_what_goes_wrong, claims X4, X6, X9.
+
+The notebook makes one run of each kind live. `betas.json` beside this file holds the sweep over beta and
+`remedies.json` the remedies against length and forgetting, both over several seeds; `make betas` and `make remedies`
+write them.
+"""
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+
+from course import SEED
+from course.feedback import Labeller, Pair, combined, label_pairs, labeller_with_agreement
+from course.formats import Record
+from course.hacking import HARMLESS, HELD_OUT, answers, drafts
+from course.losses.preference import dpo_loss
+from course.models import LM, clone
+from course.preferences.fit import fit_preferences
+from course.preferences.methods import DPO
+from course.preferences.sequences import batch_logps, encode_answer, sequence_logps
+from course.resume import Run
+from course.rewards import true_reward
+from course.train import chat_examples
+from course.world import (
+    REQUESTS,
+    SEEN,
+    Question,
+    animal_questions,
+    country_questions,
+    opposite_questions,
+    sum_questions,
+)
+from course.world.chats import mixed_conversations
+
+BETAS_STORED, REMEDIES_STORED = (Path(__file__).with_name(name) for name in ("betas.json", "remedies.json"))
+BETAS = (0.1, 0.3, 1.0, 3.0)
+BEFORE = "before"
+
+
+def some_drafts(lm: LM, questions: int, seed: int = SEED) -> list[Pair]:
+    """Pairs of different answers that the model samples to so many questions about countries that SFT showed."""
+    asked = random.Random(seed).sample(country_questions(SEEN, (0, 1)), questions)
+    return drafts(lm, asked, seed=seed)
+
+
+def drift(policy: LM, reference: LM, prompts: Sequence[Question] = HELD_OUT[::2], seed: int = SEED) -> float:
+    """KL of the policy from the reference in nats per answer, estimated from one sampled answer to each prompt."""
+    texts = answers(policy, prompts, seed)
+    apart = sequence_logps(policy, prompts, texts).logps - sequence_logps(reference, prompts, texts).logps
+    return float(apart.mean())
+
+
+# --- beta -------------------------------------------------------------------------------------------------------------
+
+COMPARISONS, OPINIONS = 48, 4
+STEPS = {"epochs": 6, "learning_rate": 1e-4, "batch_size": 8}
+
+
+def often_compared(lm: LM, seed: int = SEED) -> list[Record]:
+    """Few comparisons, each labelled by several people of whom two agree on 73%: no margin can please all of them.
+
+    With one label for each pair, every label could be satisfied, and the best margin would be infinite for any beta.
+    """
+    pairs = some_drafts(lm, 40, seed)[:COMPARISONS]
+    people = labeller_with_agreement("true", pairs)
+    records = [one for k in range(OPINIONS) for one in label_pairs(people, pairs, seed=1000 * seed + k).records]
+    return random.Random(seed).sample(records, len(records))
+
+
+def first_gradient(lm: LM, records: Sequence[Record], beta: float) -> float:
+    """Norm of the gradient of DPO's loss over these records, the model being its own reference."""
+    rows = [encode_answer(lm, one["prompt"], one[side]) for side in ("chosen", "rejected") for one in records]
+    chosen, rejected = batch_logps(lm, rows).logps.chunk(2)
+    loss = dpo_loss(chosen, rejected, chosen.detach(), rejected.detach(), beta=beta).loss
+    gradient = torch.autograd.grad(loss, [p for p in lm.model.parameters() if p.requires_grad])
+    return float(torch.stack([part.norm() for part in gradient]).norm())
+
+
+def sweep(lm: LM, records: Sequence[Record], beta: float, seed: int = SEED) -> tuple[LM, "Made"]:
+    """Train a copy of the model on `often_compared` records and follow its drift.
+
+    Returns:
+        The copy, and of the run: `gradient` before the first step; curves `drift`, before and after each epoch, and
+        for each step `margin`, of log-ratios and not yet times beta, and `loss`.
+    """
+    policy, far = clone(lm), [0.0]
+    first = first_gradient(lm, records[:32], beta)
+    run = fit_preferences(
+        policy,
+        records,
+        DPO(beta),
+        **STEPS,
+        after_epoch=lambda epoch: far.append(drift(policy, lm, seed=seed)),
+        seed=seed,
+        title=f"DPO, beta {beta}",
+    )
+    margins = [margin / beta for margin in run.measured["margin"]]
+    curves = {"drift": far, "margin": margins, "loss": run.losses}
+    return policy, Made("beta", str(beta), seed, {"gradient": first, "drift": far[-1]}, curves)
+
+
+# --- length -----------------------------------------------------------------------------------------------------------
+
+WORDY = Labeller(combined({"true": 1.0, "long": 2.0}), temperature=0.1)
+"""Somebody who wants the truth, and for whom twenty words more make up for it."""
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def wordy_labels(lm: LM, seed: int = SEED) -> list[Record]:
+    """Labels of drafts by `WORDY`, a few hundred."""
+    return label_pairs(WORDY, some_drafts(lm, 150, seed), seed=seed).records
+
+
+def balanced_by_length(records: Sequence[Record], seed: int = SEED) -> list[Record]:
+    """As many records in which the longer answer won as in which it lost, by each difference in words; in random order.
+
+    Those whose answers are equally long all stay.
+    """
+    by: defaultdict[int, list[Record]] = defaultdict(list)
+    for record in random.Random(seed).sample(list(records), len(records)):
+        by[words(record["chosen"]) - words(record["rejected"])].append(record)
+    kept = list(by[0])
+    for ahead in [ahead for ahead in list(by) if ahead > 0]:
+        both = min(len(by[ahead]), len(by[-ahead]))
+        kept += by[ahead][:both] + by[-ahead][:both]
+    return random.Random(seed).sample(kept, len(kept))
+
+
+LENGTH_PAIRS, LENGTH_EPOCHS = 160, 3
+LENGTH_REMEDIES: dict[str, Callable[[list[Record], int], dict[str, Any]]] = {
+    "sums": lambda records, seed: {},
+    "means, the same beta": lambda records, seed: {"method": DPO(0.1, per_token=True)},
+    "means, ten times the beta": lambda records, seed: {"method": DPO(1.0, per_token=True)},
+    "balanced pairs": lambda records, seed: {"records": balanced_by_length(records, seed)},
+    "larger beta": lambda records, seed: {"method": DPO(1.0)},
+}
+"""What is tried against length: by name, what it changes in the call of `fit_preferences`."""
+
+
+def with_length_remedy(lm: LM, records: list[Record], name: str, seed: int = SEED) -> tuple[LM, Run]:
+    """Train a copy of the model on labels that like length, with a remedy of `LENGTH_REMEDIES`."""
+    options = {"records": records, "method": DPO(0.1), "epochs": LENGTH_EPOCHS} | LENGTH_REMEDIES[name](records, seed)
+    options["records"] = options["records"][:LENGTH_PAIRS]
+    policy = clone(lm)
+    return policy, fit_preferences(policy, **options, seed=seed, title=f"Length: {name}")
+
+
+# --- forgetting -------------------------------------------------------------------------------------------------------
+
+FORGET_PAIRS = 120
+TOO_MUCH = {"method": DPO(0.1), "epochs": 5, "learning_rate": 3e-4}
+SKILL_REMEDIES: dict[str, Callable[[LM], dict[str, Any]]] = {
+    "too much": lambda lm: {},
+    "10% SFT": lambda lm: {"sft_examples": chat_examples(lm, mixed_conversations()), "sft_share": 0.1},
+    "20% SFT": lambda lm: {"sft_examples": chat_examples(lm, mixed_conversations()), "sft_share": 0.2},
+    "a third of the rate": lambda lm: {"learning_rate": 1e-4},
+    "ten times the beta": lambda lm: {"method": DPO(1.0)},
+}
+"""What is tried against forgetting: by name, what it changes in the call of `fit_preferences`."""
+
+
+def forgetful_labels(lm: LM, seed: int = SEED) -> list[Record]:
+    """Comparisons of answers about countries, by somebody without noise who knows the truth."""
+    return label_pairs(Labeller("true", 0.0), some_drafts(lm, 80, seed), seed=seed).records[:FORGET_PAIRS]
+
+
+def with_skill_remedy(lm: LM, records: list[Record], name: str, seed: int = SEED) -> tuple[LM, Run]:
+    """Train a copy of the model too hard, with a remedy of `SKILL_REMEDIES`."""
+    policy = clone(lm)
+    options = TOO_MUCH | SKILL_REMEDIES[name](lm)
+    return policy, fit_preferences(policy, records, **options, seed=seed, title=f"DPO: {name}")
+
+
+SKILLS: dict[str, list] = {
+    "animals": animal_questions(),
+    "sums": random.Random(0).sample(sum_questions(), 120),
+    "opposites": opposite_questions(),
+    "helps": HARMLESS * 6,
+    "declines": [request for request in REQUESTS if not request.reply] * 6,
+}
+"""What no comparison is about."""
+
+
+def skills(lm: LM, seed: int = SEED) -> dict[str, float]:
+    """Share of sampled answers that are right, skill by skill; of requests, those that are treated as they ought to."""
+    return {
+        name: float((true_reward(asked, answers(lm, asked, seed)) > 0).float().mean()) for name, asked in SKILLS.items()
+    }
+
+
+# --- what is measured and stored --------------------------------------------------------------------------------------
+
+
+def symptoms(policy: LM, reference: LM, seed: int = SEED) -> dict[str, float]:
+    """Of sampled answers about held-out countries: `true score`, `words`, and the `drift` in nats per answer."""
+    texts = answers(policy, HELD_OUT, seed)
+    return {
+        "true score": float(true_reward(HELD_OUT, texts).mean()),
+        "words": mean(map(words, texts)),
+        "drift": drift(policy, reference, seed=seed),
+    }
+
+
+@dataclass(frozen=True)
+class Made:
+    """One run, as it is stored.
+
+    Attributes:
+        case: "beta", "length" or "skills".
+        setting: the beta or the remedy; BEFORE for the model as it was.
+        seed: of pairs, labels and run.
+        measured: numbers by name, when it had ended.
+        curves: a list of numbers by name.
+    """
+
+    case: str
+    setting: str
+    seed: int
+    measured: dict[str, float]
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+
+def stored_runs(path: Path) -> list[Made]:
+    """The runs that `make betas` or `make remedies` made.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    return [Made(**record) for record in json.loads(path.read_text("utf-8"))]
+
+
+def over_seeds(runs: Sequence[Made], case: str, setting: str, name: str) -> list[float]:
+    """What a number came to with this setting, one for each seed, in the order of the seeds.
+
+    Raises:
+        ValueError: no such run is stored.
+    """
+    found = [run for run in runs if (run.case, run.setting) == (case, setting)]
+    if not found:
+        known = ", ".join(dict.fromkeys(run.setting for run in runs if run.case == case))
+        raise ValueError(f"No run of the case {case!r} with {setting!r} is stored. There are: {known or 'none'}.")
+    return [run.measured[name] for run in sorted(found, key=lambda run: run.seed)]
