@@ -109,8 +109,8 @@ STATEMENTS: dict[str, str] = {
     "answers raises it in new ones.",
     "A3": "Training on the judge's labels raises the true score by at least half as much as training on labels of "
     "people who agree in 73% of the cases.",
-    "A4": "From the same pairs and the same judge, opposite constitutions move the length and the kind words of answers "
-    "in opposite directions.",
+    "A4": "From the same pairs and the same judge, opposite constitutions move length and kind words of the answers in "
+    "opposite directions.",
 }
 """The ledger: one sentence for each claim that a lesson makes. A new lesson adds its own lines."""
 
