@@ -119,10 +119,10 @@ def write(name: str, frame: str = FRAMES[0], wording: int = 0) -> str:
 def judge_conversations(seed: int) -> list[dict]:
     """What the `judge` checkpoint was trained on, in this order: critiques first, since a choice builds on them."""
     rng = random.Random(seed)
-    first = critiques(4600, seed + 1)
-    mixed = first[3200:] + judgements(4000, seed) + revisions(800, seed + 2)
+    first = critiques(4400, seed + 1)
+    mixed = first[3000:] + judgements(3400, seed) + revisions(700, seed + 2)
     rng.shuffle(mixed)
-    return first[:3200] + mixed
+    return first[:3000] + mixed
 
 
 def judgements(count: int, seed: int) -> list[dict]:
