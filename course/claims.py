@@ -97,12 +97,12 @@ STATEMENTS: dict[str, str] = {
     "score that is no lower.",
     "X4": "With a larger beta the first gradient is larger in proportion, and at the end the policy is nearer to the "
     "reference.",
-    "X6": "From pairs in which the longer answer mostly wins the answers grow longer, and means over tokens with ten times "
-    "the beta, or pairs balanced by length, keep them shorter.",
+    "X6": "From pairs in which the longer answer mostly wins the answers grow longer, and means over tokens with ten "
+    "times the beta, or pairs balanced by length, keep them shorter.",
     "X7": "With a reference that moves along after each pass, the same labels and the same beta take the model further "
     "from where it began.",
-    "X9": "Too much DPO on one kind of question spoils a skill that no pair is about, and SFT mixed into the batches, a "
-    "lower rate or a larger beta keep more of it.",
+    "X9": "Too much DPO on one kind of question spoils a skill that no pair is about, and SFT mixed into the batches, "
+    "a lower rate or a larger beta keep more of it.",
     "S13": "What the demonstrations state wrongly and always alike is still stated after reward modelling and DPO on "
     "comparisons of the model's own samples, even by labellers who know better.",
     "V1": "On a comparison that always comes out the same way IPO's margin comes to rest at 1 / (2 beta), while DPO's "
