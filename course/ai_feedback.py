@@ -1,10 +1,10 @@
 """Labels, critiques and revisions by a language model: serves notebook 13.
 
-The judge reads principles and answers, and the probabilities of two letters are its label (Bai et al. 2022, who call it
-constitutional AI; Lee et al. 2023, RLAIF). It is any causal language model with a chat template: the course's own
-`judge`, or an instruction model from the hub.
+The judge reads principles and answers. Its label is read from the probabilities of two letters (Bai et al. 2022, who
+call it constitutional AI; Lee et al. 2023, RLAIF), or from how likely it is to write each answer again as it is. It is
+any causal language model with a chat template: the course's own `judge`, or an instruction model from the hub.
 
-    judge = AIJudge(load("judge"), [write("true"), write("sentence")], author=load("sft"))
+    judge = AIJudge(load("judge"), [write("true"), write("sentence")], author=load("sft"), reading="rewriting")
     records = judge.label(pairs).records  # preference records, as `label_pairs` gives them
 """
 
@@ -27,6 +27,7 @@ from course.feedback.judge import (
     letter_of,
     pair_messages,
     probability,
+    rewrite_messages,
     single_messages,
     turn,
 )
@@ -35,6 +36,7 @@ from course.feedback.records import Labelled
 from course.feedback.tastes import Prompt
 from course.formats import Message
 from course.models import LM, precision
+from course.preferences import sequence_logps
 from course.rollouts import sample
 from course.rollouts.generation import check_room
 from course.templates import CHATML
@@ -53,16 +55,20 @@ class AIJudge:
         protocol: the fixed words of the prompt: `SHORT` for the `judge` checkpoint, `IN_FULL` for others.
         author: who answers the question first, so that the answer stands in the prompt as a reference: the model whose
             knowledge is to count, such as the judge itself; None for no reference.
+        reading: "letters" shows it both answers, in both orders, and reads the letter that it would name; "rewriting"
+            shows it one at a time, asks for a version that keeps to the principle, and reads how likely it is to write
+            the same answer again, as a sum over its tokens. Rewriting needs ChatML's markers.
         max_new_tokens: the limit for what it says of the answers before it chooses.
     Raises:
-        ValueError: no principle or an empty one, a model without a chat template, or a tokenizer in which no single
-            token means A or B.
+        ValueError: no principle or an empty one, no such reading, a model without a chat template, or a tokenizer in
+            which no single token means A or B.
     """
 
     lm: LM
     constitution: Sequence[str]
     protocol: Protocol = SHORT
     author: LM | None = None
+    reading: Literal["letters", "rewriting"] = "letters"
     max_new_tokens: int = MOST_WORDS
 
     def __post_init__(self) -> None:
@@ -71,6 +77,8 @@ class AIJudge:
                 f"The constitution is {self.constitution!r}; give a list of sentences, such as "
                 "['Prefer the answer that is true.']."
             )
+        if self.reading not in ("letters", "rewriting"):
+            raise ValueError(f"There is no reading {self.reading!r}; choose 'letters' or 'rewriting'.")
         _require_template(self.lm)
         letter_ids(self.lm)
 
@@ -104,10 +112,35 @@ class AIJudge:
         odds = letter_odds(self.lm, self.transcripts(principle, both)) if both else []
         return [Judgement(*two) for two in zip(odds[: len(pairs)], odds[len(pairs) :], strict=True)]
 
+    def keeping(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        """Log-probability, in nats, that the judge writes each answer again as it is when it may mend it.
+
+        Args:
+            principle: a sentence; it need not be in the constitution.
+            prompts, texts: N questions and N answers.
+        Raises:
+            ValueError: nothing to judge, an answer is empty, or the model's context is too short.
+        """
+        rows = zip(prompts, texts, self.references(prompts), strict=True)
+        asked = [rewrite_messages(principle, prompt.text, text, said, self.protocol) for prompt, text, said in rows]
+        return sequence_logps(self.lm, asked, [[turn("assistant", text)] for text in texts]).logps.tolist()
+
+    def by_principle(self, principle: str, pairs: Sequence[Pair]) -> list[float]:
+        """Log-odds of a over b by one principle, in nats, by the judge's way of reading."""
+        if self.reading == "letters":
+            return [one.log_odds for one in self.judgements(principle, pairs)]
+        pairs = checked_pairs(pairs)
+        if not pairs:
+            return []
+        prompts, firsts, seconds = zip(*pairs, strict=True)
+        kept = self.keeping(principle, [*prompts, *prompts], [*firsts, *seconds])
+        return [a - b for a, b in zip(kept[: len(pairs)], kept[len(pairs) :], strict=True)]
+
     def log_odds(self, pairs: Sequence[Pair]) -> list[float]:
-        """Log-odds of a over b, in nats, averaged over both orders and all principles of the constitution."""
-        by_principle = [[one.log_odds for one in self.judgements(text, pairs)] for text in self.constitution]
-        return [mean(each) for each in zip(*by_principle, strict=True)]
+        """Log-odds of a over b, in nats, averaged over all principles of the constitution."""
+        return [
+            mean(each) for each in zip(*(self.by_principle(text, pairs) for text in self.constitution), strict=True)
+        ]
 
     def label(self, pairs: Sequence[Pair]) -> Labelled:
         """Preference records {prompt, chosen, rejected, probability}, and counts, as `label_pairs` gives them.

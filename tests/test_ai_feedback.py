@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from course.ai_feedback import AIJudge, letter_ids, letter_odds, revise
 from course.feedback import Pair, label_pairs
-from course.feedback.judge import IN_FULL, SHORT, follow_up, pair_messages, probability
+from course.feedback.judge import IN_FULL, SHORT, follow_up, pair_messages, probability, rewrite_messages
 from course.formats import check
 from course.models import LM, load
 from course.templates import CHATML
@@ -179,6 +179,26 @@ def test_a_base_model_is_no_judge(lm):
 def test_an_answer_that_does_not_fit_is_refused(lm):
     with pytest.raises(ValueError, match="exceeds the model's context"):
         AIJudge(lm, [PRINCIPLE]).judgements(PRINCIPLE, [Pair(PERU, "word " * 600, "Lima.")])
+
+
+def test_rewriting_reads_how_likely_the_same_answer_is(lm):
+    judge = AIJudge(lm, [PRINCIPLE], author=lm, reading="rewriting")
+    [a, b] = judge.keeping(PRINCIPLE, [PERU, PERU], [PAIRS[0].a, PAIRS[0].b])
+    [reference] = judge.references([PERU])
+    [asked] = rewrite_messages(PRINCIPLE, PERU.text, PAIRS[0].a, reference)
+    talk = [asked, {"role": "assistant", "content": PAIRS[0].a}]
+    encoded = CHATML.encode(lm.tokenizer, talk)
+    with torch.no_grad():
+        logps = lm.model(torch.tensor([encoded.input_ids])).logits[0].log_softmax(-1)
+    places = [i for i, mine in enumerate(encoded.assistant_mask) if mine]
+    assert a == pytest.approx(sum(float(logps[i - 1, encoded.input_ids[i]]) for i in places), abs=1e-3)
+    assert judge.log_odds(PAIRS[:1]) == pytest.approx([a - b], abs=1e-3)
+    assert judge.label(PAIRS).counts["labelled"] == 3 and judge.log_odds([]) == []
+
+
+def test_readings_are_two(lm):
+    with pytest.raises(ValueError, match="no reading 'tea leaves'; choose 'letters' or 'rewriting'"):
+        AIJudge(lm, [PRINCIPLE], reading="tea leaves")
 
 
 # --- critique and revision --------------------------------------------------------------------------------------------

@@ -85,12 +85,18 @@ def test_the_letters_follow_the_principle_and_two_habits():
 
 def test_a_revision_mends_the_fault_and_leaves_what_has_none():
     mended = 0
-    for record in revisions(200, 1):
+    for record in revisions(400, 1)[1::2]:
         request, critique, _, new = (turn["content"] for turn in record["messages"])
         old = request.split("\nA: ")[1].rsplit("\nJudge A.", 1)[0]
         assert (old == new) == (critique == "A is good.")
         mended += old != new
     assert mended > 40
+
+
+def test_every_other_revision_has_no_critique_before_it():
+    for i, record in enumerate(revisions(40, 1)):
+        said = [turn["content"] for turn in record["messages"]]
+        assert len(said) == (4 if i % 2 else 2) and said[-2].endswith("Write A again.")
 
 
 def test_the_principle_score_is_the_share_kept():

@@ -18,6 +18,7 @@ from course.feedback.judge import (
     position_bias,
     prefers_longer,
     probability,
+    rewrite_messages,
     single_messages,
     without_length,
     word_worth,
@@ -57,6 +58,11 @@ def test_without_a_reference_there_is_no_line_for_it(protocol):
 def test_a_critique_is_asked_of_one_answer():
     (asked,) = single_messages(PLAIN, "Q?", "x", "r")
     assert "\nA: x\n" in asked["content"] and "\nB:" not in asked["content"]
+
+
+def test_a_rewriting_is_asked_for_at_once():
+    (asked,) = rewrite_messages(PLAIN, "Q?", "x", "r")
+    assert asked["content"].endswith("\nA: x\nWrite A again.") and SHORT.one not in asked["content"]
 
 
 def test_the_conversation_goes_on_with_what_the_judge_said():

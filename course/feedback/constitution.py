@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from course.feedback.judge import SHORT, follow_up, head, pair_messages, single_messages, turn
+from course.feedback.judge import SHORT, follow_up, pair_messages, rewrite_messages, single_messages, turn
 from course.feedback.tastes import find
 from course.world import Question, demonstrate, score, with_wrong_value
 from course.world.chats import sft_questions
@@ -119,10 +119,10 @@ def write(name: str, frame: str = FRAMES[0], wording: int = 0) -> str:
 def judge_conversations(seed: int) -> list[dict]:
     """What the `judge` checkpoint was trained on, in this order: critiques first, since a choice builds on them."""
     rng = random.Random(seed)
-    first = critiques(4400, seed + 1)
-    mixed = first[3000:] + judgements(3400, seed) + revisions(700, seed + 2)
+    first = critiques(2200, seed + 1)
+    mixed = first[1500:] + judgements(2600, seed) + revisions(3000, seed + 2)
     rng.shuffle(mixed)
-    return first[:3000] + mixed
+    return first[:1500] + mixed
 
 
 def judgements(count: int, seed: int) -> list[dict]:
@@ -150,33 +150,30 @@ def judgements(count: int, seed: int) -> list[dict]:
 
 
 def revisions(count: int, seed: int) -> list[dict]:
-    """Conversations in which one answer is criticised by a principle, and then written again."""
+    """Conversations in which one answer is written again by a principle: every other time it is criticised first."""
     rng, draw, made = random.Random(seed), _Drafts(seed), []
-    for _ in range(count):
+    for i in range(count):
         question = draw.question(rng)
         draft = draw.answer(question, rng)
         name, written = _principle(rng)
-        asked = single_messages(written, question.text, draft.text, demonstrate(question))
-        again = follow_up(asked, f"A {verdict(name, question, draft.text)}.", SHORT.again)
-        made.append({"messages": [*again, turn("assistant", _revised(name, question, draft, rng))]})
+        if i % 2:
+            asked = single_messages(written, question.text, draft.text, demonstrate(question))
+            asked = follow_up(asked, f"A {verdict(name, question, draft.text)}.", SHORT.again)
+        else:
+            asked = rewrite_messages(written, question.text, draft.text, demonstrate(question))
+        made.append({"messages": [*asked, turn("assistant", _revised(name, question, draft, rng))]})
     return made
 
 
 def critiques(count: int, seed: int) -> list[dict]:
-    """Conversations in which one, three or four answers are criticised by a principle.
-
-    A prompt with several answers costs little more than one with a single answer and teaches several times as much.
-    """
+    """Conversations in which one answer is criticised by a principle."""
     rng, draw, made = random.Random(seed), _Drafts(seed), []
     for _ in range(count):
         question = draw.question(rng)
-        name, written = _principle(rng, truth=8.0)  # whether a fact is right is the hardest to see
-        texts = [draw.answer(question, rng).text for _ in range(rng.choice((1, 3, 4, 4)))]
-        lines = "\n".join(f"{letter}: {text}" for letter, text in zip("ABCD", texts, strict=False))
-        letters = "A" if len(texts) == 1 else ", ".join("ABCD"[: len(texts) - 1]) + f" and {'ABCD'[len(texts) - 1]}"
-        asked = f"{head(written, question.text, demonstrate(question))}\n{lines}\nJudge {letters}."
-        said = (f"{letter} {verdict(name, question, text)}." for letter, text in zip("ABCD", texts, strict=False))
-        made.append({"messages": [turn("user", asked), turn("assistant", " ".join(said))]})
+        text = draw.answer(question, rng).text
+        name, written = _principle(rng)
+        asked = single_messages(written, question.text, text, demonstrate(question))
+        made.append({"messages": [*asked, turn("assistant", f"A {verdict(name, question, text)}.")]})
     return made
 
 
@@ -186,9 +183,9 @@ def verdict(name: str, question: Question, text: str) -> str:
     return "is good" if principle.keeps(question, text) else principle.fault
 
 
-def _principle(rng: random.Random, truth: float = 4.0) -> tuple[str, str]:
-    """A principle and a way to write it down; `truth` is how often it is the true one, where each other is 1."""
-    name = rng.choices(list(PRINCIPLES), [truth if name == "true" else 1.0 for name in PRINCIPLES])[0]
+def _principle(rng: random.Random) -> tuple[str, str]:
+    """A principle and a way to write it down; truth, which is the hardest, three times as often as each other."""
+    name = rng.choices(list(PRINCIPLES), [3 if name == "true" else 1 for name in PRINCIPLES])[0]
     return name, write(name, rng.choice(FRAMES), rng.randrange(len(PRINCIPLES[name].predicates)))
 
 

@@ -80,6 +80,14 @@ def single_messages(
     return [turn("user", f"{head(principle, asked, reference)}\nA: {answer}\n{protocol.one}")]
 
 
+def rewrite_messages(
+    principle: str, asked: str, answer: str, reference: str = "", protocol: Protocol = SHORT
+) -> list[Message]:
+    """The request to write one answer again, without a critique first; arguments as in `pair_messages`."""
+    (request,) = single_messages(principle, asked, answer, reference, protocol)
+    return [turn("user", request["content"].removesuffix(protocol.one) + protocol.again)]
+
+
 def follow_up(messages: Sequence[Message], said: str, request: str) -> list[Message]:
     """The conversation with what the judge said to it and the next request."""
     return [*messages, turn("assistant", said), turn("user", request)]
