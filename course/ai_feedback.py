@@ -9,8 +9,8 @@ any causal language model with a chat template: the course's own `judge`, or an 
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import mean
 from typing import Literal
 
@@ -58,6 +58,9 @@ class AIJudge:
         reading: "letters" shows it both answers, in both orders, and reads the letter that it would name; "rewriting"
             shows it one at a time, asks for a version that keeps to the principle, and reads how likely it is to write
             the same answer again, as a sum over its tokens. Rewriting needs ChatML's markers.
+        objections: by principle, what is held against every answer before it is written again, as if the judge had said
+            so itself (Bai et al. 2022 have a request for a critique beside each principle): an answer with nothing to
+            mend comes out as it was. A principle without one is used without a critique.
         max_new_tokens: the limit for what it says of the answers before it chooses.
     Raises:
         ValueError: no principle or an empty one, no such reading, a model without a chat template, or a tokenizer in
@@ -69,6 +72,7 @@ class AIJudge:
     protocol: Protocol = SHORT
     author: LM | None = None
     reading: Literal["letters", "rewriting"] = "letters"
+    objections: Mapping[str, str] = field(default_factory=dict)
     max_new_tokens: int = MOST_WORDS
 
     def __post_init__(self) -> None:
@@ -121,8 +125,12 @@ class AIJudge:
         Raises:
             ValueError: nothing to judge, an answer is empty, or the model's context is too short.
         """
-        rows = zip(prompts, texts, self.references(prompts), strict=True)
-        asked = [rewrite_messages(principle, prompt.text, text, said, self.protocol) for prompt, text, said in rows]
+        if objection := self.objections.get(principle):
+            single = self._single(principle, prompts, texts)
+            asked = [follow_up(one, objection, self.protocol.again) for one in single]
+        else:
+            rows = zip(prompts, texts, self.references(prompts), strict=True)
+            asked = [rewrite_messages(principle, prompt.text, text, said, self.protocol) for prompt, text, said in rows]
         return sequence_logps(self.lm, asked, [[turn("assistant", text)] for text in texts]).logps.tolist()
 
     def by_principle(self, principle: str, pairs: Sequence[Pair]) -> list[float]:

@@ -10,9 +10,18 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from course.ai_feedback import AIJudge, letter_ids, letter_odds, revise
 from course.feedback import Pair, label_pairs
-from course.feedback.judge import IN_FULL, SHORT, follow_up, pair_messages, probability, rewrite_messages
+from course.feedback.judge import (
+    IN_FULL,
+    SHORT,
+    follow_up,
+    pair_messages,
+    probability,
+    rewrite_messages,
+    single_messages,
+)
 from course.formats import check
 from course.models import LM, load
+from course.preferences import sequence_logps
 from course.templates import CHATML
 from course.world import ask
 from tests.tiny import SENTENCES, build_model, build_tokenizer
@@ -194,6 +203,17 @@ def test_rewriting_reads_how_likely_the_same_answer_is(lm):
     assert a == pytest.approx(sum(float(logps[i - 1, encoded.input_ids[i]]) for i in places), abs=1e-3)
     assert judge.log_odds(PAIRS[:1]) == pytest.approx([a - b], abs=1e-3)
     assert judge.label(PAIRS).counts["labelled"] == 3 and judge.log_odds([]) == []
+
+
+def test_an_objection_is_said_before_the_answer_is_written_again(lm):
+    plain, told = (
+        AIJudge(lm, [PRINCIPLE], reading="rewriting", objections=said) for said in ({}, {PRINCIPLE: "A is wrong."})
+    )
+    [one] = told.keeping(PRINCIPLE, [PERU], ["Lima."])
+    asked = follow_up(single_messages(PRINCIPLE, PERU.text, "Lima."), "A is wrong.", SHORT.again)
+    expected = sequence_logps(lm, [asked], [[{"role": "assistant", "content": "Lima."}]]).logps
+    assert one == pytest.approx(float(expected), abs=1e-4) != plain.keeping(PRINCIPLE, [PERU], ["Lima."])[0]
+    assert told.keeping("Be short.", [PERU], ["Lima."]) == plain.keeping("Be short.", [PERU], ["Lima."])
 
 
 def test_readings_are_two(lm):

@@ -8,6 +8,7 @@ from course.feedback.constitution import (
     PRINCIPLES,
     critiques,
     judgements,
+    objections,
     principle_score,
     revisions,
     verdict,
@@ -60,6 +61,10 @@ def test_a_principle_is_written_as_a_sentence():
     assert write("short", HELD_OUT_FRAME, 2) == "The answer that has fewer words is the better one."
     with pytest.raises(ValueError, match="no principle 'wise'; there are true, short"):
         write("wise")
+
+
+def test_an_objection_names_the_fault():
+    assert objections("true", "kind") == {write("true"): "A is wrong.", write("kind"): "A is not kind."}
 
 
 @pytest.mark.parametrize("made", [judgements, critiques, revisions])

@@ -116,6 +116,15 @@ def write(name: str, frame: str = FRAMES[0], wording: int = 0) -> str:
     return frame.format(PRINCIPLES[name].predicates[wording % len(PRINCIPLES[name].predicates)])
 
 
+def objections(*names: str, frame: str = FRAMES[0]) -> dict[str, str]:
+    """What is held against an answer by each of these principles: by its sentence, as `write` gives it.
+
+    Raises:
+        ValueError: there is no such principle.
+    """
+    return {write(name, frame): f"A {PRINCIPLES[name].fault}." for name in names}
+
+
 def judge_conversations(seed: int) -> list[dict]:
     """What the `judge` checkpoint was trained on, in this order: critiques first, since a choice builds on them."""
     rng = random.Random(seed)
