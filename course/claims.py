@@ -91,8 +91,8 @@ STATEMENTS: dict[str, str] = {
     "alone and PPO on the reward end at the same policy.",
     "X2": "DPO begins at log 2, a pair weighs the more the more wrongly it is ranked, and every step is the library's.",
     "X3": "Two preference sets, concise and expansive, make two differently opinionated models from one model.",
-    "X5": "DPO opens the gap between chosen and rejected answers far wider than SFT on the chosen ones does, and the "
-    "chosen answers themselves become less likely meanwhile.",
+    "X5": "On the same pairs DPO opens the gap between chosen and rejected answers wider than SFT on the chosen ones "
+    "does, and the chosen answers themselves can become less likely meanwhile.",
     "X8": "On the same comparisons DPO holds two models where PPO holds four, takes less time, and ends with a true "
     "score that is no lower.",
     "X4": "With a larger beta the first gradient is larger in proportion, and at the end the policy is nearer to the "
