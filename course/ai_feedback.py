@@ -1,10 +1,10 @@
 """Labels, critiques and revisions by a language model: serves notebook 13.
 
 The judge reads principles and answers. Its label is read from the probabilities of two letters (Bai et al. 2022, who
-call it constitutional AI; Lee et al. 2023, RLAIF), or from how likely it is to write each answer again as it is. It is
-any causal language model with a chat template: the course's own `judge`, or an instruction model from the hub.
+call it constitutional AI; Lee et al. 2023, RLAIF), or from what it is likely to say of, or make of, a single answer. It
+is any causal language model with a chat template: the course's own `judge`, or an instruction model from the hub.
 
-    judge = AIJudge(load("judge"), [write("true"), write("sentence")], author=load("sft"), reading="rewriting")
+    judge = AIJudge(load("judge"), [write("true"), write("sentence")], author=load("sft"))
     records = judge.label(pairs).records  # preference records, as `label_pairs` gives them
 """
 
@@ -12,7 +12,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -25,11 +25,12 @@ from course.feedback.judge import (
     Protocol,
     follow_up,
     letter_of,
+    more_words,
     pair_messages,
     probability,
-    rewrite_messages,
     single_messages,
     turn,
+    without_length,
 )
 from course.feedback.labellers import Pair, checked_pairs, unusable
 from course.feedback.records import Labelled
@@ -40,6 +41,9 @@ from course.preferences import sequence_logps
 from course.rollouts import sample
 from course.rollouts.generation import check_room
 from course.templates import CHATML
+
+Reading = Literal["letters", "verdicts", "rewriting"]
+READINGS = get_args(Reading)
 
 MOST_WORDS, MOST_ANSWER = 24, 48  # tokens of a word on two answers, and of an answer of its own
 BATCH = 64
@@ -55,12 +59,14 @@ class AIJudge:
         protocol: the fixed words of the prompt: `SHORT` for the `judge` checkpoint, `IN_FULL` for others.
         author: who answers the question first, so that the answer stands in the prompt as a reference: the model whose
             knowledge is to count, such as the judge itself; None for no reference.
-        reading: "letters" shows it both answers, in both orders, and reads the letter that it would name; "rewriting"
-            shows it one at a time, asks for a version that keeps to the principle, and reads how likely it is to write
-            the same answer again, as a sum over its tokens. Rewriting needs ChatML's markers.
-        objections: by principle, what is held against every answer before it is written again, as if the judge had said
-            so itself (Bai et al. 2022 have a request for a critique beside each principle): an answer with nothing to
-            mend comes out as it was. A principle without one is used without a critique.
+        reading: how an opinion is read, for all principles or by principle. "letters": it is shown both answers, in
+            both orders, and names a letter. "verdicts": it is shown one at a time, and the odds are those of calling it
+            good over the principle's objection. "rewriting": one at a time, with the objection held against it as if the
+            judge had said so; the odds are those of writing the same answer again, a sum over its tokens. The last two
+            need ChatML's markers.
+        objections: by principle, what is said of an answer that does not keep to it; "letters" need none. (Bai et al.
+            2022 have a request for a critique beside each principle.)
+        word: what one more word is worth to "rewriting", in nats, as `word_worth` finds; it is taken off.
         max_new_tokens: the limit for what it says of the answers before it chooses.
     Raises:
         ValueError: no principle or an empty one, no such reading, a model without a chat template, or a tokenizer in
@@ -71,8 +77,9 @@ class AIJudge:
     constitution: Sequence[str]
     protocol: Protocol = SHORT
     author: LM | None = None
-    reading: Literal["letters", "rewriting"] = "letters"
+    reading: Reading | Mapping[str, Reading] = "letters"
     objections: Mapping[str, str] = field(default_factory=dict)
+    word: float = 0.0
     max_new_tokens: int = MOST_WORDS
 
     def __post_init__(self) -> None:
@@ -81,8 +88,8 @@ class AIJudge:
                 f"The constitution is {self.constitution!r}; give a list of sentences, such as "
                 "['Prefer the answer that is true.']."
             )
-        if self.reading not in ("letters", "rewriting"):
-            raise ValueError(f"There is no reading {self.reading!r}; choose 'letters' or 'rewriting'.")
+        for principle in self.constitution:
+            self._how(principle)
         _require_template(self.lm)
         letter_ids(self.lm)
 
@@ -116,33 +123,57 @@ class AIJudge:
         odds = letter_odds(self.lm, self.transcripts(principle, both)) if both else []
         return [Judgement(*two) for two in zip(odds[: len(pairs)], odds[len(pairs) :], strict=True)]
 
-    def keeping(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
-        """Log-probability, in nats, that the judge writes each answer again as it is when it may mend it.
+    def verdicts(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        """Log-odds, in nats, that the judge calls each answer good over the objection that belongs to the principle.
 
-        Args:
-            principle: a sentence; it need not be in the constitution.
-            prompts, texts: N questions and N answers.
         Raises:
-            ValueError: nothing to judge, an answer is empty, or the model's context is too short.
+            ValueError: the principle has no objection, there is nothing to judge, or the context is too short.
         """
-        if objection := self.objections.get(principle):
-            single = self._single(principle, prompts, texts)
-            asked = [follow_up(one, objection, self.protocol.again) for one in single]
-        else:
-            rows = zip(prompts, texts, self.references(prompts), strict=True)
-            asked = [rewrite_messages(principle, prompt.text, text, said, self.protocol) for prompt, text, said in rows]
+        asked = self._single(principle, prompts, texts)
+        good, fault = (
+            sequence_logps(self.lm, asked, [[turn("assistant", said)]] * len(asked)).logps
+            for said in (self.protocol.good, self._objection(principle))
+        )
+        return (good - fault).tolist()
+
+    def keeping(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        """Log-probability, in nats, that the judge writes each answer again as it is, told that it is at fault.
+
+        Raises:
+            ValueError: as in `verdicts`.
+        """
+        said = self._objection(principle)
+        asked = [follow_up(one, said, self.protocol.again) for one in self._single(principle, prompts, texts)]
         return sequence_logps(self.lm, asked, [[turn("assistant", text)] for text in texts]).logps.tolist()
 
     def by_principle(self, principle: str, pairs: Sequence[Pair]) -> list[float]:
-        """Log-odds of a over b by one principle, in nats, by the judge's way of reading."""
-        if self.reading == "letters":
-            return [one.log_odds for one in self.judgements(principle, pairs)]
-        pairs = checked_pairs(pairs)
+        """Log-odds of a over b by one principle, in nats, read as `reading` says; the principle may be any sentence."""
+        pairs, how = checked_pairs(pairs), self._how(principle)
         if not pairs:
             return []
+        if how == "letters":
+            return [one.log_odds for one in self.judgements(principle, pairs)]
         prompts, firsts, seconds = zip(*pairs, strict=True)
-        kept = self.keeping(principle, [*prompts, *prompts], [*firsts, *seconds])
-        return [a - b for a, b in zip(kept[: len(pairs)], kept[len(pairs) :], strict=True)]
+        read = self.verdicts if how == "verdicts" else self.keeping
+        each = read(principle, [*prompts, *prompts], [*firsts, *seconds])
+        odds = [a - b for a, b in zip(each[: len(pairs)], each[len(pairs) :], strict=True)]
+        if how == "verdicts":
+            return odds
+        return without_length(odds, [more_words(a, b) for _, a, b in pairs], self.word)
+
+    def _how(self, principle: str) -> Reading:
+        how = self.reading if isinstance(self.reading, str) else self.reading.get(principle, "letters")
+        if how not in READINGS:
+            raise ValueError(f"There is no reading {how!r}; choose among {', '.join(READINGS)}.")
+        return how
+
+    def _objection(self, principle: str) -> str:
+        if principle not in self.objections:
+            raise ValueError(
+                f"There is no objection for {principle!r}. Say in `objections` what is to be said of an answer that "
+                "does not keep to it, such as 'A is wrong.'"
+            )
+        return self.objections[principle]
 
     def log_odds(self, pairs: Sequence[Pair]) -> list[float]:
         """Log-odds of a over b, in nats, averaged over all principles of the constitution."""

@@ -32,7 +32,7 @@ from course.templates import CHATML, DOCUMENT, END, START
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
-SHIPPED = ("base", "sft", "mixed", "reward")
+SHIPPED = ("base", "sft", "mixed", "reward", "judge")
 PADDING = "<|pad|>"
 
 

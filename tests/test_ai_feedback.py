@@ -16,12 +16,10 @@ from course.feedback.judge import (
     follow_up,
     pair_messages,
     probability,
-    rewrite_messages,
     single_messages,
 )
 from course.formats import check
 from course.models import LM, load
-from course.preferences import sequence_logps
 from course.templates import CHATML
 from course.world import ask
 from tests.tiny import SENTENCES, build_model, build_tokenizer
@@ -190,35 +188,55 @@ def test_an_answer_that_does_not_fit_is_refused(lm):
         AIJudge(lm, [PRINCIPLE]).judgements(PRINCIPLE, [Pair(PERU, "word " * 600, "Lima.")])
 
 
-def test_rewriting_reads_how_likely_the_same_answer_is(lm):
-    judge = AIJudge(lm, [PRINCIPLE], author=lm, reading="rewriting")
-    [a, b] = judge.keeping(PRINCIPLE, [PERU, PERU], [PAIRS[0].a, PAIRS[0].b])
-    [reference] = judge.references([PERU])
-    [asked] = rewrite_messages(PRINCIPLE, PERU.text, PAIRS[0].a, reference)
-    talk = [asked, {"role": "assistant", "content": PAIRS[0].a}]
-    encoded = CHATML.encode(lm.tokenizer, talk)
+def logp_of(lm, talk, said):
+    """The sum over the tokens of the assistant's last turn, by hand."""
+    encoded = CHATML.encode(lm.tokenizer, [*talk, {"role": "assistant", "content": said}])
     with torch.no_grad():
         logps = lm.model(torch.tensor([encoded.input_ids])).logits[0].log_softmax(-1)
-    places = [i for i, mine in enumerate(encoded.assistant_mask) if mine]
-    assert a == pytest.approx(sum(float(logps[i - 1, encoded.input_ids[i]]) for i in places), abs=1e-3)
+    start = len(CHATML.encode(lm.tokenizer, talk, add_generation_prompt=True).input_ids)
+    places = [i for i, mine in enumerate(encoded.assistant_mask) if mine and i >= start]
+    return sum(float(logps[i - 1, encoded.input_ids[i]]) for i in places)
+
+
+SAID = {PRINCIPLE: "A is wrong."}
+
+
+def test_rewriting_reads_how_likely_the_same_answer_is_after_an_objection(lm):
+    judge = AIJudge(lm, [PRINCIPLE], author=lm, reading="rewriting", objections=SAID)
+    [a, b] = judge.keeping(PRINCIPLE, [PERU, PERU], [PAIRS[0].a, PAIRS[0].b])
+    asked = single_messages(PRINCIPLE, PERU.text, PAIRS[0].a, judge.references([PERU])[0])
+    assert a == pytest.approx(logp_of(lm, follow_up(asked, "A is wrong.", SHORT.again), PAIRS[0].a), abs=1e-3)
     assert judge.log_odds(PAIRS[:1]) == pytest.approx([a - b], abs=1e-3)
     assert judge.label(PAIRS).counts["labelled"] == 3 and judge.log_odds([]) == []
 
 
-def test_an_objection_is_said_before_the_answer_is_written_again(lm):
-    plain, told = (
-        AIJudge(lm, [PRINCIPLE], reading="rewriting", objections=said) for said in ({}, {PRINCIPLE: "A is wrong."})
-    )
-    [one] = told.keeping(PRINCIPLE, [PERU], ["Lima."])
-    asked = follow_up(single_messages(PRINCIPLE, PERU.text, "Lima."), "A is wrong.", SHORT.again)
-    expected = sequence_logps(lm, [asked], [[{"role": "assistant", "content": "Lima."}]]).logps
-    assert one == pytest.approx(float(expected), abs=1e-4) != plain.keeping(PRINCIPLE, [PERU], ["Lima."])[0]
-    assert told.keeping("Be short.", [PERU], ["Lima."]) == plain.keeping("Be short.", [PERU], ["Lima."])
+def test_what_a_word_is_worth_is_taken_off(lm):
+    plain, less = (AIJudge(lm, [PRINCIPLE], reading="rewriting", objections=SAID, word=word) for word in (0.0, 0.5))
+    for pair, before, after in zip(PAIRS, plain.log_odds(PAIRS), less.log_odds(PAIRS), strict=True):
+        assert after == pytest.approx(before - 0.5 * (len(pair.a.split()) - len(pair.b.split())), abs=1e-4)
 
 
-def test_readings_are_two(lm):
-    with pytest.raises(ValueError, match="no reading 'tea leaves'; choose 'letters' or 'rewriting'"):
+def test_verdicts_hold_praise_against_the_objection(lm):
+    judge = AIJudge(lm, [PRINCIPLE], reading="verdicts", objections=SAID)
+    [found] = judge.verdicts(PRINCIPLE, [PERU], ["Lima."])
+    asked = single_messages(PRINCIPLE, PERU.text, "Lima.")
+    assert found == pytest.approx(logp_of(lm, asked, "A is good.") - logp_of(lm, asked, "A is wrong."), abs=1e-3)
+
+
+def test_each_principle_is_read_in_its_own_way(lm):
+    other = "Prefer the answer that is short."
+    how = {PRINCIPLE: "verdicts", other: "rewriting"}
+    held = SAID | {other: "A is too long."}
+    mixed = AIJudge(lm, [PRINCIPLE, other], reading=how, objections=held).log_odds(PAIRS)
+    alone = [AIJudge(lm, [p], reading=how[p], objections=held).log_odds(PAIRS) for p in how]
+    assert mixed == pytest.approx([(x + y) / 2 for x, y in zip(*alone, strict=True)], abs=1e-4)
+
+
+def test_readings_have_names_and_need_an_objection(lm):
+    with pytest.raises(ValueError, match="no reading 'tea leaves'; choose among letters, verdicts, rewriting"):
         AIJudge(lm, [PRINCIPLE], reading="tea leaves")
+    with pytest.raises(ValueError, match=r"no objection for 'Prefer .*such as 'A is wrong\.'"):
+        AIJudge(lm, [PRINCIPLE], reading="verdicts").log_odds(PAIRS)
 
 
 # --- critique and revision --------------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ import pytest
 from safetensors import safe_open
 
 from course.evaluation import Grades
+from course.feedback.constitution import FRAMES
 from course.models import CHECKPOINTS, LM, embedded, load
 from course.rewards import load_reward
 from course.world import COUNTRY_RELATIONS, INVENTED, UNSEEN
 from course.world.chats import shown_sums
 from tools import measure_checkpoints as measure
 
-SHIPPED = ("base", "sft", "mixed", "reward")
+SHIPPED = ("base", "sft", "mixed", "reward", "judge")
 SUFFIXES = {".md", ".json", ".jinja", ".safetensors"}
 
 
@@ -104,6 +105,14 @@ def test_the_reward_model_finds_the_better_of_two_and_is_fooled_when_it_chooses_
     assert figures["better of two answers found, countries that were compared (held-out wording)"] >= 85
     assert figures["better of two answers found, other countries"] >= 75
     assert many < one - 10 and many < four - 10
+
+
+def test_the_judge_finds_the_better_answer_and_leans_to_the_first_place():
+    judge, pairs = load("judge"), measure.judged_pairs()
+    by_letter = measure.judged(judge, "kind", FRAMES[0], pairs)
+    assert by_letter["agreement"] >= 0.8
+    assert by_letter["open flips"] >= by_letter["flips"] + 0.2
+    assert measure.judged(judge, "true", FRAMES[0], pairs, reading="rewriting")["agreement"] >= 0.65
 
 
 def test_what_counts_as_a_question_that_follows():

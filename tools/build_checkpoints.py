@@ -1,8 +1,9 @@
 """Build the shipped checkpoints from the seed: `make checkpoints`.
 
-Pretrains `base` on the toy world's text, trains `sft` and `mixed` on its demonstrations and `reward` on comparisons of
-answers by `mixed`, writes a card beside each and measures all. Interrupt it whenever you like: called again it goes on
-where it stopped. A call after a finished one begins anew, and so does one after a change of the text or the settings.
+Pretrains `base` on the toy world's text, trains `sft` and `mixed` on its demonstrations, `reward` on comparisons of
+answers by `mixed` and `judge` on judgements by written principles, writes a card beside each and measures all.
+Interrupt it whenever you like: called again it goes on where it stopped. A call after a finished one begins anew, and
+so does one after a change of the text or the settings.
 """
 
 import hashlib
@@ -14,7 +15,9 @@ from pathlib import Path
 import torch
 
 from course import world
-from course.feedback import Labeller, label_pairs
+from course.feedback import Labeller, constitution, label_pairs
+from course.feedback import judge as protocol
+from course.feedback.constitution import judge_conversations
 from course.formats import Record
 from course.models import CHECKPOINTS, LM, clone, load, new_model, new_tokenizer, save
 from course.rewards import RewardModel, fit_reward, new_reward_model, save_reward
@@ -30,6 +33,7 @@ DOCUMENTS, BLOCK = 170_000, 192
 BASE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 12, "accumulate": 2, "warmup": 0.05, "weight_decay": 0.1}
 SFT = {"epochs": 4, "learning_rate": 2e-4, "batch_size": 16}
 MIXED = {"epochs": 3, "learning_rate": 3e-4, "batch_size": 16}
+JUDGE = {"epochs": 1, "learning_rate": 8e-4, "batch_size": 8, "shuffle": False}
 PROMPTS, REWARD = 10_000, {"epochs": 2, "learning_rate": 3e-4, "batch_size": 16}
 
 CARD = """\
@@ -127,6 +131,21 @@ def comparisons(lm: LM, prompts: list[Question | Request]) -> list[Record]:
     return label_pairs(Labeller("true", temperature=0.0), list(zip(prompts, one, other, strict=True)), SEED).records
 
 
+def build_judge() -> None:
+    lm = clone(load("sft"), "judge")
+    records = judge_conversations(SEED)
+    run = fit(lm, chat_examples(lm, records), **JUDGE, seed=SEED, title="SFT of judge", state=RUNS / "judge.state")
+    what = (
+        f"The `sft` model after {len(records):,} conversations (`course/feedback/constitution.py`) in which answers "
+        "are judged, criticised and revised by written principles, all to questions that SFT showed. The choices are "
+        "those of simulated people who nearly always follow the principle, and where it leaves them a choice tend to "
+        f"the answer that stands first (by {constitution.FIRST_PLACE} nats) and to the longer one (by "
+        f"{constitution.ONE_WORD} nats a word), so that the judge has a real judge's habits from a real judge's cause. "
+        "It has no business answering questions any more: give it a reference by `sft`."
+    )
+    _finish("judge", lm, run, what, JUDGE)
+
+
 def _finish(name: str, lm: LM | RewardModel, run: Run, what: str, settings: dict[str, float]) -> None:
     if run.interrupted:
         sys.exit(1)
@@ -152,14 +171,21 @@ def _finish(name: str, lm: LM | RewardModel, run: Run, what: str, settings: dict
 
 
 def _recipe() -> str:
-    """What the checkpoints are made from, as a digest: the world's modules and this file."""
-    sources = [Path(__file__), *sorted(Path(world.__file__).parent.glob("*.py"))]
+    """What the checkpoints are made from, as a digest: the world's modules, what is judged, and this file."""
+    sources = [
+        Path(__file__),
+        *sorted(Path(world.__file__).parent.glob("*.py")),
+        *(Path(module.__file__) for module in (constitution, protocol)),
+    ]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def main() -> None:
     RUNS.mkdir(exist_ok=True)
-    marks = {build: RUNS / f"{build.__name__}.done" for build in (build_base, build_sft, build_mixed, build_reward)}
+    marks = {
+        build: RUNS / f"{build.__name__}.done"
+        for build in (build_base, build_sft, build_mixed, build_reward, build_judge)
+    }
     for build, mark in marks.items():
         if not mark.exists() or mark.read_text() != _recipe():
             build()

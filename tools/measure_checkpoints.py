@@ -8,9 +8,13 @@ import random
 import re
 from collections.abc import Iterable
 
+from course.ai_feedback import AIJudge
 from course.best_of_n import best_of_n
 from course.evaluation import Grades, answer
-from course.feedback import Labeller, label_pairs
+from course.feedback import Labeller, Pair, label_pairs
+from course.feedback.constitution import FRAMES, HELD_OUT_FRAME, PRINCIPLES, objections, principle_score, write
+from course.feedback.judge import agreement_with, position_bias
+from course.hacking import drafts
 from course.losses.reward import pairwise_accuracy
 from course.models import CHECKPOINTS, LM, load
 from course.rewards import RewardModel, accuracy, load_reward, true_reward
@@ -178,6 +182,52 @@ def reward_figures(model: RewardModel) -> dict[str, str]:
     return figures
 
 
+def judged_pairs() -> list[Pair]:
+    """Answers of the mixed model about countries that neither it nor the judge was trained to answer about."""
+    return drafts(load("mixed"), country_questions(UNSEEN, "held-out"), each=2, seed=3)
+
+
+def judged(lm: LM, name: str, frame: str, pairs: list[Pair], reading: str = "letters") -> dict[str, float]:
+    """Agreement with one principle's measure, and for letters how often the winner changes with the order: where the
+    principle decides, and where it leaves the choice open.
+    """
+    written = write(name, frame)
+    judge = AIJudge(lm, [written], author=load("sft"), reading=reading, objections=objections(name, frame=frame))
+    worths = [PRINCIPLES[name].worth(q, a) - PRINCIPLES[name].worth(q, b) for q, a, b in pairs]
+    if reading == "rewriting":
+        return {"agreement": agreement_with(judge.by_principle(written, pairs), worths)}
+    found = list(zip(judge.judgements(written, pairs), worths, strict=True))
+    decided, open_ = [one for one, worth in found if worth], [one for one, worth in found if not worth]
+    figures = {"agreement": agreement_with([one.log_odds for one, _ in found], worths)}
+    return figures | {"flips": position_bias(decided)} | ({"open flips": position_bias(open_)} if open_ else {})
+
+
+def judge_figures(lm: LM) -> dict[str, str]:
+    """How well the judge judges, criticises and revises."""
+    pairs, figures = judged_pairs(), {}
+    for name in PRINCIPLES:
+        letters = judged(lm, name, FRAMES[0], pairs)
+        figures[f"better of two answers found by {name!r}, letters in both orders"] = f"{letters['agreement']:.1%}"
+        if name == "kind":
+            figures["of these, winner changes with the order, the principle decides"] = f"{letters['flips']:.1%}"
+            figures["the principle leaves it open"] = f"{letters['open flips']:.1%}"
+        for frame, label in ((FRAMES[0], ""), (HELD_OUT_FRAME, ", in a sentence that it was not trained on")):
+            found = judged(lm, name, frame, pairs, "rewriting")["agreement"]
+            figures[f"better of two answers found by {name!r}, rewriting{label}"] = f"{found:.1%}"
+    said = objections("true", "sentence")
+    judge = AIJudge(lm, list(said), author=load("sft"), reading="rewriting", objections=said)
+    differences = [score(q, a).total - score(q, b).total for q, a, b in pairs]
+    figures["agreement with the true order, by 'true' and 'sentence', rewriting"] = (
+        f"{agreement_with(judge.log_odds(pairs), differences):.1%}"
+    )
+    prompts, texts = [pair.prompt for pair in pairs], [pair.a for pair in pairs]
+    for name in PRINCIPLES:
+        _, new = judge.revisions(write(name), prompts, texts)
+        before, after = (principle_score([name], prompts, said) for said in (texts, new))
+        figures[f"answers that keep to {name!r}, before and after one revision"] = f"{before:.1%} to {after:.1%}"
+    return figures
+
+
 def _share(flags: Iterable[bool]) -> float:
     flags = list(flags)
     return sum(flags) / len(flags)
@@ -195,6 +245,7 @@ MEASURES = {
     "sft": (load, sft_figures),
     "mixed": (load, mixed_figures),
     "reward": (load_reward, reward_figures),
+    "judge": (load, judge_figures),
 }
 HEADING = "Measured by `make figures`, which also writes this table.\n\n"
 

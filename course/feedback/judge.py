@@ -27,15 +27,17 @@ class Protocol:
         one: asks for a word on a single answer, whose letter is A.
         choice: asks which of the two it is to be, as a letter.
         again: asks for a better version of a single answer.
+        good: what the judge says of an answer with nothing to mend.
     """
 
     both: str
     one: str
     choice: str
     again: str
+    good: str
 
 
-SHORT = Protocol("Judge A and B.", "Judge A.", "A or B?", "Write A again.")
+SHORT = Protocol("Judge A and B.", "Judge A.", "A or B?", "Write A again.", "A is good.")
 """What the `judge` checkpoint was trained on."""
 
 IN_FULL = Protocol(
@@ -43,6 +45,7 @@ IN_FULL = Protocol(
     "Say in one short sentence how well the answer keeps to the principle.",
     "Which answer keeps to the principle better? Reply with the letter A or B and nothing else.",
     "Write the answer again so that it keeps to the principle. Write the new answer and nothing else.",
+    "The answer keeps to the principle.",
 )
 """For instruction models from the hub, which were never told what the short words mean."""
 
