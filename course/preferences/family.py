@@ -34,17 +34,19 @@ PAIRS = 160
 EPOCHS, BATCH = 2, 16
 FOLLOWED, LONG = (1, 2, 4, 8), 8
 """Of the long runs: after which epochs they are measured, and how many they have."""
+FROM_BASE_EPOCHS, FROM_BASE_RATE = 3, 3e-4
+"""From the base model all methods are trained at the rate of SFT, since most of what there is to learn is the form."""
 HELD_OUT = country_questions(UNSEEN)
 """Countries that are in no pair."""
 
 SETTINGS: dict[str, tuple[Method, float]] = {
     "DPO": (DPO(beta=0.5), 1e-4),
-    "IPO": (IPO(beta=0.2), 1e-4),
+    "IPO": (IPO(beta=1.0), 1e-4),
     "KTO": (KTO(beta=0.1), 1e-4),
-    "ORPO": (ORPO(lam=1.0), 3e-4),
+    "ORPO": (ORPO(lam=1.0), 1e-4),
     "SimPO": (SimPO(beta=2.0, gamma=1.0), 1e-4),
 }
-"""The settings that the search found, with the learning rate."""
+"""The settings that the search found, with the learning rate: a test holds them against what is stored of it."""
 
 SEARCHED: dict[str, tuple[Method, ...]] = {
     "DPO": (DPO(beta=0.1), DPO(beta=0.5)),
@@ -54,6 +56,7 @@ SEARCHED: dict[str, tuple[Method, ...]] = {
     "SimPO": (SimPO(beta=2.0, gamma=1.0), SimPO(beta=8.0, gamma=4.0)),
 }
 RATES, SEARCH_SEED = (1e-4, 3e-4), 100
+"""What was searched: every method at two strengths and two rates, on one seed that no run uses."""
 
 FLIPPED = {"clean": 0.0, "10% flipped": 0.1, "20% flipped": 0.2, "30% flipped": 0.3, "40% flipped": 0.4}
 GOOD_SHARE = {"singles": 0.5, "singles, few bad": 0.8, "singles, few good": 0.2}
@@ -154,14 +157,16 @@ def _words(text: str) -> int:
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
-def settings_for(name: str, condition: str) -> tuple[Method, float]:
-    """A method's settings and rate; of unbalanced single answers, the rarer kind weighs as much as the other."""
+def settings_for(name: str, condition: str) -> tuple[Method, float, int]:
+    """A method with its rate and epochs; of unbalanced single answers, the rarer kind weighs as much as the other."""
     method, rate = SETTINGS[name]
     if isinstance(method, KTO) and condition in GOOD_SHARE:
         share = GOOD_SHARE[condition]
         weights = max(1.0, (1 - share) / share), max(1.0, share / (1 - share))
         method = replace(method, desirable_weight=weights[0], undesirable_weight=weights[1])
-    return method, rate
+    if condition == FROM_BASE:
+        return method, FROM_BASE_RATE, FROM_BASE_EPOCHS
+    return method, rate, LONG if condition == TOO_LONG else EPOCHS
 
 
 def train(
@@ -169,8 +174,8 @@ def train(
     records: Sequence[Record],
     method: Method,
     rate: float,
-    *,
     epochs: int = EPOCHS,
+    *,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     seed: int = SEED,
     title: str | None = None,
@@ -216,43 +221,20 @@ def measure(policy: LM, pool: Pool, questions: Sequence[Question] = HELD_OUT) ->
 
 def run_cell(pool: Pool, condition: str, name: str) -> tuple[LM, list["Cell"]]:
     """Train a fresh policy by one method on one condition, and measure it; several times where it is trained long."""
-    start = load("base" if condition == FROM_BASE else "mixed")
-    policy, cells = clone(start), []
-    long = condition == TOO_LONG
-
-    def note(epoch: int) -> None:
-        said = f"{condition}, epoch {epoch}" if long else condition
-        cells.append(Cell(said, name, pool.seed, measure(policy, pool)))
+    policy, cells = clone(load("base" if condition == FROM_BASE else "mixed")), []
+    records, title = data(pool, condition), f"{name}, {condition}"
 
     def after_epoch(epoch: int) -> None:
-        if long and epoch in FOLLOWED:
-            note(epoch)
+        if condition == TOO_LONG and epoch in FOLLOWED:
+            cells.append(Cell(f"{condition}, epoch {epoch}", name, pool.seed, measure(policy, pool)))
 
-    records = data(pool, condition)
     if name == SFT:
         examples = chat_examples(policy, [preference_to_conversation(record) for record in records])
-        fit(policy, examples, epochs=FROM_BASE_EPOCHS, learning_rate=FROM_BASE_RATE, seed=pool.seed, title=SFT)
+        fit(policy, examples, epochs=FROM_BASE_EPOCHS, learning_rate=FROM_BASE_RATE, seed=pool.seed, title=title)
     elif name != BEFORE:
-        method, rate = settings_for(name, condition)
-        epochs = LONG if long else EPOCHS
-        if condition == FROM_BASE:
-            epochs, rate = FROM_BASE_EPOCHS, FROM_BASE_RATE
-        train(
-            policy,
-            records,
-            method,
-            rate,
-            epochs=epochs,
-            after_epoch=after_epoch,
-            seed=pool.seed,
-            title=f"{name}, {condition}",
-        )
-    if not long:
-        note(0)
-    return policy, cells
-
-
-FROM_BASE_EPOCHS, FROM_BASE_RATE = 3, 3e-4
+        method, rate, epochs = settings_for(name, condition)
+        train(policy, records, method, rate, epochs, after_epoch=after_epoch, seed=pool.seed, title=title)
+    return policy, cells or [Cell(condition, name, pool.seed, measure(policy, pool))]
 
 
 def try_settings(pool: Pool, name: str, method: Method, rate: float) -> "Tried":
