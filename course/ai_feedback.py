@@ -61,9 +61,9 @@ class AIJudge:
             knowledge is to count, such as the judge itself; None for no reference.
         reading: how an opinion is read, for all principles or by principle. "letters": it is shown both answers, in
             both orders, and names a letter. "verdicts": it is shown one at a time, and the odds are those of calling it
-            good over the principle's objection. "rewriting": one at a time, with the objection held against it as if the
-            judge had said so; the odds are those of writing the same answer again, a sum over its tokens. The last two
-            need ChatML's markers.
+            good over the principle's objection. "rewriting": one at a time, with the objection held against it as if
+            the judge had said so; the odds are those of writing the same answer again, a sum over its tokens. The last
+            two need ChatML's markers.
         objections: by principle, what is said of an answer that does not keep to it; "letters" need none. (Bai et al.
             2022 have a request for a critique beside each principle.)
         word: what one more word is worth to "rewriting", in nats, as `word_worth` finds; it is taken off.

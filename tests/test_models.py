@@ -222,14 +222,14 @@ def test_code_that_came_with_a_model_is_never_run(folder, kind):
 
 @pytest.mark.parametrize("name", ["bass", "", ".", "base ", "a/b/c", "https://hub/x", "/nowhere/at/all", "tests/world"])
 def test_an_unknown_name_lists_the_embedded_ones(name):
-    with pytest.raises(CannotLoad, match=rf"no model {name!r}\. Embedded: base, mixed, reward, sft\. .*config\.json"):
+    with pytest.raises(CannotLoad, match=rf"no model {name!r}\. Embedded: base, judge, mixed, reward, sft\. .*config\.json"):
         load(name)
 
 
 @pytest.mark.parametrize("name", ["HuggingFaceTB/SmolLM2-135M", "nobody/nothing", "../base", "runs/missing"])
 def test_a_hub_name_without_network_names_what_needs_none(name):
     """HF_HUB_OFFLINE=1 is set for all tests."""
-    said = r"could not be fetched from the hub .*need no network: base, sft, mixed, reward\."
+    said = r"could not be fetched from the hub .*need no network: base, sft, mixed, reward, judge\."
     with pytest.raises(CannotLoad, match=said):
         load(name)
 
