@@ -143,7 +143,9 @@ def test_a_cell_trains_a_fresh_policy_and_measures_it(tiny, condition, name):
 
 
 def test_a_long_run_is_measured_on_the_way(tiny, monkeypatch):
-    monkeypatch.setattr(family, "measure", lambda policy, pool: {"weight": float(policy.model.lm_head.weight.detach().sum())})
+    monkeypatch.setattr(
+        family, "measure", lambda policy, pool: {"weight": float(policy.model.lm_head.weight.detach().sum())}
+    )
     _, cells = run_cell(POOL, TOO_LONG, "IPO")
     assert [cell.condition for cell in cells] == [f"{TOO_LONG}, epoch {epoch}" for epoch in FOLLOWED]
     assert len({cell.numbers["weight"] for cell in cells}) == len(FOLLOWED)
