@@ -1,8 +1,8 @@
 """Run every method of lesson 12 on every kind of data and store what came of it: `make family`.
 
 Writes course/preferences/family.json: the search for each method's settings, and the runs on several seeds. Interrupt
-it whenever you like: what is stored is not run again. Takes about half an hour on two cores. Where the reference values
-of TRL's losses (course/preferences/trl.json) are missing, they are written too.
+it whenever you like: what is stored is not run again. Takes about twenty minutes on two cores. Where the reference
+values of TRL's losses (course/preferences/trl.json) are missing, they are written too.
 """
 
 import argparse

@@ -113,7 +113,7 @@ def smoothed(margin: float, share: float) -> float:
     return (1 - share) * softplus(-margin) + share * softplus(margin)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=PAIRS, beta=st.floats(0.01, 10), share=st.floats(0, 0.49))
 def test_dpo_by_hand(rows, beta, share):
     expected = mean(smoothed(beta * (c - rc - (r - rr)), share) for c, r, rc, rr in rows)
@@ -122,7 +122,7 @@ def test_dpo_by_hand(rows, beta, share):
         assert float(loss) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=PAIRS, beta=st.floats(0.01, 10))
 def test_ipo_by_hand(rows, beta):
     expected = mean((c - rc - (r - rr) - 1 / (2 * beta)) ** 2 for c, r, rc, rr in rows)
@@ -133,7 +133,7 @@ def test_ipo_by_hand(rows, beta):
 KTO_ROWS = st.lists(st.tuples(LOGPS, LOGPS), min_size=0, max_size=5)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     KTO_ROWS, KTO_ROWS, st.lists(st.tuples(LOGPS, LOGPS), min_size=1, max_size=5), st.floats(0.05, 2), st.floats(0.1, 4)
 )
@@ -152,7 +152,7 @@ def test_kto_by_hand(good, bad, others, beta, weight):
 MEANS = st.lists(st.tuples(st.floats(-20, -1e-6), st.floats(-20, -1e-6)), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=MEANS, lam=st.floats(0.01, 2), nll=st.floats(0, 10))
 def test_orpo_by_hand(rows, lam, nll):
     expected = nll + lam * mean(softplus(log_odds(r) - log_odds(c)) for c, r in rows)
@@ -160,7 +160,7 @@ def test_orpo_by_hand(rows, lam, nll):
     assert float(found.loss) == pytest.approx(expected, rel=1e-9)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=MEANS, beta=st.floats(0.5, 10), gamma=st.floats(0, 5), share=st.floats(0, 0.49))
 def test_simpo_by_hand(rows, beta, gamma, share):
     expected = mean(smoothed(beta * (c - r) - gamma, share) for c, r in rows)
@@ -231,7 +231,7 @@ def test_equal_answers():
         assert (found.metrics["margin"], found.metrics["accuracy"]) == (0, 0.5)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=PAIRS)
 def test_of_answers_of_one_token_sums_and_means_are_one(rows):
     one = torch.ones(len(rows), dtype=torch.float64)
@@ -255,7 +255,7 @@ def test_a_row_without_a_token_is_refused():
             call()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.floats(-1e-7, -1e-30), st.floats(-3, -0.1))
 def test_orpos_odds_are_stable_near_probability_1(near, other):
     """Where 1 - exp(log p) is 0 in float32."""
@@ -284,7 +284,7 @@ def test_an_answer_of_probability_1_leaves_orpo_finite(dtype, certain):
 # --- invariances ------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=PAIRS)
 def test_swapping_chosen_and_rejected_mirrors_the_margin(rows):
     c, r, rc, rr = columns(rows)
@@ -300,7 +300,7 @@ def test_swapping_chosen_and_rejected_mirrors_the_margin(rows):
         assert other.metrics["chosen reward"] == one.metrics["rejected reward"]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=PAIRS, constants=st.tuples(st.floats(-50, 50), st.floats(-50, 50)))
 def test_a_constant_added_to_policy_and_reference_changes_nothing(rows, constants):
     c, r, rc, rr = columns(rows)
@@ -313,7 +313,7 @@ def test_a_constant_added_to_policy_and_reference_changes_nothing(rows, constant
     assert other.metrics == pytest.approx(kto.metrics, abs=1e-7)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=MEANS, constant=st.floats(-30, 0))
 def test_simpo_knows_differences_only_and_orpo_more(rows, constant):
     c, r = columns(rows)
@@ -324,7 +324,7 @@ def test_simpo_knows_differences_only_and_orpo_more(rows, constant):
         assert one < other  # the same distance counts for more odds where the better answer is nearly certain
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=PAIRS)
 def test_a_loss_of_a_batch_is_the_mean_of_its_pairs(rows):
     whole = columns(rows)
@@ -344,7 +344,7 @@ def pull(loss, margin: float) -> float:
     return -float(slope)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(beta=st.floats(0.02, 5), margin=st.floats(-30, 30))
 def test_ipo_pulls_towards_its_margin_from_both_sides(beta, margin):
     loss, target = partial(ipo_loss, beta=beta), 1 / (2 * beta)
@@ -352,7 +352,7 @@ def test_ipo_pulls_towards_its_margin_from_both_sides(beta, margin):
     assert pull(loss, margin) == pytest.approx(2 * (target - margin), abs=1e-9)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(beta=st.floats(0.02, 2), margin=st.floats(-30, 30), more=st.floats(0.1, 5))
 def test_dpo_pulls_less_and_less_and_never_stops(beta, margin, more):
     loss = partial(dpo_loss, beta=beta)
@@ -360,14 +360,14 @@ def test_dpo_pulls_less_and_less_and_never_stops(beta, margin, more):
     assert 0 < pull(loss, margin + more) <= pull(loss, margin)  # equal only where both are beta to 16 digits
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(share=st.floats(0.01, 0.4), beta=st.floats(0.1, 1))
 def test_smoothed_labels_give_dpo_a_margin_to_stop_at(share, beta):
     loss = partial(dpo_loss, beta=beta, label_smoothing=share)
     assert pull(loss, math.log((1 - share) / share) / beta) == pytest.approx(0, abs=1e-9)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(beta=st.floats(0.05, 2), margin=st.floats(-20, 20), point=st.floats(-5, 5))
 def test_kto_pulls_most_near_its_reference_point(beta, margin, point):
     def loss(chosen, rejected, ref_chosen, ref_rejected):
