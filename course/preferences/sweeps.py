@@ -59,8 +59,8 @@ def drift(policy: LM, reference: LM, prompts: Sequence[Question] = HELD_OUT[::2]
 
 # --- beta -------------------------------------------------------------------------------------------------------------
 
-COMPARISONS, OPINIONS = 48, 4
-STEPS = {"epochs": 6, "learning_rate": 1e-4, "batch_size": 8}
+COMPARISONS, OPINIONS = 24, 4
+STEPS = {"epochs": 6, "learning_rate": 1.5e-4, "batch_size": 8}
 
 
 def often_compared(lm: LM, seed: int = SEED) -> list[Record]:
@@ -68,7 +68,7 @@ def often_compared(lm: LM, seed: int = SEED) -> list[Record]:
 
     With one label for each pair, every label could be satisfied, and the best margin would be infinite for any beta.
     """
-    pairs = some_drafts(lm, 40, seed)[:COMPARISONS]
+    pairs = some_drafts(lm, 24, seed)[:COMPARISONS]
     people = labeller_with_agreement("true", pairs)
     records = [one for k in range(OPINIONS) for one in label_pairs(people, pairs, seed=1000 * seed + k).records]
     return random.Random(seed).sample(records, len(records))

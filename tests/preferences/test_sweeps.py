@@ -1,0 +1,228 @@
+"""DPO that goes wrong on purpose: labels, remedies, what is measured, and the stored runs."""
+
+import inspect
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from course.hacking import HELD_OUT
+from course.models import LM, clone
+from course.preferences import DPO, fit_preferences, sequence_logps, sweeps
+from course.preferences.check import check_pairs
+from course.preferences.sweeps import (
+    BEFORE,
+    BETAS,
+    BETAS_STORED,
+    COMPARISONS,
+    LENGTH_REMEDIES,
+    OPINIONS,
+    REMEDIES_STORED,
+    SKILL_REMEDIES,
+    SKILLS,
+    STEPS,
+    WORDY,
+    Made,
+    balanced_by_length,
+    drift,
+    first_gradient,
+    over_seeds,
+    some_drafts,
+    stored_runs,
+    words,
+)
+from course.train import chat_examples
+from course.world import SEEN, country_questions, demonstrate
+from tests.tiny import build_model, build_tokenizer
+
+TOKENIZER = build_tokenizer()
+RECORDS = [
+    {"prompt": f"Question {n}?", "chosen": "one " * long, "rejected": "two " * short}
+    for n, (long, short) in enumerate([(3, 1), (4, 2), (1, 3), (2, 2), (5, 1), (1, 2), (2, 1), (7, 7)])
+]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return LM("tiny", build_model(TOKENIZER), TOKENIZER)
+
+
+# ---- pairs and labels --------------------------------------------------------------------------------------
+
+
+def test_drafts_are_about_so_many_questions(lm):
+    pairs = some_drafts(lm, 4, seed=2)
+    assert len({pair.prompt for pair in pairs}) == 4
+    assert pairs == some_drafts(lm, 4, seed=2)
+
+
+def test_every_comparison_is_labelled_by_as_many_people(monkeypatch):
+    asked = country_questions(SEEN[:10])
+    pairs = [(q, demonstrate(q), demonstrate(asked[i - 1])) for i, q in enumerate(asked)]
+    monkeypatch.setattr(sweeps, "some_drafts", lambda lm, questions, seed: pairs)
+    records = sweeps.often_compared(None, seed=1)
+    times = Counter((one["prompt"], frozenset((one["chosen"], one["rejected"]))) for one in records)
+    assert set(times.values()) == {OPINIONS}
+    assert len(times) == COMPARISONS
+    assert 0.6 < check_pairs(records).agreement.share < 0.85
+
+
+def test_twenty_words_make_up_for_the_truth():
+    question = country_questions(SEEN[:1])[0]
+    right, wrong = demonstrate(question), "No. " + "Have a nice day! " * 12
+    assert WORDY.utility(question, wrong) > WORDY.utility(question, right) > WORDY.utility(question, "No idea.")
+
+
+# ---- balance -----------------------------------------------------------------------------------------------
+
+
+def test_balanced_pairs_are_a_part_of_them_and_say_nothing_about_length():
+    kept = balanced_by_length(RECORDS, seed=0)
+    assert all(one in RECORDS for one in kept)
+    differences = Counter(words(one["chosen"]) - words(one["rejected"]) for one in kept)
+    assert differences == {2: 1, -2: 1, 1: 1, -1: 1, 0: 2}
+    assert kept != balanced_by_length(RECORDS, seed=1)
+
+
+def test_balancing_twice_takes_nothing_more():
+    kept = balanced_by_length(RECORDS, seed=0)
+    assert len(balanced_by_length(kept, seed=5)) == len(kept)
+
+
+# ---- what is measured --------------------------------------------------------------------------------------
+
+
+def test_drift_is_the_mean_difference_of_log_probabilities(lm, monkeypatch):
+    other, asked = LM("other", build_model(TOKENIZER, seed=1), TOKENIZER), HELD_OUT[:4]
+    assert drift(lm, lm, asked, seed=0) == pytest.approx(0, abs=1e-4)
+    monkeypatch.setattr(sweeps, "answers", lambda lm, prompts, seed: [demonstrate(one) for one in prompts])
+    ours, theirs = (sequence_logps(one, asked, [demonstrate(q) for q in asked]).logps for one in (lm, other))
+    assert drift(lm, other, asked, seed=0) == pytest.approx(float((ours - theirs).mean()), rel=1e-5)
+    assert drift(other, lm, asked, seed=0) == pytest.approx(-drift(lm, other, asked, seed=0), rel=1e-5)
+
+
+def test_the_first_gradient_is_proportional_to_beta(lm):
+    steep = [first_gradient(lm, RECORDS, beta) for beta in (0.1, 1.0, 3.0)]
+    assert steep[1] == pytest.approx(10 * steep[0], rel=1e-3)
+    assert steep[2] == pytest.approx(30 * steep[0], rel=1e-3)
+    model = clone(lm)
+    assert all(p.grad is None for p in model.model.parameters())
+
+
+def test_the_first_gradient_is_that_of_the_difference_of_log_probabilities(lm):
+    """At equal models the loss is -log sigmoid(0 + beta d) with d = 0: its slope is -beta / 2 times that of d."""
+    model = clone(lm)
+    moved = 1e-3
+    direction = [torch.randn_like(p, generator=torch.Generator().manual_seed(0)) for p in model.model.parameters()]
+
+    def ahead():
+        sides = [
+            sequence_logps(model, [one["prompt"] for one in RECORDS], [one[side] for one in RECORDS]).logps
+            for side in ("chosen", "rejected")
+        ]
+        return float((sides[0] - sides[1]).double().mean())
+
+    before = ahead()
+    with torch.no_grad():
+        for p, step in zip(model.model.parameters(), direction, strict=True):
+            p += moved * step
+    slope = abs(ahead() - before) / moved / math.sqrt(sum(float((step**2).sum()) for step in direction))
+    assert 0.5 * slope < first_gradient(lm, RECORDS, 1.0)  # no direction is steeper than the gradient's own
+
+
+def test_a_swept_run_tells_how_it_went(lm, monkeypatch):
+    monkeypatch.setattr(sweeps, "drift", lambda policy, reference, seed: float(policy is not reference))
+    policy, made = sweeps.sweep(lm, RECORDS, 0.3, seed=2)
+    same = clone(lm)
+    run = fit_preferences(same, RECORDS, DPO(0.3), **STEPS, seed=2)
+    assert made.curves["loss"] == run.losses
+    assert made.curves["margin"] == pytest.approx([margin / 0.3 for margin in run.measured["margin"]])
+    assert made.curves["drift"] == [0.0, *[1.0] * STEPS["epochs"]]
+    assert (made.case, made.setting, made.seed, made.measured["drift"]) == ("beta", "0.3", 2, 1.0)
+    assert all(torch.equal(a, b) for a, b in zip(policy.model.parameters(), same.model.parameters(), strict=True))
+
+
+# ---- remedies ----------------------------------------------------------------------------------------------
+
+
+def test_a_remedy_changes_only_what_the_trainer_takes(lm):
+    known = set(inspect.signature(fit_preferences).parameters)
+    for name, remedy in LENGTH_REMEDIES.items():
+        changed = remedy(RECORDS, 0)
+        assert set(changed) <= known
+        assert (name == "sums") == (not changed)
+    for name, remedy in SKILL_REMEDIES.items():
+        changed = remedy(lm)
+        assert set(changed) <= known
+        assert (name == "too much") == (not changed)
+
+
+@pytest.mark.parametrize("train", [sweeps.with_length_remedy, sweeps.with_skill_remedy])
+def test_the_model_that_is_given_stays_as_it_was(lm, train):
+    before = [p.clone() for p in lm.model.parameters()]
+    name = "sums" if train is sweeps.with_length_remedy else "too much"
+    policy, run = train(lm, RECORDS, name, seed=0)
+    assert all(torch.equal(a, b) for a, b in zip(before, lm.model.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(before, policy.model.parameters(), strict=True))
+    assert all(map(math.isfinite, run.losses))
+
+
+def test_demonstrations_are_those_that_the_policy_came_from(lm):
+    found = SKILL_REMEDIES["20% SFT"](lm)
+    assert found["sft_share"] == 0.2
+    assert found["sft_examples"] == chat_examples(lm, sweeps.mixed_conversations())
+
+
+def test_skills_are_shares_and_random_weights_have_none(lm, monkeypatch):
+    monkeypatch.setattr(sweeps, "SKILLS", {name: asked[:2] for name, asked in SKILLS.items()})
+    assert sweeps.skills(lm, seed=0) == dict.fromkeys(SKILLS, 0.0)
+
+
+def test_no_skill_is_what_the_pairs_are_about():
+    about = {question.text for question in country_questions(SEEN, (0, 1))}
+    assert not about & {asked.text for every in SKILLS.values() for asked in every}
+
+
+# ---- what is stored ----------------------------------------------------------------------------------------
+
+TRIED = {
+    "beta": (BETAS_STORED, tuple(map(str, BETAS))),
+    "length": (REMEDIES_STORED, (BEFORE, *LENGTH_REMEDIES)),
+    "skills": (REMEDIES_STORED, (BEFORE, *SKILL_REMEDIES)),
+}
+
+
+@pytest.mark.parametrize("case", TRIED)
+def test_every_setting_is_stored_for_the_same_seeds(case):
+    path, settings = TRIED[case]
+    runs = [run for run in stored_runs(path) if run.case == case]
+    seeds = {setting: sorted(run.seed for run in runs if run.setting == setting) for setting in settings}
+    assert {run.setting for run in runs} == set(settings)
+    assert len(seeds[settings[0]]) >= 5
+    assert all(found == sorted(set(seeds[settings[0]])) for found in seeds.values())
+    assert all(math.isfinite(value) for run in runs for value in run.measured.values())
+
+
+def test_a_stored_sweep_has_all_its_curves():
+    for run in stored_runs(BETAS_STORED):
+        assert len(run.curves["drift"]) == STEPS["epochs"] + 1
+        assert run.curves["drift"][0] == 0
+        assert run.curves["drift"][-1] == run.measured["drift"]
+        assert len(run.curves["margin"]) == len(run.curves["loss"])
+        assert len(run.curves["loss"]) == math.ceil(COMPARISONS * OPINIONS / STEPS["batch_size"]) * STEPS["epochs"]
+        assert run.curves["loss"][0] == pytest.approx(math.log(2), abs=1e-3)
+
+
+def test_stored_shares_are_shares():
+    for run in stored_runs(REMEDIES_STORED):
+        shares = {"true score", *(SKILLS if run.case == "skills" else ())}
+        assert all(0 <= run.measured[name] <= 1 for name in shares)
+        assert set(run.measured) == shares | {"words", "drift"}
+
+
+def test_numbers_over_seeds_are_in_the_order_of_the_seeds():
+    runs = [Made("length", "sums", seed, {"words": float(seed)}) for seed in (2, 0, 1)]
+    assert over_seeds(runs, "length", "sums", "words") == [0.0, 1.0, 2.0]
+    with pytest.raises(ValueError, match=r"No run of the case 'length' with 'prayer' is stored\. There are: sums\."):
+        over_seeds(runs, "length", "prayer", "words")
