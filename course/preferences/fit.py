@@ -115,6 +115,8 @@ def fit_preferences(
         preferred, demonstrations = [i for i in batch if "shown" not in i], [i["shown"] for i in batch if "shown" in i]
         rows = [*_answers(preferred), *demonstrations]
         logps = batch_logps(lm, rows)
+        if not logps.logps.isfinite().all():
+            return Learnt(math.nan, 0)  # the loop says where and stops before the weights change
         split = len(rows) - len(demonstrations)
         total, metrics = -logps.rows(split, len(rows)).mean_logps.sum(), dict.fromkeys(watched, math.nan)
         if preferred:  # chance may fill a last, short batch with demonstrations alone

@@ -16,7 +16,7 @@ from course.models import LM, clone, with_lora
 from course.preferences import DPO, IPO, KTO, ORPO, SimPO, fit, fit_preferences, sequence_logps
 from course.preferences.sequences import encode_answer
 from course.templates import CHATML
-from course.train import chat_examples
+from course.train import TrainingStopped, chat_examples
 from tests.tiny import build_model, build_tokenizer
 
 TOKENIZER = build_tokenizer()
@@ -249,6 +249,14 @@ def test_kto_learns_from_good_answers_alone_too():
     run = fit_preferences(tiny(), [s for s in SINGLES if s["label"]], KTO(), **FAST)
     assert all(map(math.isfinite, run.measured["desirable reward"]))
     assert all(map(math.isnan, run.measured["undesirable reward"]))
+
+
+def test_weights_that_give_no_numbers_stop_the_run():
+    lm = tiny()
+    with torch.no_grad():
+        next(lm.model.parameters()).fill_(math.nan)
+    with pytest.raises(TrainingStopped, match="loss is nan at step 0"):
+        fit_preferences(lm, PAIRS, DPO(), reference=tiny(), **FAST)
 
 
 def test_held_out_records_are_measured_and_not_learnt():
