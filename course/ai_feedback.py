@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import torch
 
 from course import SEED
-from course.batching import pad
+from course.batching import pad, read_by_length
 from course.feedback.judge import (
     LETTERS,
     SHORT,
@@ -120,7 +120,7 @@ class AIJudge:
         """
         pairs = checked_pairs(pairs)
         both = [*pairs, *(Pair(prompt, b, a) for prompt, a, b in pairs)]
-        odds = letter_odds(self.lm, self.transcripts(principle, both)) if both else []
+        odds = letter_odds(self.lm, self.transcripts(principle, both))
         return [Judgement(*two) for two in zip(odds[: len(pairs)], odds[len(pairs) :], strict=True)]
 
     def verdicts(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
@@ -288,29 +288,30 @@ def letter_odds(lm: LM, conversations: Sequence[list[Message]]) -> list[float]:
         ValueError: a conversation leaves no room in the model's context.
     """
     rows, ids = _encode(lm, conversations), letter_ids(lm)
+    if not rows:
+        return []
     check_room(lm, rows, 1)
-    odds, heard = [0.0] * len(rows), []
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # similar lengths together: less padding
-    for first in range(0, len(order), BATCH):
-        at = order[first : first + BATCH]
-        input_ids = pad([rows[i] for i in at], lm.tokenizer.pad_token_id, side="left").to(lm.device)
-        mask = pad([[1] * len(rows[i]) for i in at], 0, side="left").to(lm.device)
+
+    def read(part: list[list[int]]) -> torch.Tensor:
+        """Of each letter, the log-probability; shape (rows, 2)."""
+        input_ids = pad(part, lm.tokenizer.pad_token_id, side="left").to(lm.device)
+        mask = pad([[1] * len(row) for row in part], 0, side="left").to(lm.device)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         with precision(lm.device):
             logits = lm.model(
                 input_ids=input_ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=False
             ).logits
         logps = logits[:, -1].float().log_softmax(-1)
-        a, b = (logps[:, ids[letter]].logsumexp(-1) for letter in LETTERS)
-        heard += (a.exp() + b.exp()).tolist()
-        for i, value in zip(at, (a - b).tolist(), strict=True):
-            odds[i] = value
-    if heard and mean(heard) < 0.5:
+        return torch.stack([logps[:, ids[letter]].logsumexp(-1) for letter in LETTERS], dim=1)
+
+    a, b = read_by_length(rows, len, BATCH, read).unbind(1)
+    heard = float((a.exp() + b.exp()).mean())
+    if heard < 0.5:
         print(
-            f"{lm.name} gives the letters A and B {mean(heard):.1%} of its probability: it would say something else. "
+            f"{lm.name} gives the letters A and B {heard:.1%} of its probability: it would say something else. "
             "Say more clearly in the protocol that it is to reply with a letter."
         )
-    return odds
+    return (a - b).tolist()
 
 
 def _say(lm: LM, conversations: Sequence[list[Message]], most: int) -> list[str]:

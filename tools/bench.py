@@ -17,6 +17,19 @@ from pathlib import Path
 from tools.notebook_form import METADATA, ROOT
 from tools.notebooks import environment, execute, find, find_browser, read
 
+PLAIN_TRL = {
+    "num_train_epochs": 1,
+    "per_device_train_batch_size": 16,
+    "use_cpu": True,
+    "bf16": False,
+    "report_to": "none",
+    "save_strategy": "no",
+    "logging_strategy": "no",
+    "disable_tqdm": True,
+    "dataloader_pin_memory": False,
+}
+"""TRL's trainers doing what our loop does and nothing beside it."""
+
 
 def _say(label: str, value: str, goal: str = "") -> None:
     print(f"  {label:<56}{value:>14}" + (f"   goal: {goal}" if goal else ""), flush=True)
@@ -54,18 +67,10 @@ def training() -> None:
         with tempfile.TemporaryDirectory() as folder:
             config = SFTConfig(
                 output_dir=folder,
-                num_train_epochs=1,
-                per_device_train_batch_size=16,
                 learning_rate=3e-4,
                 assistant_only_loss=True,
                 gradient_checkpointing=False,
-                use_cpu=True,
-                bf16=False,
-                report_to="none",
-                save_strategy="no",
-                logging_strategy="no",
-                disable_tqdm=True,
-                dataloader_pin_memory=False,
+                **PLAIN_TRL,
             )
             model = clone(base)
             trainer = SFTTrainer(
@@ -186,18 +191,10 @@ def preference() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 config = DPOConfig(
                     output_dir=folder,
-                    num_train_epochs=1,
-                    per_device_train_batch_size=16,
                     learning_rate=1e-4,
                     gradient_checkpointing=None,
                     precompute_ref_log_probs=beforehand,
-                    use_cpu=True,
-                    bf16=False,
-                    report_to="none",
-                    save_strategy="no",
-                    logging_strategy="no",
-                    disable_tqdm=True,
-                    dataloader_pin_memory=False,
+                    **PLAIN_TRL,
                 )
                 reference = None if beforehand else clone(mixed).model
                 model = clone(mixed).model

@@ -68,6 +68,13 @@ def test_value_and_gradient_are_the_stored_ones_of_trl(name):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
+def test_what_stands_beside_ours_comes_from_the_trainer_where_there_is_one(name):
+    if name in EXPERIMENTAL:
+        pytest.importorskip(EXPERIMENTAL[name])
+    assert beside(name).source == "trainer"
+
+
+@pytest.mark.parametrize("name", SETTINGS)
 def test_without_the_trainer_the_stored_values_stand_in(name, monkeypatch):
     if name not in EXPERIMENTAL:
         monkeypatch.setitem(sys.modules, "trl", None)  # an import of it then fails
