@@ -113,8 +113,9 @@ STATEMENTS: dict[str, str] = {
     "V4": "ORPO takes a base model to a preferred assistant in one run and without a reference, which DPO does not.",
     "V5": "Where the better answers are the longer ones, answers grow less under SimPO than under DPO.",
     "V6": "Each loss and its gradient equal the library's on the same numbers.",
-    "A1": "A model that reads written principles agrees with the true order of answers well above chance; asked for a "
-    "letter, it names another answer in some pairs when the two are swapped, and the mean of both orders does not.",
+    "A1": "A model that reads written principles agrees with the true order of answers well above chance; asked "
+    "for a letter, it names another answer in some pairs when the two are swapped, and the mean of both orders, which "
+    "cannot, finds the better answer more often.",
     "A2": "Critique and revision raises the share of the principles that answers keep to, and training on the revised "
     "answers raises it in new ones.",
     "A3": "Training on the judge's labels raises the true score by at least half as much as training on labels of "

@@ -85,10 +85,17 @@ def batch_logps(lm: LM, rows: Sequence[Example]) -> SequenceLogps:
 
 @torch.no_grad()
 def measured_logps(lm: LM, rows: Sequence[Example], batch_size: int = 64) -> SequenceLogps:
-    """As `batch_logps`, for any number of answers, without gradient, on the CPU."""
+    """As `batch_logps`, for any number of answers, without gradient, on the CPU.
+
+    An answer that stands in several pairs, as where each draft is compared with each, is read once.
+    """
     lm.model.eval()
-    found = _read(lm, rows, batch_size)
-    return SequenceLogps(found.logps.cpu(), found.tokens.cpu())
+    keys = [(*row["input_ids"], *row["labels"]) for row in rows]
+    once = dict(zip(keys, rows, strict=True))
+    place = {key: i for i, key in enumerate(once)}
+    found = _read(lm, list(once.values()), batch_size)
+    at = torch.tensor([place[key] for key in keys])
+    return SequenceLogps(found.logps.cpu()[at], found.tokens.cpu()[at])
 
 
 def _read(lm: LM, rows: Sequence[Example], size: int) -> SequenceLogps:

@@ -13,7 +13,7 @@ from course.batching import IGNORE
 from course.formats import DataError, preference_to_unpaired
 from course.losses.preference import dpo_loss
 from course.models import LM, clone, with_lora
-from course.preferences import DPO, IPO, KTO, ORPO, SimPO, fit, fit_preferences, sequence_logps
+from course.preferences import DPO, IPO, KTO, ORPO, SimPO, fit, fit_preferences, sequence_logps, sequences
 from course.preferences.sequences import encode_answer
 from course.templates import CHATML
 from course.train import TrainingStopped, chat_examples
@@ -93,6 +93,19 @@ def test_log_probabilities_do_not_hang_on_what_else_is_in_the_list(order):
     straight = sequence_logps(lm, [p["prompt"] for p in PAIRS], [p["chosen"] for p in PAIRS])
     mixed = sequence_logps(lm, [PAIRS[i]["prompt"] for i in order], [PAIRS[i]["chosen"] for i in order])
     torch.testing.assert_close(mixed.logps, straight.logps[list(order)], rtol=0, atol=1e-4)
+
+
+def test_an_answer_that_stands_in_several_pairs_is_read_once(monkeypatch):
+    lm, read = tiny(), []
+    inner = sequences.labelled_losses
+    monkeypatch.setattr(
+        sequences, "labelled_losses", lambda lm, batch: read.append(len(batch["input_ids"])) or inner(lm, batch)
+    )
+    places = [0, 1, 0, 2, 1, 0]
+    found = sequence_logps(lm, [PAIRS[i]["prompt"] for i in places], [PAIRS[i]["chosen"] for i in places])
+    assert sum(read) == 3
+    alone = torch.cat([sequence_logps(lm, [PAIRS[i]["prompt"]], [PAIRS[i]["chosen"]]).logps for i in places])
+    torch.testing.assert_close(found.logps, alone, rtol=0, atol=1e-4)
 
 
 def test_what_cannot_be_scored_is_refused():
