@@ -7,13 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import logsigmoid
 
 from course.exercises import EXERCISES
-from course.exercises.lesson_12 import ipo_per_token, log_odds, reference_point
+from course.exercises.lesson_12 import ipo_per_token, orpo_push, reference_point
 from course.losses.preference import kto_loss, normalised_ipo_loss, orpo_loss
 from course.study.judge import judge
 
-IPO, POINT, ODDS = (EXERCISES[f"12-{name}"] for name in ("ipo", "reference-point", "log-odds"))
+IPO, POINT, PUSH = (EXERCISES[f"12-{name}"] for name in ("ipo", "reference-point", "orpo-push"))
 
 
 def verdict_of(exercise, attempt):
@@ -124,45 +125,64 @@ def test_the_point_is_the_one_in_the_packages_loss(count, seed):
     assert found.metrics["kl"] == pytest.approx(float(reference_point(policy, ref)), abs=1e-6)
 
 
-# ---- ORPO's odds -------------------------------------------------------------------------------------------
+# ---- ORPO's push -------------------------------------------------------------------------------------------
+
+
+def log_odds(logps):
+    return logps.mean() - torch.log(-torch.expm1(logps.mean()))
+
+
+def pushed(log_odds_of):
+    return lambda c, r, lam: -lam * logsigmoid(log_odds_of(c) - log_odds_of(r))
+
+
+def by_plain_numbers(chosen, rejected, lam):
+    means = [sum(side.tolist()) / len(side) for side in (chosen, rejected)]
+    one, other = (x - math.log(-math.expm1(x)) for x in means)
+    return lam * math.log1p(math.exp(other - one))
 
 
 @pytest.mark.parametrize(
     "attempt",
     [
-        lambda m: m - torch.log(-torch.expm1(m)),
-        lambda m: [x - math.log(-math.expm1(x)) for x in m.tolist()],
-        lambda m: m.numpy() - np.log(-np.expm1(m.numpy())),
-        lambda m: -torch.log(torch.expm1(-m)),
+        pushed(log_odds),
+        by_plain_numbers,
+        lambda c, r, lam: lam * torch.nn.functional.softplus(log_odds(r) - log_odds(c)),
+        lambda c, r, lam: orpo_loss(c.mean()[None], r.mean()[None], torch.zeros(()), lam=lam).loss,
     ],
 )
-def test_odds_right(attempt):
-    assert judge(ODDS, attempt).kind == "right"
+def test_push_right(attempt):
+    assert judge(PUSH, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
     ("attempt", "mistake"),
     [
-        (lambda m: torch.log(m.exp() / (1 - m.exp())), "runs_out"),
-        (lambda m: m - torch.log(1 - m.exp()), "runs_out"),
-        (lambda m: torch.logit(m.exp()), "runs_out"),
-        (lambda m: m + torch.log(-torch.expm1(m)), "added"),
-        (lambda m: torch.log(-torch.expm1(m)) - m, "upside_down"),
-        (lambda m: torch.log(-torch.expm1(m)), "log_rest"),
-        (lambda m: m.exp() / -torch.expm1(m), "odds"),
-        (lambda m: m, "log_probability"),
-        (lambda m: m - torch.log(1 - m), "of_logs"),
-        (lambda m: m * 2, None),
+        (pushed(lambda m: torch.log(m.mean().exp() / (1 - m.mean().exp()))), "runs_out"),
+        (pushed(lambda m: m.mean() - torch.log(1 - m.mean().exp())), "runs_out"),
+        (pushed(lambda m: torch.logit(m.mean().exp())), "runs_out"),
+        (pushed(lambda m: log_odds(m.sum()[None])), "sums"),
+        (pushed(lambda m: m.mean()), "probabilities"),
+        (pushed(lambda m: (m - torch.log(-torch.expm1(m))).mean()), "per_token"),
+        (pushed(lambda m: m.mean() + torch.log(-torch.expm1(m.mean()))), "added"),
+        (pushed(lambda m: m.mean() - torch.log(1 - m.mean())), "of_logs"),
+        (pushed(lambda m: -log_odds(m)), "swapped"),
+        (lambda c, r, lam: lam * logsigmoid(log_odds(c) - log_odds(r)), "no_minus"),
+        (lambda c, r, lam: -logsigmoid(log_odds(c) - log_odds(r)), "no_lam"),
+        (lambda c, r, lam: -logsigmoid(lam * (log_odds(c) - log_odds(r))), "lam_inside"),
+        (lambda c, r, lam: -lam * (log_odds(c) - log_odds(r)), "no_sigmoid"),
+        (lambda c, r, lam: -lam * logsigmoid(log_odds(c).exp() / log_odds(r).exp()), "odds_ratio"),
+        (lambda c, r, lam: lam * torch.sigmoid(log_odds(r) - log_odds(c)), "no_logarithm"),
+        (lambda c, r, lam: lam * (c.mean() - r.mean()), None),
     ],
 )
-def test_odds_wrong(attempt, mistake):
-    assert verdict_of(ODDS, attempt) == ("wrong", mistake)
+def test_push_wrong(attempt, mistake):
+    assert verdict_of(PUSH, attempt) == ("wrong", mistake)
 
 
 @settings(deadline=None)
-@given(st.floats(-20, -1e-12), st.floats(-20, -1e-12))
-def test_the_odds_are_those_of_the_packages_loss(one, other):
+@given(st.floats(-20, -1e-12), st.floats(-20, -1e-12), st.floats(0.01, 3))
+def test_the_push_is_that_of_the_packages_loss(one, other, lam):
     chosen, rejected = torch.tensor([one], dtype=torch.float64), torch.tensor([other], dtype=torch.float64)
-    ratio = log_odds(chosen) - log_odds(rejected)
-    expected = orpo_loss(chosen, rejected, torch.zeros((), dtype=torch.float64), lam=1.0).loss
-    assert float(torch.nn.functional.softplus(-ratio)) == pytest.approx(float(expected), rel=1e-9, abs=1e-12)
+    expected = orpo_loss(chosen, rejected, torch.zeros((), dtype=torch.float64), lam=lam).loss
+    assert float(orpo_push(chosen, rejected, lam)) == pytest.approx(float(expected), rel=1e-9, abs=1e-12)

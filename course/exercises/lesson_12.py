@@ -1,4 +1,4 @@
-"""Exercises of lesson 12: IPO on means (Azar et al. 2023), KTO's reference point, ORPO's odds (V1, V3, V6)."""
+"""Exercises of lesson 12: IPO on means (Azar et al. 2023), KTO's reference point, ORPO's push (V1, V3, V6)."""
 
 import math
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from course.exercises.definition import Exercise, Sign
 
@@ -60,19 +61,22 @@ def _without_last(policy: Tensor, ref: Tensor) -> Tensor:
 # --- ORPO's odds --------------------------------------------------------------------------------------------
 
 
-def log_odds(mean_logps: Tensor) -> Any:
-    """log(p / (1 - p)) of each answer from log p, the mean log-probability of its tokens, also where p is nearly 1."""
-    return mean_logps - torch.log(-torch.expm1(mean_logps))
+def orpo_push(chosen_logps: Tensor, rejected_logps: Tensor, lam: float) -> Any:
+    """lam times -ln sigmoid of the log odds ratio, of the log-probabilities of two answers' tokens, shape (T,) each."""
+    return _push(lambda logps: _log_odds(logps.mean()))(chosen_logps, rejected_logps, lam)
+
+
+def _log_odds(mean_logp: Tensor) -> Tensor:
+    return mean_logp - torch.log(-torch.expm1(mean_logp))
+
+
+def _push(measure: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, float], Tensor]:
+    return lambda chosen, rejected, lam: -lam * logsigmoid(measure(chosen) - measure(rejected))
 
 
 def _runs_out(got: Any, expected: Any) -> bool:
-    """Right where p is well below 1; infinite, or off by more than rounding, where 1 - p is tiny."""
-    if not isinstance(got, list) or len(got) != len(expected) or not all(isinstance(one, float) for one in got):
-        return False
-    near = [(a, b) for a, b in zip(got, expected, strict=True) if b < 12]
-    far = [(a, b) for a, b in zip(got, expected, strict=True) if b >= 12]
-    right = all(math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-3) for a, b in near)
-    return right and all(not a < b / 2 for a, b in far)
+    """Right where p is well below 1; infinite or no number where 1 - p is tiny."""
+    return isinstance(got, float) and (not math.isfinite(got) or math.isclose(got, expected, rel_tol=1e-3))
 
 
 EXERCISES: dict[str, Exercise] = {
@@ -146,21 +150,35 @@ EXERCISES: dict[str, Exercise] = {
             "swapped": lambda policy, ref: reference_point(ref, policy),
         },
     ),
-    "12-log-odds": Exercise(
+    "12-orpo-push": Exercise(
         cases=[
-            (torch.tensor([math.log(0.8), math.log(0.5)]),),
-            (torch.tensor([-3.0, -0.01, -12.0]),),
-            (torch.tensor([-1e-9, -2.0, -1e-30]),),
+            (torch.tensor([-0.1, -0.3]), torch.tensor([-0.7]), 1.0),
+            (torch.tensor([-2.0, -1.0, -3.0]), torch.tensor([-0.05, -0.4, -0.1, -0.2]), 0.5),
+            (torch.tensor([-1e-9, -3e-9]), torch.tensor([-1e-30, -1e-30, -1e-30]), 2.0),
         ],
-        solution=log_odds,
+        solution=orpo_push,
         why="Trained models are often nearly certain of a token, and there the plain formula takes the logarithm of 0.",
         mistakes={
-            "log_probability": lambda m: m,
-            "log_rest": lambda m: torch.log(-torch.expm1(m)),
-            "odds": lambda m: m.exp() / -torch.expm1(m),
-            "upside_down": lambda m: -log_odds(m),
-            "added": lambda m: m + torch.log(-torch.expm1(m)),
-            "of_logs": lambda m: m - torch.log1p(-m),
+            "sums": _push(lambda logps: _log_odds(logps.sum())),
+            "probabilities": _push(lambda logps: logps.mean()),
+            "arithmetic": _push(lambda logps: torch.logit(logps.double().exp().mean())),
+            "per_token": _push(lambda logps: _log_odds(logps).mean()),
+            "log_rest": _push(lambda logps: -torch.log(-torch.expm1(logps.mean()))),
+            "added": _push(lambda logps: logps.mean() + torch.log(-torch.expm1(logps.mean()))),
+            "of_logs": _push(lambda logps: logps.mean() - torch.log1p(-logps.mean())),
+            "swapped": lambda chosen, rejected, lam: orpo_push(rejected, chosen, lam),
+            "no_minus": lambda chosen, rejected, lam: -orpo_push(chosen, rejected, lam),
+            "no_lam": lambda chosen, rejected, lam: orpo_push(chosen, rejected, 1.0),
+            "lam_inside": lambda chosen, rejected, lam: (
+                -logsigmoid(lam * (_log_odds(chosen.mean()) - _log_odds(rejected.mean())))
+            ),
+            "no_sigmoid": lambda chosen, rejected, lam: lam * (_log_odds(rejected.mean()) - _log_odds(chosen.mean())),
+            "odds_ratio": lambda chosen, rejected, lam: (
+                -lam * logsigmoid((_log_odds(chosen.mean()) - _log_odds(rejected.mean())).exp())
+            ),
+            "no_logarithm": lambda chosen, rejected, lam: (
+                lam * torch.sigmoid(_log_odds(rejected.mean()) - _log_odds(chosen.mean()))
+            ),
             "runs_out": Sign(_runs_out),
         },
     ),

@@ -1,7 +1,7 @@
 """Learning from preferences without a reward model: DPO and its relatives on language models.
 
 Serves notebooks 11 to 13. The formulas are in `course.losses.preference`; `methods` says which of them a method uses,
-`encoding` turns records into tokens, `fit` trains.
+`sequences` reads how likely answers are, `fit` trains.
 """
 
 from course.preferences.fit import fit_preferences

@@ -55,8 +55,8 @@ SEARCHED: dict[str, tuple[Method, ...]] = {
     "ORPO": (ORPO(lam=0.1), ORPO(lam=1.0)),
     "SimPO": (SimPO(beta=2.0, gamma=1.0), SimPO(beta=8.0, gamma=4.0)),
 }
-RATES, SEARCH_SEED = (1e-4, 3e-4), 100
-"""What was searched: every method at two strengths and two rates, on one seed that no run uses."""
+RATES, SEARCH_SEED = (3e-5, 1e-4, 3e-4), 100
+"""What was searched: every method at two strengths and three rates, on one seed that no run uses."""
 
 FLIPPED = {"clean": 0.0, "10% flipped": 0.1, "20% flipped": 0.2, "30% flipped": 0.3, "40% flipped": 0.4}
 GOOD_SHARE = {"singles": 0.5, "singles, few bad": 0.8, "singles, few good": 0.2}
@@ -126,7 +126,8 @@ def data(pool: Pool, condition: str) -> list[Record]:
 
 def flipped(records: Sequence[Record], share: float, seed: int = SEED) -> list[Record]:
     """The same pairs with chosen and rejected swapped in this share of them, drawn by chance."""
-    swapped = set(random.Random(seed).sample(range(len(records)), round(share * len(records))))
+    # Not `Random(seed)`: training shuffles by such a stream, and for seed 0 all swapped pairs would come last.
+    swapped = set(random.Random(f"flipped {seed}").sample(range(len(records)), round(share * len(records))))
     return [
         {**r, "chosen": r["rejected"], "rejected": r["chosen"]} if i in swapped else r for i, r in enumerate(records)
     ]
@@ -295,3 +296,30 @@ def spread(cells: Sequence[Cell], condition: str, method: str, measure: str = "t
     if not found:
         raise ValueError(f"No run of {method!r} on {condition!r} is stored.")
     return [cell.numbers[measure] for cell in sorted(found, key=lambda cell: cell.seed)]
+
+
+def average(cells: Sequence[Cell], condition: str, method: str, measure: str = "true score") -> float:
+    """The mean of `spread`."""
+    return mean(spread(cells, condition, method, measure))
+
+
+BY_CHANCE = {"true score": 0.1, "words": 1.5}
+"""By how much two runs that differ in their seed alone may differ."""
+
+
+def beside_stored(cells: Sequence[Cell], mine: Cell) -> dict[str, Any]:
+    """A row for a table: a run, the stored ones of the same kind, and whether it fits.
+
+    It fits if it lies no further outside of them than they lie apart, or than chance alone would take it.
+
+    Raises:
+        ValueError: as `spread`.
+    """
+    row: dict[str, Any] = {"run": f"{mine.method}, {mine.condition}"}
+    fits = True
+    for measure, chance in BY_CHANCE.items():
+        found, yours = spread(cells, mine.condition, mine.method, measure), mine.numbers[measure]
+        room = max(found) - min(found) + chance
+        row |= {measure: yours, f"{measure}, stored": f"{min(found):.2f} to {max(found):.2f}"}
+        fits &= min(found) - room <= yours <= max(found) + room
+    return row | {"fits": fits}

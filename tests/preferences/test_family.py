@@ -1,6 +1,7 @@
 """The harness of lesson 12: what is done to the labels, what a cell runs, and the stored runs."""
 
 from collections import Counter
+from itertools import chain
 
 import pytest
 
@@ -23,7 +24,10 @@ from course.preferences.family import (
     SETTINGS,
     SFT,
     TOO_LONG,
+    Cell,
     Pool,
+    average,
+    beside_stored,
     by_true_score,
     data,
     flipped,
@@ -33,6 +37,7 @@ from course.preferences.family import (
     spread,
     stored,
 )
+from course.train import Recipe, _plan
 from course.world import SEEN, country_questions, demonstrate, score
 from tests.tiny import build_model, build_tokenizer
 
@@ -124,6 +129,17 @@ def test_what_there_is_not():
         spread(CELLS, "clean", "PPO")
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_swapped_pairs_come_anywhere_in_the_order_of_training(seed):
+    """Swapping once drew from the stream that shuffles: for seed 0 all swapped pairs came in the last batches."""
+    records = [{"prompt": str(i), "chosen": "a", "rejected": "b"} for i in range(family.PAIRS)]
+    noisy = flipped(records, 0.4, seed)
+    (*batches,) = chain.from_iterable(_plan(family.PAIRS, Recipe(1, 1e-4, family.BATCH, seed=seed)))
+    swapped = [sum(noisy[i]["chosen"] == "b" for i in batch) for batch in batches]
+    assert sum(swapped) == 64
+    assert min(swapped) >= 1 and max(swapped) <= 12
+
+
 # ---- a cell ------------------------------------------------------------------------------------------------
 
 
@@ -180,20 +196,27 @@ def test_the_settings_are_those_that_the_search_found():
         assert (best.settings, best.rate) == (repr(method), rate)
 
 
-def mean(condition: str, name: str, what: str = "true score") -> float:
-    found = spread(CELLS, condition, name, what)
-    return sum(found) / len(found)
+@pytest.mark.parametrize(("more", "words", "fits"), [(0.0, 0.0, True), (0.35, 0.0, False), (0.0, 9.0, False)])
+def test_a_run_fits_if_it_lies_near_the_stored_ones(more, words, fits):
+    numbers = {"true score": max(spread(CELLS, "clean", "DPO")) + more}
+    numbers["words"] = min(spread(CELLS, "clean", "DPO", "words")) + words
+    row = beside_stored(CELLS, Cell("clean", "DPO", 9, numbers))
+    assert row["fits"] is fits and row["run"] == "DPO, clean" and row["true score"] == numbers["true score"]
 
 
 def test_what_the_lesson_says_of_the_stored_runs():
-    at_end = {name: mean("40% flipped", name) for name in SETTINGS}
+    at_end = {name: average(CELLS, "40% flipped", name) for name in SETTINGS}
     assert min(at_end["DPO"], at_end["KTO"]) > max(at_end["ORPO"], at_end["SimPO"])
     assert at_end["IPO"] < at_end["DPO"] + 0.03
-    assert all(mean("clean", name) > mean("clean", BEFORE) + 0.1 for name in SETTINGS)
-    assert mean(FROM_BASE, "DPO") + 0.3 < mean(FROM_BASE, "ORPO") < mean(FROM_BASE, SFT) + 0.1
-    words = {name: mean(LONGER, name, "words") for name in SETTINGS}
+    assert all(average(CELLS, "clean", name) > average(CELLS, "clean", BEFORE) + 0.1 for name in SETTINGS)
+    assert (
+        average(CELLS, FROM_BASE, "DPO") + 0.3
+        < average(CELLS, FROM_BASE, "ORPO")
+        < average(CELLS, FROM_BASE, SFT) + 0.1
+    )
+    words = {name: average(CELLS, LONGER, name, "words") for name in SETTINGS}
     assert min(words, key=words.get) == "IPO"
-    assert words["SimPO"] > 1.5 * mean("clean", BEFORE, "words")
+    assert words["SimPO"] > 1.5 * average(CELLS, "clean", BEFORE, "words")
 
 
 def test_every_method_of_the_package_is_in_the_harness():
