@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from course.clinic import (
+from course.experiments.clinic import (
     PATIENTS,
     RULES,
     TITLES,

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from course.clinic.run import policy_loss
 from course.exercises import EXERCISES
+from course.experiments.clinic.run import policy_loss
 from course.study.judge import judge
 
 TRIAGE, REPAIR = EXERCISES["10-triage"], EXERCISES["10-repair"]

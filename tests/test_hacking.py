@@ -6,9 +6,8 @@ import math
 import pytest
 import torch
 
-from course import hacking
-from course.feedback import Pair
-from course.hacking import (
+from course.experiments import reward_hacking as hacking
+from course.experiments.reward_hacking import (
     BEFORE,
     CURES,
     FORMAT,
@@ -29,6 +28,7 @@ from course.hacking import (
     strung_together,
     symptoms,
 )
+from course.feedback import Pair
 from course.models import LM
 from course.rl import PPO, ppo
 from course.world import REQUESTS, SEEN, country_questions, demonstrate

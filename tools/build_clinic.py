@@ -1,16 +1,16 @@
 """Run the patients of the clinic and store their curves: `make clinic`.
 
 Runs that are in the file are kept, so that it goes on where it was interrupted. After a change of the policy's
-checkpoint or of what the runs are made of, delete `course/clinic/runs.json` first. A run takes about ten seconds.
+checkpoint or of what the runs are made of, delete `results/clinic.json` first. A run takes about ten seconds.
 """
 
 import argparse
 import json
 from typing import Any
 
-from course.clinic.patients import PATIENTS, agreement, drafts
-from course.clinic.run import Record, Setup, small_ppo
-from course.clinic.stored import FILE, HEALTHY
+from course.experiments.clinic.patients import PATIENTS, agreement, drafts
+from course.experiments.clinic.run import Record, Setup, small_ppo
+from course.experiments.clinic.stored import FILE, HEALTHY
 from course.models import load
 from course.rewards import true_reward
 from course.world import SEEN, UNSEEN, country_questions

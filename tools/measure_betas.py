@@ -1,6 +1,6 @@
 """Sweep DPO's beta, and run the remedies of lesson 11, on several seeds: `make betas` and `make remedies`.
 
-Writes course/preferences/betas.json and remedies.json, which the notebook draws with their spread. Interrupt it
+Writes betas.json and remedies.json, which the notebook draws with their spread. Interrupt it
 whenever you like: what is stored is not run again. After a change of the `mixed` checkpoint, of the sampling or of the
 loss, delete the file first. Each of the two takes about ten minutes on two cores.
 """
@@ -14,8 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from course.models import LM, load
-from course.preferences.sweeps import (
+from course.experiments.dpo_sweeps import (
     BEFORE,
     BETAS,
     BETAS_STORED,
@@ -33,6 +32,7 @@ from course.preferences.sweeps import (
     with_skill_remedy,
     wordy_labels,
 )
+from course.models import LM, load
 
 RUNS = Path(__file__).parent.parent / "runs"
 FILES = {"betas": BETAS_STORED, "remedies": REMEDIES_STORED}

@@ -1,6 +1,6 @@
 """Run every cure of lesson 10 on several seeds and store what came of it: `make cures`.
 
-Writes course/hacking.json, which the notebook draws with its spread over seeds. Interrupt it whenever you like: what is
+Writes results/cures.json, which the notebook draws with its spread over seeds. Interrupt it whenever you like: what is
 stored is not run again, unless it is asked for with --again. Takes about half an hour on two cores.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from course.hacking import (
+from course.experiments.reward_hacking import (
     BEFORE,
     CURES,
     FORMAT_CURES,

@@ -1,6 +1,6 @@
 """Turn each setting of PPO on the course's model, one at a time, and store what came of it: `make dials`.
 
-Writes `course/rl/dials.json`, from which notebook 09 makes its table. Runs that are in the file are kept, so that it
+Writes `results/dials.json`, from which notebook 09 makes its table. Runs that are in the file are kept, so that it
 goes on where it was interrupted; after a change of the policy's checkpoint or of the loop, delete the file first. It
 takes about ten minutes.
 """
@@ -9,10 +9,10 @@ import json
 from dataclasses import replace
 
 from course.evaluation import answer
+from course.experiments.ppo_settings import BETA, DIALS, ITERATIONS, MIDDLE, STORED
 from course.models import clone, load
 from course.rewards import true_reward
 from course.rl import FixedKL, ppo
-from course.rl.dials import BETA, DIALS, ITERATIONS, MIDDLE, STORED
 from course.world import SEEN, UNSEEN, country_questions
 
 SEEDS = (0, 1, 2)

@@ -1,6 +1,6 @@
 """Run every method of lesson 12 on every kind of data and store what came of it: `make family`.
 
-Writes course/preferences/family.json: the search for each method's settings, and the runs on several seeds. Interrupt
+Writes results/family.json: the search for each method's settings, and the runs on several seeds. Interrupt
 it whenever you like: what is stored is not run again. Takes about twenty minutes on two cores. Where the reference
 values of TRL's losses (course/preferences/trl.json) are missing, they are written too.
 """
@@ -13,9 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from course.models import load
-from course.preferences import library
-from course.preferences.family import (
+from course.experiments.dpo_family import (
     BEFORE,
     FROM_BASE,
     PLAN,
@@ -31,6 +29,8 @@ from course.preferences.family import (
     stored,
     try_settings,
 )
+from course.models import load
+from course.preferences import library
 
 RUNS = Path(__file__).parent.parent / "runs"
 

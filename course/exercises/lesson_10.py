@@ -145,12 +145,13 @@ def _but(**other: Callable[[Curves], bool]) -> Callable[[Curves], str]:
     return _first(_RULES | other)
 
 
-_RUNS = json.loads((Path(__file__).parents[1] / "clinic" / "runs.json").read_text(encoding="utf-8"))["runs"]
+_FILE = Path(__file__).parents[1] / "experiments" / "results" / "clinic.json"
+_RUNS = json.loads(_FILE.read_text(encoding="utf-8"))["runs"]
 _NAMES = {"entropy": "entropy", "spread": "spread", "kl": "kl", "reward": "reward", "true": "true score"}
 
 
 def _stored(patient: str, seed: int) -> dict[str, list[float]]:
-    """Curves of a stored run. Read from the file, since `course.clinic` takes the whole of PPO along."""
+    """Curves of a stored run. Read from the file, since `course.experiments.clinic` takes the whole of PPO along."""
     history = _RUNS[str(seed)][patient]["history"]
     return {name: history[stored] for name, stored in _NAMES.items()}
 

@@ -2,11 +2,10 @@
 
 Read in this order: `advantages` turns the score of an answer into the advantage of each of its tokens, `value` expects
 the score before it is known, `steps` compares and learns, `loop` goes round. `settings` holds what can be set and what
-is recorded, `dials` what came of turning each setting, `memory` the switches that save some.
+is recorded, `memory` the switches that save some.
 """
 
 from course.rl.advantages import AdaptiveKL, FixedKL, gae, token_rewards
-from course.rl.dials import dial_table, middle_score
 from course.rl.loop import ppo
 from course.rl.memory import bytes_held, checkpointing, kept_for_backward, moved
 from course.rl.settings import PPO, PPORun
@@ -23,10 +22,8 @@ __all__ = [
     "bytes_held",
     "checkpointing",
     "compare",
-    "dial_table",
     "gae",
     "kept_for_backward",
-    "middle_score",
     "moved",
     "ppo",
     "reference_logps",

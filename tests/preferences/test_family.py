@@ -5,11 +5,8 @@ from itertools import chain
 
 import pytest
 
-from course.feedback import Pair
-from course.losses import preference
-from course.models import LM
-from course.preferences import KTO, family
-from course.preferences.family import (
+from course.experiments import dpo_family as family
+from course.experiments.dpo_family import (
     BEFORE,
     EPOCHS,
     FLIPPED,
@@ -37,6 +34,10 @@ from course.preferences.family import (
     spread,
     stored,
 )
+from course.feedback import Pair
+from course.losses import preference
+from course.models import LM
+from course.preferences import KTO
 from course.train import Recipe, _plan
 from course.world import SEEN, country_questions, demonstrate, score
 from tests.tiny import build_model, build_tokenizer

@@ -7,11 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from course.hacking import HELD_OUT
-from course.models import LM, clone
-from course.preferences import DPO, fit_preferences, sequence_logps, sweeps
-from course.preferences.check import check_pairs
-from course.preferences.sweeps import (
+from course.experiments import dpo_sweeps as sweeps
+from course.experiments.dpo_sweeps import (
     BEFORE,
     BETAS,
     BETAS_STORED,
@@ -32,6 +29,10 @@ from course.preferences.sweeps import (
     stored_runs,
     words,
 )
+from course.experiments.reward_hacking import HELD_OUT
+from course.models import LM, clone
+from course.preferences import DPO, fit_preferences, sequence_logps
+from course.preferences.check import check_pairs
 from course.train import chat_examples
 from course.world import SEEN, country_questions, demonstrate
 from tests.tiny import build_model, build_tokenizer

@@ -3,8 +3,8 @@
 import math
 from dataclasses import fields, replace
 
-from course.rl import PPO, dial_table, middle_score
-from course.rl.dials import DIALS, MIDDLE, measured
+from course.experiments.ppo_settings import DIALS, MIDDLE, dial_table, measured, middle_score
+from course.rl import PPO
 
 
 def test_every_dial_is_a_setting_and_was_tried_around_the_middle():

@@ -11,10 +11,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from course.clinic.run import TITLES, Record
+from course.experiments.clinic.run import TITLES, Record
 from course.plots import panels
 
-FILE = Path(__file__).with_name("runs.json")
+FILE = Path(__file__).parents[1] / "results" / "clinic.json"
 HEALTHY = "healthy"
 GREY = "#85857f"
 

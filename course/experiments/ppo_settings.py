@@ -14,7 +14,7 @@ from typing import Any
 
 from course.rl.settings import PPO
 
-STORED = Path(__file__).with_name("dials.json")
+STORED = Path(__file__).parent / "results" / "dials.json"
 MIDDLE = PPO(answers=32, minibatch=16, max_new_tokens=32)
 """The settings from which one at a time is changed."""
 ITERATIONS, BETA = 8, 0.1

@@ -4,10 +4,10 @@ Serves notebook 10 (claim H8). `run` is PPO on one page, `stored` has the patien
 at first. Leave `patients` for last: it says what each of them is ill with.
 """
 
-from course.clinic.patients import PATIENTS, Patient, agreement, drafts, reveal
-from course.clinic.run import TITLES, Record, Setup, small_ppo
-from course.clinic.stored import charts, seeds, stored
-from course.clinic.triage import RULES, Rule, decision_order, triage
+from course.experiments.clinic.patients import PATIENTS, Patient, agreement, drafts, reveal
+from course.experiments.clinic.run import TITLES, Record, Setup, small_ppo
+from course.experiments.clinic.stored import charts, seeds, stored
+from course.experiments.clinic.triage import RULES, Rule, decision_order, triage
 
 __all__ = [
     "PATIENTS",

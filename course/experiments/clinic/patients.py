@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from course import SEED
-from course.clinic.run import Setup
+from course.experiments.clinic.run import Setup
 from course.formats import Record
 from course.losses.policy import entropy
 from course.losses.reward import pairwise_accuracy

@@ -35,7 +35,7 @@ from course.train import chat_examples
 from course.world import REQUESTS, SEEN, UNSEEN, Question, Request, country_questions, demonstrate
 from course.world.chats import mixed_conversations
 
-STORED = Path(__file__).with_name("hacking.json")
+STORED = Path(__file__).parent / "results" / "cures.json"
 NOTHING, BEFORE = "no cure", "before"
 
 LENGTH = PPO(answers=32, epochs=4, minibatch=16, lam=1.0, value_clip=None, max_new_tokens=40)

@@ -16,9 +16,9 @@ from statistics import mean
 from typing import Any
 
 from course import SEED
+from course.experiments.reward_hacking import drafts
 from course.feedback import Labeller, Pair, label_pairs
 from course.formats import Record, preference_to_conversation, preference_to_unpaired
-from course.hacking import drafts
 from course.models import LM, clone, load
 from course.preferences.fit import fit_preferences
 from course.preferences.methods import DPO, IPO, KTO, ORPO, Method, SimPO
@@ -28,7 +28,7 @@ from course.rollouts import chat_prompts, sample
 from course.train import chat_examples, fit
 from course.world import SEEN, UNSEEN, Question, country_questions, score
 
-STORED = Path(__file__).with_name("family.json")
+STORED = Path(__file__).parent / "results" / "family.json"
 PAIRS = 160
 """So many pairs, or twice as many single answers, is what every run learns from."""
 EPOCHS, BATCH = 2, 16

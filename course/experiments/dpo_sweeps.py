@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from course import SEED
+from course.experiments.reward_hacking import HARMLESS, HELD_OUT, answers, drafts
 from course.feedback import Labeller, Pair, combined, label_pairs, labeller_with_agreement
 from course.formats import Record
-from course.hacking import HARMLESS, HELD_OUT, answers, drafts
 from course.losses.preference import dpo_loss
 from course.models import LM, clone
 from course.preferences.fit import fit_preferences
@@ -39,7 +39,7 @@ from course.world import (
 )
 from course.world.chats import mixed_conversations
 
-BETAS_STORED, REMEDIES_STORED = (Path(__file__).with_name(name) for name in ("betas.json", "remedies.json"))
+BETAS_STORED, REMEDIES_STORED = (Path(__file__).parent / "results" / name for name in ("betas.json", "remedies.json"))
 BETAS = (0.1, 0.3, 1.0, 3.0)
 BEFORE = "before"
 
