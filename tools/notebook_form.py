@@ -34,8 +34,8 @@ MEASURED = re.compile(r"<!-- measured -->.*?<!-- /measured -->")
 HEADER_LINE = re.compile(rf"^\w.* · {MEASURED.pattern} · \w.*$", re.MULTILINE)
 HEADER_MODEL = "Stage 1 of 6 · <!-- measured --><!-- /measured --> · before this: notebook 00"
 BOOT = re.compile(
-    r"from importlib\.util import find_spec\n\n"
-    r"if find_spec\(\"course\"\).*\n    %pip install .*\n?"
+    r"from importlib import import_module\n\n"
+    r"try:\n    import_module\(\"course\"\).*\nexcept .*\n    %pip install .*\n    .*\n?"
 )
 # A path of the machine that ran the notebook. In base64 no such path can follow one of the excluded signs.
 LOCAL_PATH = re.compile(r"(?<![\w.+/=])/(?:home|root|Users|tmp|var/folders)/[\w.-]+")
@@ -82,9 +82,12 @@ def launch_badges(name: str, url: str) -> str:
 def boot_lines(url: str) -> str:
     """The lines that open the first code cell: they fetch the course where the notebook came without it."""
     return (
-        "from importlib.util import find_spec\n\n"
-        'if find_spec("course") is None:  # opened on its own, in Colab or Kaggle: fetch the course first\n'
+        "from importlib import import_module\n\n"
+        "try:\n"
+        '    import_module("course")  # before torch, whose threads it sets\n'
+        "except ModuleNotFoundError:  # opened on its own, in Colab or Kaggle: fetch the course first\n"
         f"    %pip install -q git+{url}\n"
+        '    import_module("course")\n'
     )
 
 
