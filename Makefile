@@ -11,6 +11,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 # JupyterLab refuses to start for root, which is who you are in many containers.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# One file after the other on each core, since torch gains little from a second one on models this small.
+IN_TURNS := --numprocesses=logical --maxprocesses=4 --dist=loadfile
+
 NB ?=
 SEEDS ?= 0 1 2
 
@@ -35,7 +38,7 @@ lab: $(READY) ## Install if needed, then open the course in JupyterLab
 test: $(READY) ## Install if needed, then run every test: style, unit, browser and all notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_TURNS)
 
 notebooks: $(READY) ## Run the notebooks and store their outputs (one of them: NB=01)
 	$(BIN)/python -m tools.notebooks run $(NB)

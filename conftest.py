@@ -17,7 +17,7 @@ os.environ["COURSE_HOME"] = _home.name
 for name, value in {
     "COURSE_SEED": "0",
     "HF_HUB_OFFLINE": "1",
-    "OMP_NUM_THREADS": "2",
+    "OMP_NUM_THREADS": "1" if "PYTEST_XDIST_WORKER" in os.environ else "2",
     "TOKENIZERS_PARALLELISM": "false",
     "TQDM_DISABLE": "1",
 }.items():

@@ -18,7 +18,7 @@ import torch
 
 from course import SEED
 from course.experiments.reward_hacking import HARMLESS, HELD_OUT, answers, drafts
-from course.feedback import Labeller, Pair, combined, label_pairs, labeller_with_agreement
+from course.feedback import Labeller, Pair, combined, label_pairs
 from course.formats import Record
 from course.losses.preference import dpo_loss
 from course.models import LM, clone
@@ -60,17 +60,19 @@ def drift(policy: LM, reference: LM, prompts: Sequence[Question] = HELD_OUT[::2]
 # --- beta -------------------------------------------------------------------------------------------------------------
 
 COMPARISONS, OPINIONS = 24, 4
+PEOPLE = Labeller("true", temperature=0.25)
+"""Two of them agree on about 73% of the drafts of `mixed`. Their noise is fixed: fitted to so few pairs, it would follow
+how many of these happen to be worth the same, and some draws allow no such agreement at all."""
 STEPS = {"epochs": 6, "learning_rate": 1.5e-4, "batch_size": 8}
 
 
 def often_compared(lm: LM, seed: int = SEED) -> list[Record]:
-    """Few comparisons, each labelled by several people of whom two agree on 73%: no margin can please all of them.
+    """Few comparisons, each labelled by several people who do not always agree: no margin can please all of them.
 
     With one label for each pair, every label could be satisfied, and the best margin would be infinite for any beta.
     """
     pairs = some_drafts(lm, 24, seed)[:COMPARISONS]
-    people = labeller_with_agreement("true", pairs)
-    records = [one for k in range(OPINIONS) for one in label_pairs(people, pairs, seed=1000 * seed + k).records]
+    records = [one for k in range(OPINIONS) for one in label_pairs(PEOPLE, pairs, seed=1000 * seed + k).records]
     return random.Random(seed).sample(records, len(records))
 
 
