@@ -61,8 +61,8 @@ def drift(policy: LM, reference: LM, prompts: Sequence[Question] = HELD_OUT[::2]
 
 COMPARISONS, OPINIONS = 24, 4
 PEOPLE = Labeller("true", temperature=0.25)
-"""Two of them agree on about 73% of the drafts of `mixed`. Their noise is fixed: fitted to so few pairs, it would follow
-how many of these happen to be worth the same, and some draws allow no such agreement at all."""
+"""Two of them agree on about 73% of the drafts of `mixed`. Their noise is fixed: fitted to so few pairs, it would
+follow how many of these happen to be worth the same, and some draws allow no such agreement at all."""
 STEPS = {"epochs": 6, "learning_rate": 1.5e-4, "batch_size": 8}
 
 
