@@ -40,7 +40,6 @@ from course.models import LM, precision
 from course.preferences import sequence_logps
 from course.rollouts import sample
 from course.rollouts.generation import check_room
-from course.templates import CHATML
 
 Reading = Literal["letters", "verdicts", "rewriting"]
 READINGS = get_args(Reading)
@@ -328,12 +327,7 @@ def _say(lm: LM, conversations: Sequence[list[Message]], most: int) -> list[str]
 
 
 def _encode(lm: LM, conversations: Sequence[list[Message]]) -> list[list[int]]:
-    if lm.tokenizer.chat_template == CHATML.jinja:
-        return [CHATML.encode(lm.tokenizer, one, add_generation_prompt=True).input_ids for one in conversations]
-    return [
-        lm.tokenizer.apply_chat_template(one, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
-        for one in conversations
-    ]
+    return [lm.encode(one, add_generation_prompt=True).input_ids for one in conversations]
 
 
 def _require_template(lm: LM) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from course import SEED
-from course.models import LM
+from course.models import LM, require_list
 from course.rollouts import Completion, chat_prompts, generate
-from course.templates import CHATML, Template
+from course.templates import Template
 from course.world import Question, Score, score
 
 
@@ -64,22 +64,23 @@ def _mean(values) -> float:
 def answer(
     lm: LM,
     questions: Sequence[Question],
-    template: Template = CHATML,
+    template: Template | None = None,
     *,
     max_new_tokens: int = 40,
     temperature: float = 0.0,
     seed: int = SEED,
 ) -> Grades:
-    """Ask each question as a user's turn in the given chat template, and grade what comes back.
+    """Ask each question as a user's turn, and grade what comes back.
 
     Args:
         lm: the model.
         questions: at least one.
-        template: the envelope in which the question is sent.
+        template: the envelope in which the question is sent; the model's own if not given.
         max_new_tokens, temperature, seed: as in `generate`.
     Raises:
         ValueError: there are no questions.
     """
+    require_list(questions, "questions")
     if not questions:
         raise ValueError("There are no questions to ask.")
     prompts = chat_prompts(lm, questions, template)
@@ -93,6 +94,8 @@ def grade(questions: Sequence[Question], answers: Sequence[Completion]) -> Grade
     Raises:
         ValueError: there are no questions, or not as many answers.
     """
+    require_list(questions, "questions")
+    require_list(answers, "answers")
     if not questions or len(questions) != len(answers):
         raise ValueError(
             f"There are {len(questions)} questions and {len(answers)} answers: one for each, at least one."

@@ -7,20 +7,27 @@ LoRA follows Hu et al. 2021 and is PEFT's.
 
 import contextlib
 import copy
+import hashlib
+import json
+import math
+import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -28,7 +35,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from course import SEED
-from course.templates import CHATML, DOCUMENT, END, START
+from course.formats import Message
+from course.templates import CHATML, DOCUMENT, END, START, Encoded, Template, template_of
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
@@ -41,19 +49,24 @@ class CannotLoad(RuntimeError):
 
 
 @dataclass(frozen=True)
-class LM:
-    """A language model and its tokenizer, which belong together.
+class Pretrained:
+    """A model, its tokenizer and its chat template, which belong together.
 
     Attributes:
         name: what it was loaded as.
-        model: a transformers causal language model, in evaluation mode.
-        tokenizer: its tokenizer. `eos_token` ends a turn and `pad_token` is another; see `load` for where a model
-            from the hub has it otherwise.
+        model: a transformers model, in evaluation mode.
+        tokenizer: its tokenizer. `pad_token` is not the token that ends a turn, where there is another.
+        template: how it was taught to read a conversation; the tokenizer's if not given, ChatML if that has none.
     """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    template: Template = None  # type: ignore[assignment] (set below)
+
+    def __post_init__(self) -> None:
+        if self.template is None:
+            object.__setattr__(self, "template", template_of(self.tokenizer))
 
     @property
     def device(self) -> torch.device:
@@ -68,6 +81,69 @@ class LM:
     def trainable(self) -> int:
         """Number of weights that training changes."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+
+    @property
+    def context(self) -> int | None:
+        """The most tokens that the model can read at once; None where its configuration names no limit (BLOOM)."""
+        return getattr(self.model.config, "max_position_embeddings", None)
+
+    def fits(self, tokens: int) -> bool:
+        """Whether so many tokens fit into the model's context."""
+        return self.context is None or tokens <= self.context
+
+    def encode(self, messages: Sequence[Message], add_generation_prompt: bool = False, given: int = 0) -> Encoded:
+        """A conversation in the model's template; see `Template.encode`.
+
+        Raises:
+            ValueError: as there; also where the model has no embedding for a token.
+        """
+        encoded = self.template.encode(self.tokenizer, messages, add_generation_prompt, given)
+        self.check_tokens(encoded.input_ids)
+        return encoded
+
+    def check_tokens(self, ids: Sequence[int]) -> None:
+        """Return quietly if the model has an embedding for each token.
+
+        Raises:
+            ValueError: it has not, as when tokens were added to the tokenizer alone.
+        """
+        rows = self.model.get_input_embeddings().num_embeddings
+        if ids and max(ids) >= rows:
+            token = self.tokenizer.convert_ids_to_tokens(max(ids))
+            raise ValueError(
+                f"Token {max(ids)} ({token!r}) has no place in the model's embedding of {rows} tokens: it was added to "
+                "the tokenizer alone. Enlarge the model with `model.resize_token_embeddings(len(tokenizer))`."
+            )
+
+
+@dataclass(frozen=True)
+class LM(Pretrained):
+    """A causal language model with its tokenizer and its chat template."""
+
+    def ends(self, honour_turns: bool = True) -> list[int]:
+        """The tokens that end an answer, by the model's generation settings, its tokenizer and its template.
+
+        Args:
+            honour_turns: False leaves out the one that ends a turn.
+        """
+        tokenizer, own = self.tokenizer, self.model.generation_config.eos_token_id
+        turns = {tokenizer.eos_token_id}
+        if (end := self.template.end) in tokenizer.get_vocab():
+            turns.add(tokenizer.convert_tokens_to_ids(end))
+        document = {tokenizer.bos_token_id} if tokenizer.bos_token == DOCUMENT else set()
+        found = {*(own if isinstance(own, list) else [own]), *document, *turns}
+        return sorted(found - {None} - (set() if honour_turns else turns - document))
+
+
+def require_list(values: Any, name: str) -> None:
+    """Return quietly if it is no single text or record, which Python would take apart letter by letter.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if isinstance(values, str | bytes | dict):
+        kind = "record" if isinstance(values, dict) else "text"
+        raise ValueError(f"{name} is one {kind} where a list is asked: put it in brackets, {name}=[...].")
 
 
 def best_device() -> torch.device:
@@ -105,21 +181,21 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     Raises:
         CannotLoad: no such name, no network, or damaged files. The message names the mend.
     """
-    model, tokenizer = open_checkpoint(name, AutoModelForCausalLM, device)
-    return LM(str(name), model, tokenizer)
+    return LM(str(name), *open_checkpoint(name, AutoModelForCausalLM, device))
 
 
 def open_checkpoint(
     name: str | Path,
     kind: type[AutoModelForCausalLM | AutoModelForSequenceClassification],
     device: torch.device | str | None,
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Template]:
     """What `load` and `course.rewards.load_reward` share: a model of the given kind, in evaluation mode, its tokenizer.
 
     Raises:
         CannotLoad: as `load`; also when the checkpoint is of the other kind.
     """
     folder = CHECKPOINTS / str(name) if str(name) in embedded() else Path(name)
+    _finish_swap(folder)
     local = (folder / "config.json").exists()
     if not local and str(name) in SHIPPED:
         raise CannotLoad(f"The checkpoint {str(name)!r}, which comes with the course, is missing. {_mend(str(name))}")
@@ -131,10 +207,21 @@ def open_checkpoint(
     source = str(folder) if local else str(name)
     try:
         with _quiet():
+            config = _sound_config(source)
+            if local:
+                _check_weights(folder, config, kind)
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             model, report = kind.from_pretrained(
-                source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                source,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
+            template = template_of(tokenizer)
+    except CannotLoad:
+        raise
     except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
         raise CannotLoad(_why_not(str(name), local, error)) from error
     made_for = "".join(model.config.architectures or [])
@@ -147,9 +234,110 @@ def open_checkpoint(
         )
     if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
         raise CannotLoad(f"The checkpoint {str(name)!r} lacks weights: {', '.join(absent[:3])}. {_mend(str(name))}")
-    with _quiet():  # asked for a token that is not set, transformers may say so
-        _name_special_tokens(tokenizer)
-    return model.to(device or best_device()).eval(), tokenizer
+    try:
+        Pretrained(str(name), model, tokenizer, template).check_tokens(list(tokenizer.get_vocab().values()))
+    except ValueError as error:
+        raise CannotLoad(f"{str(name)!r} does not fit its tokenizer. {error}") from error
+    if template is CHATML:
+        with _quiet():  # asked for a token that is not set, transformers may say so
+            _name_special_tokens(tokenizer)
+    return model.to(device or best_device()).eval(), tokenizer, template
+
+
+def _sound_config(source: str) -> PreTrainedConfig:
+    """The model's configuration, without a choice of attention: that could name code to be fetched from the hub.
+
+    Raises:
+        CannotLoad: it asks for more than any model has.
+    """
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    for part in {id(c): c for c in (config, config.get_text_config())}.values():
+        for name, most in LIMITS.items():
+            if isinstance(value := getattr(part, name, None), int) and value > most:
+                raise CannotLoad(
+                    f"{source!r}: its config.json asks for {name} = {value:,}, and no more than {most:,} is read. It "
+                    "is damaged, or made to take up your machine. Download it again or choose another."
+                )
+    config._attn_implementation = None
+    config._experts_implementation = None
+    return config
+
+
+LIMITS = {
+    "num_hidden_layers": 1000,
+    "hidden_size": 2**17,
+    "intermediate_size": 2**20,
+    "vocab_size": 2**22,
+    "max_position_embeddings": 2**24,
+    "num_attention_heads": 2**12,
+    "num_local_experts": 2**12,
+}
+"""The largest numbers that a configuration may hold; the largest models of today stay well below."""
+
+
+def _check_weights(folder: Path, config: PreTrainedConfig, kind: type) -> None:
+    """Return quietly if a folder's weights are safetensors, as they were written, and enough for the configuration.
+
+    Raises:
+        ValueError: they are not.
+    """
+    index, files = folder / "model.safetensors.index.json", [folder / "model.safetensors"]
+    if not files[0].exists() and index.exists():
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        if other := [n for n in names if not n.endswith(".safetensors") or Path(n).name != n]:
+            raise ValueError(f"its index names {other[0]!r}, and only safetensors files of the same folder are read")
+        files = [folder / name for name in names]
+    held = 0
+    for file in files:
+        if not file.exists():
+            raise ValueError(f"there is no {file.name}")
+        header, start = _header(file)
+        digest = header.get("__metadata__", {}).pop(DIGEST, None)
+        if digest and digest != _digest(file, header, start):
+            raise ValueError(f"{file.name} is not as it was written: its digest is another")
+        tensors = [tensor["shape"] for name, tensor in header.items() if name != "__metadata__"]
+        held += sum(math.prod(shape) for shape in tensors)
+    with torch.device("meta"):
+        wanted = sum(p.numel() for p in kind.from_config(config, trust_remote_code=False).parameters())
+    if wanted > 2 * held + 2**20:
+        raise ValueError(f"config.json describes a model of {wanted:,} weights, and its files hold {held:,}")
+
+
+DIGEST = "sha256"
+
+
+def _header(file: Path) -> tuple[dict[str, Any], int]:
+    """A safetensors file's header, and at which byte its numbers start."""
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        if not 0 < length <= file.stat().st_size - 8:
+            raise ValueError(f"{file.name} is cut or no safetensors file")
+        return json.loads(opened.read(length)), 8 + length
+
+
+def _digest(file: Path, header: dict[str, Any], start: int) -> str:
+    """SHA-256 of the header, its own entry left out, and of the numbers."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    with file.open("rb") as opened:
+        opened.seek(start)
+        while part := opened.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _write_digest(file: Path) -> None:
+    """Put a digest into a safetensors file's header, so that a change of its bytes is found when it is loaded."""
+    header, start = _header(file)
+    header["__metadata__"] = {k: v for k, v in header.get("__metadata__", {}).items() if k != DIGEST}
+    header["__metadata__"][DIGEST] = _digest(file, header, start)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    new = file.with_name(f"{file.name}.new")
+    with file.open("rb") as old, new.open("wb") as opened:
+        opened.write(len(text).to_bytes(8, "little") + text)
+        old.seek(start)
+        shutil.copyfileobj(old, opened)
+    new.replace(file)
 
 
 def _name_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -202,18 +390,66 @@ def _quiet():
             transformers_logging.enable_progress_bar()
 
 
-def save(lm: LM, folder: Path) -> None:
-    """Write a model and its tokenizer in the hub's format, weights as float16 safetensors.
+def save(lm: Pretrained, folder: Path | str) -> None:
+    """Write a model and its tokenizer in the hub's format, as safetensors with a digest that `load` compares.
 
-    Float16 halves the file; loaded back to float32, the rounding is far below what a question can notice. LoRA
-    adapters are merged into the weights they adapt, so that the folder can be loaded like any other.
+    Weights are written as float16, which halves the file; loaded back to float32, the rounding is far below what a
+    question can notice. If a weight is too large for that (65,504), they are written as float32, and a line says so.
+    LoRA adapters are merged into the weights they adapt, so that the folder can be loaded like any other.
+
+    A folder that holds a model is replaced as a whole, so that a program that is killed meanwhile leaves the old model
+    or the new one. Its other files stay.
     """
+    folder = Path(folder).resolve()
     model = copy.deepcopy(lm.model)
     if isinstance(model, PeftModel):
         model = model.merge_and_unload()
+    most = torch.finfo(torch.float16).max
+    largest = max((float(p.detach().abs().nan_to_num(0, 0).max()) for p in model.parameters() if p.numel()), default=0)
+    if largest > most:
+        print(f"A weight of {largest:,.0f} is too large for float16 ({most:,.0f}): saved as float32, twice the size.")
+    _finish_swap(folder)
+    new, old = _beside(folder)
+    shutil.rmtree(new, ignore_errors=True)
     with _quiet():
-        model.to(torch.float16).save_pretrained(folder)
-        lm.tokenizer.save_pretrained(folder)
+        model.to(torch.float32 if largest > most else torch.float16).save_pretrained(new)
+        lm.tokenizer.save_pretrained(new)
+    for file in new.glob("*.safetensors"):
+        _write_digest(file)
+    if (folder / "config.json").exists():
+        folder.rename(old)
+    if folder.exists():  # it holds no model yet, and becomes one with its last file
+        for file in sorted(new.iterdir(), key=lambda file: file.name == "config.json"):
+            file.replace(folder / file.name)
+        new.rmdir()
+    else:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new.rename(folder)
+    _finish_swap(folder)
+
+
+_OF_A_MODEL = (
+    *("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "config.json", "adapter_config.json"),
+    *("generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*"),
+    *("vocab.*", "merges.txt", "spiece.model"),
+)
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+
+
+def _finish_swap(folder: Path) -> None:
+    """End what a `save` began that was cut off: the old model comes back, or what else its folder held."""
+    if not folder.name or not (old := _beside(folder)[1]).exists():
+        return
+    if not folder.exists():
+        old.rename(folder)
+        return
+    for file in old.iterdir():
+        if not any(file.match(pattern) for pattern in _OF_A_MODEL) and not (folder / file.name).exists():
+            file.rename(folder / file.name)
+    shutil.rmtree(old)
 
 
 def clone(lm: LM, name: str | None = None) -> LM:

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,28 +23,29 @@ from course import SEED
 from course.batching import IGNORE, Example, blocks, check_examples, clip, collate, make_labels
 from course.formats.records import describe
 from course.losses.sft import token_losses
-from course.models import LM, precision
+from course.models import LM, precision, require_list
 from course.plots import LiveCurve
 from course.resume import SAVE_EVERY, Run, State, TrainingStopped, deferred_interrupt, fingerprint, say_interrupted
-from course.templates import CHATML, Template
+from course.templates import Template
 
 
 def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dict[str, list[int]]]:
     """Documents, each begun by the document token, joined and cut into blocks: every token is to be learnt."""
+    require_list(documents, "documents")
     encoded = lm.tokenizer(list(documents), add_special_tokens=False, split_special_tokens=True)["input_ids"]
     rows = blocks(encoded, length, lm.tokenizer.bos_token_id).tolist()
     return [{"input_ids": row, "labels": row} for row in rows]
 
 
 def chat_examples(
-    lm: LM, records: Iterable[dict], template: Template = CHATML, masked: bool = True
+    lm: LM, records: Iterable[dict], template: Template | None = None, masked: bool = True
 ) -> list[dict[str, list[int]]]:
     """Conversation records as training examples.
 
     Args:
         lm: whose tokenizer is used.
         records: conversations, dicts with `messages`.
-        template: how they are written down.
+        template: how they are written down; the model's own if not given.
         masked: learn the assistant's turns only; False learns every token, the user's words included.
 
     What exceeds the model's context is cut, and a line says how many examples that were.
@@ -52,6 +53,8 @@ def chat_examples(
     Raises:
         ValueError: a record is no conversation, or one that the template cannot hold; names it by its place.
     """
+    require_list(records, "records")
+    lm = replace(lm, template=template) if template else lm
     examples = []
     for i, record in enumerate(records):
         if not isinstance(record, dict) or record.get("messages") is None:
@@ -61,12 +64,14 @@ def chat_examples(
                 "course.formats.instruction_to_conversation."
             )
         try:
-            encoded = template.encode(lm.tokenizer, record["messages"])
+            encoded = lm.encode(record["messages"])
         except ValueError as error:
             raise ValueError(f"records[{i}]: {error}") from error
         mask = encoded.assistant_mask if masked else [1] * len(encoded.input_ids)
         examples.append({"input_ids": encoded.input_ids, "labels": make_labels(encoded.input_ids, mask)})
-    kept, report = clip(examples, lm.model.config.max_position_embeddings)
+    if lm.context is None:
+        return examples
+    kept, report = clip(examples, lm.context)
     if report.cut or report.dropped:
         print(report)
     return kept

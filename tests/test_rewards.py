@@ -157,7 +157,7 @@ def test_what_cannot_be_scored():
 def test_it_is_the_language_model_with_another_head():
     lm = tiny()
     model = new_reward_model(lm)
-    assert (model.lm_name, model.device, model.model.training) == ("tiny", lm.device, False)
+    assert (model.name, model.device, model.model.training) == ("tiny", lm.device, False)
     ours = dict(model.trunk.named_parameters())
     assert ours.keys() == dict(lm.model.model.named_parameters()).keys()
     assert all(torch.equal(ours[name], weight) for name, weight in lm.model.model.named_parameters())
@@ -381,7 +381,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_saved_and_loaded_it_gives_the_same_scores(folder):
     again = load_reward(folder, "cpu")
-    assert (again.lm_name, again.parameters, again.model.training) == (str(folder), MODEL.parameters, False)
+    assert (again.name, again.parameters, again.model.training) == (str(folder), MODEL.parameters, False)
     torch.testing.assert_close(again(PROMPTS, TEXTS), ALONE, rtol=5e-3, atol=5e-3)  # the file holds float16
     assert {weight.dtype for weight in load_file(folder / "model.safetensors").values()} == {torch.float16}
     assert MODEL.model.dtype == torch.float32
@@ -466,7 +466,7 @@ def shifted(model: RewardModel, by: float) -> RewardModel:
 
         __call__ = scores
 
-    return Shifted(model.lm_name, model.model, model.tokenizer)
+    return Shifted(model.name, model.model, model.tokenizer)
 
 
 def test_the_minimum_is_the_lowest_and_the_spread_the_disagreement():

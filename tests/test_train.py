@@ -658,7 +658,7 @@ def test_what_is_no_conversation_is_named_with_the_mend():
         ValueError, match=r"records\[1\] is a record of instruction, input, output, .*instruction_to_conversation"
     ):
         chat_examples(lm, [RECORD, instruction])
-    with pytest.raises(ValueError, match=r"records\[0\] is text, not a conversation"):
+    with pytest.raises(ValueError, match="records is one record where a list is asked"):
         chat_examples(lm, RECORD)  # one record in the place of a list
     with pytest.raises(ValueError, match=r"records\[1\]: messages\[0\]\.role is 'bot'"):
         chat_examples(lm, [RECORD, {"messages": [{"role": "bot", "content": "Hi"}]}])

@@ -204,8 +204,7 @@ def _mismatched(prompts: Sequence[str], rng: random.Random) -> list[int]:
 
 def _cut(lm: LM, example: dict[str, list[int]]) -> dict[str, list[int]] | None:
     """The example within the model's context; None where no token of the answer is left."""
-    room = lm.model.config.max_position_embeddings
-    short = {name: values[:room] for name, values in example.items()}
+    short = {name: values[: lm.context] for name, values in example.items()}
     return short if any(label != IGNORE for label in short["labels"]) else None
 
 

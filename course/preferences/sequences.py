@@ -8,9 +8,8 @@ from torch import Tensor
 
 from course.batching import IGNORE, Example, collate, make_labels, read_by_length
 from course.formats import Message, as_messages
-from course.models import LM
+from course.models import LM, require_list
 from course.rewards import Prompt
-from course.templates import CHATML
 from course.train import labelled_losses
 
 
@@ -41,7 +40,7 @@ class SequenceLogps:
 
 
 def sequence_logps(lm: LM, prompts: Sequence[Prompt], texts: Sequence[str] | Sequence[list[Message]]) -> SequenceLogps:
-    """How likely the model is to give these answers to these prompts, in ChatML; without gradient.
+    """How likely the model is to give these answers to these prompts; without gradient.
 
     Args:
         lm: the model.
@@ -52,13 +51,14 @@ def sequence_logps(lm: LM, prompts: Sequence[Prompt], texts: Sequence[str] | Seq
     Raises:
         ValueError: nothing to score, not as many texts as prompts, or a conversation longer than the model's context.
     """
+    require_list(prompts, "prompts")
+    require_list(texts, "texts")
     if not len(texts) or len(prompts) != len(texts):
         raise ValueError(f"There are {len(prompts)} prompts and {len(texts)} texts: one for each, at least one.")
     rows = [encode_answer(lm, *pair) for pair in zip(prompts, texts, strict=True)]
-    room = lm.model.config.max_position_embeddings
-    if long := [i for i, row in enumerate(rows) if len(row["input_ids"]) > room]:
+    if long := [i for i, row in enumerate(rows) if not lm.fits(len(row["input_ids"]))]:
         raise ValueError(
-            f"{len(long)} of {len(rows)} conversations exceed the model's context of {room} tokens, first "
+            f"{len(long)} of {len(rows)} conversations exceed the model's context of {lm.context} tokens, first "
             f"texts[{long[0]}] with {len(rows[long[0]]['input_ids'])}. Leave them out, or cut them."
         )
     return measured_logps(lm, rows)
@@ -67,11 +67,10 @@ def sequence_logps(lm: LM, prompts: Sequence[Prompt], texts: Sequence[str] | Seq
 def encode_answer(lm: LM, prompt: Prompt, answer: str | list[Message]) -> dict[str, list[int]]:
     """A prompt with its answer as an example that has labels on the answer alone, up to the token that ends it."""
     record = as_messages({"prompt": getattr(prompt, "text", prompt), "completion": answer})
-    before = len(CHATML.encode(lm.tokenizer, record["prompt"]).input_ids)
-    encoded = CHATML.encode(lm.tokenizer, [*record["prompt"], *record["completion"]])
-    mask = [int(i >= before and keep) for i, keep in enumerate(encoded.assistant_mask)]
-    end = len(mask) - mask[::-1].index(1)
-    return {"input_ids": encoded.input_ids[:end], "labels": make_labels(encoded.input_ids[:end], mask[:end])}
+    encoded = lm.encode([*record["prompt"], *record["completion"]], given=len(record["prompt"]))
+    end = len(encoded.input_ids) - encoded.assistant_mask[::-1].index(1)
+    input_ids, mask = encoded.input_ids[:end], encoded.assistant_mask[:end]
+    return {"input_ids": input_ids, "labels": make_labels(input_ids, mask)}
 
 
 def batch_logps(lm: LM, rows: Sequence[Example]) -> SequenceLogps:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from course.formats import Message
+from course.models import require_list
 from course.world import Question, Request, score
 
 Prompt = str | Question | Request | list[Message]
@@ -23,8 +24,11 @@ def true_reward(prompts: Sequence[Question | Request], texts: Sequence[str]) -> 
     """The true score of each answer, 0 to 1, by the world's tables: what every other reward stands in for.
 
     Raises:
-        ValueError: a prompt is a text; only a question of the world has a true answer.
+        ValueError: one text in the place of a list, or a prompt that is a text; only a question of the world has a true
+            answer.
     """
+    require_list(prompts, "prompts")
+    require_list(texts, "texts")
     for i, prompt in enumerate(prompts):
         if not hasattr(prompt, "text"):
             raise ValueError(f"prompts[{i}] is no question of course.world, so nothing says which answer is true.")

@@ -13,48 +13,28 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from course import SEED
 from course.batching import Example, pad, read_by_length
 from course.formats import Message, Record, as_messages, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
-from course.models import LM, CannotLoad, open_checkpoint, precision, save, seeded
+from course.models import LM, CannotLoad, Pretrained, open_checkpoint, precision, require_list, save, seeded
 from course.resume import Run
 from course.rewards.functions import Prompt, RewardFunction
-from course.templates import CHATML
+from course.templates import until_end
 from course.train import Learnt, Recipe, loop
-
-_NEWLINE_AFTER_EACH_TURN = "    {{- '\\n' }}\n"
-_NEWLINE_BETWEEN_TURNS = "    {%- if add_generation_prompt or not loop.last %}{{- '\\n' }}{%- endif %}\n"
 
 
 @dataclass(frozen=True)
-class RewardModel:
-    """A model that scores answers, and its tokenizer.
+class RewardModel(Pretrained):
+    """A model that scores answers: a transformers model for sequence classification with one output.
 
     Only differences of scores for the same prompt were trained, so a score's zero and the mean for a prompt mean
-    nothing. An answer is scored as if it ended where its text does, also one that had run into a limit.
-
-    Attributes:
-        lm_name: the language model that it was made of, or what it was loaded as.
-        model: a transformers model for sequence classification with one output, in evaluation mode.
-        tokenizer: its tokenizer. Its chat template stops at the end-of-turn token, where the score is read, so that
-            libraries read it there too; ChatML's own goes on with a line break.
+    nothing. An answer is scored as if it ended where its text does, also one that had run into a limit. The tokenizer's
+    chat template stops at the token that ends the turn, where the score is read, so that libraries read it there too;
+    many, such as ChatML, go on with a line break.
     """
-
-    lm_name: str
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
-    @property
-    def parameters(self) -> int:
-        """Number of weights."""
-        return sum(p.numel() for p in self.model.parameters())
 
     @property
     def trunk(self) -> PreTrainedModel:
@@ -78,14 +58,15 @@ class RewardModel:
             ValueError: nothing to score, not as many texts as prompts, a conversation longer than the model's context,
                 or weights that give no number.
         """
+        require_list(prompts, "prompts")
+        require_list(texts, "texts")
         if not len(texts) or len(prompts) != len(texts):
             raise ValueError(f"There are {len(prompts)} prompts and {len(texts)} texts: one for each, at least one.")
         rows = [_encode(self, *pair) for pair in zip(prompts, texts, strict=True)]
-        room = self.model.config.max_position_embeddings
-        if long := [i for i, row in enumerate(rows) if len(row) > room]:
+        if long := [i for i, row in enumerate(rows) if not self.fits(len(row))]:
             raise ValueError(
-                f"{len(long)} of {len(rows)} conversations exceed the reward model's context of {room} tokens, first "
-                f"texts[{long[0]}] with {len(rows[long[0]])}. Leave them out, or sample shorter answers."
+                f"{len(long)} of {len(rows)} conversations exceed the reward model's context of {self.context} "
+                f"tokens, first texts[{long[0]}] with {len(rows[long[0]])}. Leave them out, or sample shorter answers."
             )
         scores = _measure(self, rows)
         if not scores.isfinite().all():
@@ -115,7 +96,7 @@ def new_reward_model(lm: LM, seed: int = SEED) -> RewardModel:
         model = AutoModelForSequenceClassification.from_config(config)
     setattr(model, model.base_model_prefix, getattr(base, base.base_model_prefix))
     tokenizer = copy.deepcopy(lm.tokenizer)
-    tokenizer.chat_template = CHATML.jinja.replace(_NEWLINE_AFTER_EACH_TURN, _NEWLINE_BETWEEN_TURNS)
+    tokenizer.chat_template = until_end(lm.template.jinja)
     return RewardModel(lm.name, model.requires_grad_(True).to(lm.device).eval(), tokenizer)
 
 
@@ -207,7 +188,7 @@ def save_reward(model: RewardModel, folder: Path) -> None:
 
     `AutoModelForSequenceClassification` reads it, and so does every library that takes a reward model of that kind.
     """
-    save(LM(model.lm_name, model.model, model.tokenizer), folder)
+    save(model, folder)
 
 
 def load_reward(name: str | Path = "reward", device: torch.device | str | None = None) -> RewardModel:
@@ -216,12 +197,10 @@ def load_reward(name: str | Path = "reward", device: torch.device | str | None =
     Raises:
         CannotLoad: as `course.models.load`; also when it is a language model, or gives several numbers.
     """
-    model, tokenizer = open_checkpoint(name, AutoModelForSequenceClassification, device)
-    if model.config.num_labels != 1:
-        raise CannotLoad(
-            f"{str(name)!r} gives {model.config.num_labels} numbers for an answer, and a reward model one."
-        )
-    return RewardModel(str(name), model, tokenizer)
+    loaded = RewardModel(str(name), *open_checkpoint(name, AutoModelForSequenceClassification, device))
+    if (numbers := loaded.model.config.num_labels) != 1:
+        raise CannotLoad(f"{str(name)!r} gives {numbers} numbers for an answer, and a reward model one.")
+    return loaded
 
 
 # --- from conversations to scores -------------------------------------------------------------------------------------
@@ -231,7 +210,7 @@ def _encode(model: RewardModel, prompt: Prompt, answer: str | list[Message]) -> 
     """Token ids of the conversation, up to the token that ends the assistant's last turn."""
     asked = getattr(prompt, "text", prompt)
     record = as_messages({"prompt": asked, "completion": answer})
-    encoded = CHATML.encode(model.tokenizer, [*record["prompt"], *record["completion"]])
+    encoded = model.encode([*record["prompt"], *record["completion"]])
     end = len(encoded.input_ids) - encoded.assistant_mask[::-1].index(1)
     return encoded.input_ids[:end]
 
@@ -243,8 +222,8 @@ def _pair_examples(model: RewardModel, pairs: Sequence[Record]) -> list[dict[str
     """
     validate(pairs, "preference")
     examples = [{side: _encode(model, pair["prompt"], pair[side]) for side in ("chosen", "rejected")} for pair in pairs]
-    room = model.model.config.max_position_embeddings
-    kept = [example for example in examples if max(map(len, example.values())) <= room]
+    room = model.context
+    kept = [example for example in examples if model.fits(max(map(len, example.values())))]
     if len(kept) < len(examples):
         said = f"{len(examples) - len(kept)} of {len(examples)} pairs are longer than {room} tokens and were left out."
         if not kept:

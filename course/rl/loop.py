@@ -156,8 +156,8 @@ def _encode(policy: LM, prompts: Sequence[Question | Request], settings: PPO) ->
     if not prompts:
         raise ValueError("There are no prompts: give at least one question.")
     rows = chat_prompts(policy, prompts)
-    room = policy.model.config.max_position_embeddings - settings.max_new_tokens
-    if long := [i for i, row in enumerate(rows) if len(row) > room]:
+    if long := [i for i, row in enumerate(rows) if not policy.fits(len(row) + settings.max_new_tokens)]:
+        room = policy.context - settings.max_new_tokens
         raise ValueError(
             f"{len(long)} of {len(rows)} prompts leave no room for {settings.max_new_tokens} new tokens in the model's "
             f"context, first prompts[{long[0]}] with {len(rows[long[0]])} tokens where {room} are the most. Leave them "

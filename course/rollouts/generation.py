@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 
 from course import SEED
 from course.batching import pad
-from course.models import LM, precision, seeded
+from course.models import LM, precision, require_list, seeded
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,11 @@ def generate(
         honour_turns: False runs on past the end-of-turn token, as a serving stack that does not know it would.
         batch_size: prompts in one forward pass.
     Raises:
-        ValueError: a prompt is empty or leaves no room in the model's context, or a number is out of range.
+        ValueError: one text in the place of a list, a prompt is empty or leaves no room in the model's context, or a
+            number is out of range.
     """
+    require_list(prompts, "prompts")
+    require_list(stop, "stop")
     ids = [document_start(lm, prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
     if max_new_tokens < 1 or temperature < 0 or batch_size < 1:
         raise ValueError(
@@ -72,7 +75,7 @@ def generate(
             "least 0."
         )
     check_room(lm, ids, max_new_tokens)
-    ends = end_tokens(lm, honour_turns)
+    ends = lm.ends(honour_turns)
     config = GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=temperature > 0,
@@ -115,26 +118,24 @@ def _without_own_settings(lm: LM) -> Iterator[None]:
         lm.model.generation_config = own
 
 
-def end_tokens(lm: LM, honour_turns: bool = True) -> list[int]:
-    """The tokens that end an answer: that of the document and that of the turn, where the tokenizer has them."""
-    markers = [lm.tokenizer.bos_token_id] + [lm.tokenizer.eos_token_id] * honour_turns
-    return sorted({i for i in markers if i is not None})
-
-
 def check_room(lm: LM, ids: Sequence[Sequence[int]], new: int) -> None:
     """Return quietly if each prompt has a token and leaves room for `new` more in the model's context.
 
     Raises:
         ValueError: one does not; names it by its place in the list.
     """
-    room = lm.model.config.max_position_embeddings
     for i, row in enumerate(ids):
+        if isinstance(row, str):
+            raise ValueError(
+                f"Prompt {i} is a text where token ids are asked: encode it, for instance by `chat_prompts`."
+            )
         if not row:
             raise ValueError(f"Prompt {i} is empty. Give it at least one token, for instance the document start.")
-        if len(row) + new > room:
+        lm.check_tokens(row)
+        if not lm.fits(len(row) + new):
             raise ValueError(
-                f"Prompt {i} has {len(row)} tokens; with {new} new ones it exceeds the model's context of {room}. "
-                "Shorten the prompt or lower max_new_tokens."
+                f"Prompt {i} has {len(row)} tokens; with {new} new ones it exceeds the model's context of "
+                f"{lm.context}. Shorten the prompt or lower max_new_tokens."
             )
 
 

@@ -7,7 +7,7 @@ Serves the lessons in which a policy learns from its own answers: 08 (best-of-N)
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,24 +15,32 @@ from transformers import Cache
 
 from course import SEED
 from course.batching import pad
-from course.models import LM, precision
-from course.rollouts.generation import check_room, end_tokens
-from course.templates import CHATML, Template
+from course.models import LM, precision, require_list
+from course.rollouts.generation import check_room
+from course.templates import Template
 from course.world import Question, Request
 
 
-def chat_prompts(lm: LM, questions: Sequence[Question | Request], template: Template = CHATML) -> list[list[int]]:
+def chat_prompts(lm: LM, questions: Sequence[Question | Request], template: Template | None = None) -> list[list[int]]:
     """Each question as a user's turn, up to where the answer begins.
 
     Args:
         lm: whose tokenizer is used.
         questions: anything that has a `.text`.
-        template: the envelope in which the question is sent.
+        template: the envelope in which the question is sent; the model's own if not given.
     Returns:
         Token ids, one list for each question.
+    Raises:
+        ValueError: `questions` is a text, or something in it has no `.text`.
     """
+    require_list(questions, "questions")
+    if bad := [i for i, question in enumerate(questions) if not isinstance(getattr(question, "text", None), str)]:
+        raise ValueError(
+            f"questions[{bad[0]}] has no `.text`: {questions[bad[0]]!r:.80}. Write course.world.Request(text, '')."
+        )
+    asked = replace(lm, template=template) if template else lm
     turns = [[{"role": "user", "content": question.text}] for question in questions]
-    return [template.encode(lm.tokenizer, turn, add_generation_prompt=True).input_ids for turn in turns]
+    return [asked.encode(turn, add_generation_prompt=True).input_ids for turn in turns]
 
 
 @dataclass(frozen=True)
@@ -122,11 +130,12 @@ def sample(
     """
     if max_new_tokens < 1 or not 0 <= temperature < math.inf:
         raise ValueError(f"max_new_tokens={max_new_tokens} is at least 1, temperature={temperature} at least 0.")
+    require_list(prompts, "prompts")
     if not prompts:
         raise ValueError("There are no prompts: give at least one list of token ids.")
     check_room(lm, prompts, max_new_tokens)
     device, filler = lm.device, lm.tokenizer.pad_token_id
-    ends = torch.tensor(end_tokens(lm), dtype=torch.long, device=device)
+    ends = torch.tensor(lm.ends(), dtype=torch.long, device=device)
     prompt_ids = pad(prompts, filler, side="left").to(device)
     prompt_mask = pad([[1] * len(prompt) for prompt in prompts], 0, side="left").to(device)
     count, width = prompt_ids.shape
