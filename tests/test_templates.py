@@ -194,7 +194,7 @@ def test_bad_conversations_are_refused_with_the_turn():
         CHATML.render([turn("user", "Hi"), turn("bot", "Yes?")])
     with pytest.raises(ValueError, match=r"messages\[0\]\.content is None"):
         CHATML.encode(TOKENIZER, [{"role": "user", "content": None}])
-    with pytest.raises(ValueError, match="Llama-2 template refuses .* alternate between user and assistant"):
+    with pytest.raises(ValueError, match=r"Llama-2 template refuses .* alternate between user and assistant"):
         LLAMA2.render([turn("system", "Be brief."), turn("user", "Hi"), turn("user", "Hello?")])
     with pytest.raises(ValueError, match=r"content of messages\[0\] \(the system's\) not as it is, or not at all"):
         LLAMA2.render([turn("system", "Be brief.")])
