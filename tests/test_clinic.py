@@ -24,7 +24,7 @@ from course.experiments.clinic import (
 from course.losses.policy import clipped_policy_loss, entropy, masked_mean
 from course.models import LM
 from course.rewards import true_reward
-from course.rl import PPO, FixedKL, ppo
+from course.rl import FixedKL, PPOConfig, ppo
 from course.rl import token_rewards as the_loops
 from course.rollouts import Rollouts
 from course.world import Request, country_questions
@@ -78,12 +78,27 @@ def test_a_healthy_run_is_the_loops_run():
     # One question and one minibatch: then the order, in which the two differ, is none.
     questions = [Request("What is 1 + 2?", "")] * 4
     own, other = tiny(), tiny()
-    setup = Setup(reward=vowels, answers=4, minibatch=4, epochs=3, max_new_tokens=6, learning_rate=3e-3, bonus=0.01)
+    setup = Setup(
+        reward=vowels,
+        rollout_batch_size=4,
+        mini_batch_size=4,
+        epochs=3,
+        max_new_tokens=6,
+        learning_rate=3e-3,
+        bonus=0.01,
+    )
     settings = {
         entry: getattr(setup, entry)
-        for entry in ("answers", "minibatch", "epochs", "max_new_tokens", "learning_rate", "value_learning_rate")
+        for entry in (
+            "rollout_batch_size",
+            "mini_batch_size",
+            "epochs",
+            "max_new_tokens",
+            "learning_rate",
+            "value_learning_rate",
+        )
     }
-    settings = PPO(**settings, entropy_bonus=0.01)
+    settings = PPOConfig(**settings, entropy_bonus=0.01)
     watched = run.true_reward
     run.true_reward = vowels  # a Request of this kind has no true score that varies
     try:
@@ -102,11 +117,13 @@ def test_a_run_names_what_it_lacks():
     with pytest.raises(ValueError, match="24 answers an iteration need as many questions, but there are 2"):
         small_ppo(tiny(), country_questions(["France"])[:2], iterations=1)
     with pytest.raises(ValueError, match="iterations=0"):
-        small_ppo(tiny(), country_questions(["France"]), Setup(answers=2), iterations=0)
+        small_ppo(tiny(), country_questions(["France"]), Setup(rollout_batch_size=2), iterations=0)
 
 
 def test_a_run_leaves_numbers_and_answers():
-    record = small_ppo(tiny(), country_questions(["France"]), Setup(answers=5, minibatch=2), iterations=2, seed=1)
+    record = small_ppo(
+        tiny(), country_questions(["France"]), Setup(rollout_batch_size=5, mini_batch_size=2), iterations=2, seed=1
+    )
     assert {len(curve) for curve in record.history.values()} == {2} and set(record.history) == set(TITLES)
     assert len(record.first) == len(record.last) == 4 and record.first[0][0].endswith("?")
 

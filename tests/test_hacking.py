@@ -30,7 +30,7 @@ from course.experiments.reward_hacking import (
 )
 from course.feedback import Pair
 from course.models import LM
-from course.rl import PPO, ppo
+from course.rl import PPOConfig, ppo
 from course.world import REQUESTS, SEEN, country_questions, demonstrate
 from tests.tiny import build_model, build_tokenizer
 
@@ -145,7 +145,9 @@ def test_a_cure_changes_only_what_ppo_takes(lm, name, monkeypatch):
 
 def test_the_cures_of_collapse_change_one_setting_each():
     for name, settings in FORMAT_CURES.items():
-        differ = [field for field in PPO.__dataclass_fields__ if getattr(settings, field) != getattr(FORMAT, field)]
+        differ = [
+            field for field in PPOConfig.__dataclass_fields__ if getattr(settings, field) != getattr(FORMAT, field)
+        ]
         assert len(differ) == (name != NOTHING)
 
 

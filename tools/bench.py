@@ -109,12 +109,18 @@ def reinforcement() -> None:
     from course.batching import pad
     from course.models import clone, load, seeded
     from course.rewards import load_reward
-    from course.rl import PPO, ppo
+    from course.rl import PPOConfig, ppo
     from course.rollouts import chat_prompts, sample
     from course.world import SEEN, UNSEEN, country_questions
 
     mixed, judge, questions = load("mixed", "cpu"), load_reward("reward", "cpu"), country_questions(SEEN + UNSEEN)
-    run = ppo(clone(mixed), judge, questions, iterations=6, settings=PPO(answers=64, epochs=2, max_new_tokens=56))
+    run = ppo(
+        clone(mixed),
+        judge,
+        questions,
+        iterations=6,
+        settings=PPOConfig(rollout_batch_size=64, epochs=2, max_new_tokens=56),
+    )
     timed = run.history[1:]  # the first iteration also warms up
     parts = {name: statistics.median(past["seconds"][name] for past in timed) for name in timed[0]["seconds"]}
     length = statistics.median(past["length"] for past in timed)
@@ -155,7 +161,7 @@ def reinforcement() -> None:
         resident.append(psutil.Process().memory_info().rss / 1e6)
         return judge(prompts, texts)
 
-    short = PPO(answers=16, minibatch=16, max_new_tokens=16)
+    short = PPOConfig(rollout_batch_size=16, mini_batch_size=16, max_new_tokens=16)
     ppo(clone(mixed), note, questions, iterations=100, settings=short)
     _say("resident memory in iteration 10 of 100", f"{resident[9]:.0f} MB")
     _say("in iteration 100", f"{resident[99]:.0f} MB", "flat")

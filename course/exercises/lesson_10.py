@@ -123,7 +123,7 @@ def _parted(curves: Curves, late: Callable[[Sequence[float]], float] = _late) ->
 
 _RULES: dict[str, Callable[[Curves], bool]] = {
     "prompt": lambda curves: curves["entropy"][0] > 0.9,
-    "signal": lambda curves: max(curves["spread"]) == 0,
+    "signal": lambda curves: max(curves["reward_std"]) < 1e-5,
     "gradient": lambda curves: max(map(abs, curves["kl"])) <= 0.001,
     "reward": _parted,
     "kl": lambda curves: _late(curves["kl"]) > 8,
@@ -147,7 +147,7 @@ def _but(**other: Callable[[Curves], bool]) -> Callable[[Curves], str]:
 
 _FILE = Path(__file__).parents[1] / "experiments" / "results" / "clinic.json"
 _RUNS = json.loads(_FILE.read_text(encoding="utf-8"))["runs"]
-_NAMES = {"entropy": "entropy", "spread": "spread", "kl": "kl", "reward": "reward", "true": "true score"}
+_NAMES = {"entropy": "entropy", "reward_std": "reward std", "kl": "kl", "reward": "reward", "true": "true score"}
 
 
 def _stored(patient: str, seed: int) -> dict[str, list[float]]:
@@ -160,7 +160,7 @@ def _run(**curves: list[float]) -> dict[str, list[float]]:
     """A short run: healthy, but for the curves that are given."""
     usual = {
         "entropy": [0.4, 0.3, 0.2, 0.2],
-        "spread": [0.5, 0.4, 0.4, 0.3],
+        "reward_std": [0.5, 0.4, 0.4, 0.3],
         "kl": [0.0, 0.3, 0.6, 0.9],
         "reward": [0.5, 0.6, 0.8, 0.9],
         "true": [0.5, 0.6, 0.8, 0.9],
@@ -258,13 +258,13 @@ EXERCISES: dict[str, Exercise] = {
     "10-triage": Exercise(
         cases=[
             (_run(),),
-            (_run(kl=[0.0, -0.2, -0.4, -0.1], spread=[0.5, 0.4, 0.0, 0.3]),),
+            (_run(kl=[0.0, -0.2, -0.4, -0.1], reward_std=[0.5, 0.4, 0.0, 0.3]),),
             (_run(kl=[0.0, 9.5, 40.0, 2.0, 1.0, 1.0], entropy=[0.5] * 6),),
             (_run(kl=[0.0, 6.0, 9.0, 12.0], reward=[0.5, 0.8, 0.7, 0.4], true=[0.5, 0.8, 0.7, 0.4]),),
             (_run(reward=[0.5, 0.9, 0.9, 0.4], true=[0.5, 0.2, 0.2, 0.45]),),
-            (_run(spread=[0.0, 0.1, 0.2, 0.2]),),
+            (_run(reward_std=[0.0, 0.1, 0.2, 0.2]),),
             (_run(reward=[0.5, 1.0, 2.0, 3.0], true=[0.5, 0.3, 0.2, 0.1], kl=[0.0, 7.0, 9.0, 12.0]),),
-            (_run(entropy=[1.5, 1.4, 1.3, 1.4], spread=[0.0] * 4, reward=[0.0] * 4, true=[0.0] * 4),),
+            (_run(entropy=[1.5, 1.4, 1.3, 1.4], reward_std=[0.0] * 4, reward=[0.0] * 4, true=[0.0] * 4),),
             *(
                 (_stored(patient, seed),)
                 for seed in (3, 4)
@@ -275,8 +275,8 @@ EXERCISES: dict[str, Exercise] = {
         why="Causes come before consequences, so the first rule that applies says where to look.",
         mistakes={
             "signal_first": _first(_RULES, "signal"),
-            "some_without_spread": _but(signal=lambda curves: min(curves["spread"]) == 0),
-            "first_spread": _but(signal=lambda curves: curves["spread"][0] == 0),
+            "some_without_spread": _but(signal=lambda curves: min(curves["reward_std"]) < 1e-5),
+            "first_spread": _but(signal=lambda curves: curves["reward_std"][0] < 1e-5),
             "one_sided": _but(gradient=lambda curves: max(curves["kl"]) <= 0.001),
             "reward_not_asked": _but(reward=lambda curves: _late(curves["true"]) < curves["true"][0] - 0.15),
             "last_only": _but(

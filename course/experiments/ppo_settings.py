@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from course.rl.settings import PPO
+from course.rl.settings import PPOConfig
 
 STORED = Path(__file__).parent / "results" / "dials.json"
-MIDDLE = PPO(answers=32, minibatch=16, max_new_tokens=32)
+MIDDLE = PPOConfig(rollout_batch_size=32, mini_batch_size=16, max_new_tokens=32)
 """The settings from which one at a time is changed."""
 ITERATIONS, BETA = 8, 0.1
 
@@ -25,7 +25,7 @@ class Dial:
     """One setting of PPO.
 
     Attributes:
-        name: as in `PPO`.
+        name: as in `PPOConfig`.
         tried: the values that were measured, that of `MIDDLE` among them.
         usual: the range in common use, as a text.
         does: what it does when it is turned up.
@@ -40,8 +40,8 @@ class Dial:
 DIALS: tuple[Dial, ...] = (
     Dial("learning_rate", (1e-5, 3e-5, 1e-4, 3e-4, 1e-3), "1e-6 to 5e-6", "Larger steps; too large, and the KL leaps."),
     Dial("epochs", (1, 2, 4), "1 to 4", "More steps from the same answers, further from the policy that wrote them."),
-    Dial("minibatch", (8, 16, 32), "64 to 256", "Fewer and quieter steps from the same answers."),
-    Dial("answers", (8, 32, 64), "512 to 2048", "Quieter advantages, and dearer iterations."),
+    Dial("mini_batch_size", (8, 16, 32), "64 to 256", "Fewer and quieter steps from the same answers."),
+    Dial("rollout_batch_size", (8, 32, 64), "512 to 2048", "Quieter advantages, and dearer iterations."),
     Dial("clip", (0.05, 0.2, 0.5), "0.1 to 0.3", "Lets a token move further before its gradient ends."),
     Dial(
         "value_clip",
@@ -58,7 +58,7 @@ DIALS: tuple[Dial, ...] = (
     Dial("lam", (0.0, 0.95, 1.0), "0.9 to 1", "Trusts what happened, rather than what was expected."),
     Dial("gamma", (0.8, 0.95, 1.0), "1", "Looks further ahead; below 1 an early end pays."),
     Dial("value_learning_rate", (3e-5, 3e-4, 3e-3), "1e-5 to 5e-5", "The value model follows the policy faster."),
-    Dial("whiten", (False, True), "on", "Makes the steps independent of the scale of the scores."),
+    Dial("whiten_advantages", (False, True), "on", "Makes the steps independent of the scale of the scores."),
     Dial("temperature", (0.5, 1.0, 1.3), "0.7 to 1", "Tries more, also what is hardly ever good."),
     Dial("max_new_tokens", (6, 16, 32), "256 to 1024", "Lets longer answers end; costs time and memory."),
 )

@@ -29,7 +29,7 @@ from course.rewards import (
     new_reward_model,
     true_reward,
 )
-from course.rl import PPO, FixedKL, PPORun, ppo
+from course.rl import FixedKL, PPOConfig, PPORun, ppo
 from course.rollouts import chat_prompts, sample
 from course.train import chat_examples
 from course.world import REQUESTS, SEEN, UNSEEN, Question, Request, country_questions, demonstrate
@@ -38,9 +38,9 @@ from course.world.chats import mixed_conversations
 STORED = Path(__file__).parent / "results" / "cures.json"
 NOTHING, BEFORE = "no cure", "before"
 
-LENGTH = PPO(answers=32, epochs=4, minibatch=16, lam=1.0, value_clip=None, max_new_tokens=40)
+LENGTH = PPOConfig(rollout_batch_size=32, epochs=4, mini_batch_size=16, lam=1.0, value_clip=None, max_new_tokens=40)
 LENGTH_ITERATIONS = 10
-FORMAT = PPO(answers=48, minibatch=16, lam=1.0, value_clip=None, max_new_tokens=32)
+FORMAT = PPOConfig(rollout_batch_size=48, mini_batch_size=16, lam=1.0, value_clip=None, max_new_tokens=32)
 FORMAT_ITERATIONS = 6
 SMALL_BETA = 0.02  # in standard deviations of the judge's scores, per nat
 
@@ -220,7 +220,7 @@ CURES: dict[str, Callable[[Case], dict[str, Any]]] = {
 }
 """What is tried against the judge that likes length: by name, what it changes in the call of `ppo`."""
 
-FORMAT_CURES: dict[str, PPO] = {
+FORMAT_CURES: dict[str, PPOConfig] = {
     NOTHING: FORMAT,
     "entropy bonus": replace(FORMAT, entropy_bonus=0.05),
     "temperature 1.3": replace(FORMAT, temperature=1.3),

@@ -1,4 +1,5 @@
-"""PPO on a language model: the policy answers, the answers are scored, each token is compared, and a step is taken.
+"""PPO on a language model: the policy answers, the answers are scored, each token gets an advantage, and a step
+is taken.
 
 Serves notebooks 09 (claims O1, O4 to O8) and 10. Schulman et al. 2017 for the algorithm, Ziegler et al. 2019 and Ouyang
 et al. 2022 (section 3.5) for its use with four models: the policy, the reference that it must stay near, the reward
@@ -20,13 +21,14 @@ from torch import Tensor, nn
 from course import SEED
 from course.batching import Example, check_examples
 from course.models import LM, clone
+from course.numerics import no_spread
 from course.plots import LiveCurve
 from course.resume import SAVE_EVERY, State, TrainingStopped, deferred_interrupt, fingerprint, say_interrupted
 from course.rewards import RewardFunction
 from course.rl.advantages import AdaptiveKL, FixedKL
 from course.rl.memory import moved
-from course.rl.settings import PANELS, PPO, PPORun, drawn
-from course.rl.steps import compare, update
+from course.rl.settings import PANELS, PPOConfig, PPORun, drawn
+from course.rl.steps import score_rollouts, update
 from course.rl.value import ValueModel
 from course.rollouts import Rollouts, chat_prompts, sample
 from course.world import Question, Request
@@ -39,7 +41,7 @@ def ppo(
     *,
     iterations: int,
     kl: FixedKL | AdaptiveKL = FixedKL(0.05),  # noqa: B008 (a copy of it is used)
-    settings: PPO = PPO(),  # noqa: B008 (frozen)
+    settings: PPOConfig = PPOConfig(),  # noqa: B008 (frozen)
     reference: LM | None = None,
     value: ValueModel | None = None,
     sft_examples: Sequence[Example] = (),
@@ -59,8 +61,8 @@ def ppo(
         reward: what is to be raised, a `RewardModel` or another reward function.
         prompts: questions, or anything with a `.text`; each iteration takes the next ones, in an order by the seed.
         iterations: how often to sample and to learn.
-        kl: the penalty for leaving the reference. An adaptive one stays as it is; the run's beta is in the run.
-        settings: see `PPO`.
+        kl: the KL penalty, for leaving the reference. An adaptive one stays as it is; the run's beta is in the run.
+        settings: the hyperparameters, see `PPOConfig`.
         reference: what the policy must stay near. If not given, the policy as it is now: a frozen copy of it, or, of
             a policy with LoRA adapters, the model with them switched off, which takes no memory.
         value: trained in place. If not given, a copy of the policy that at first expects nothing.
@@ -110,7 +112,7 @@ def ppo(
         for i in range(len(run.history) + 1, iterations + 1):
             took = _Stopwatch()
             # 1. The policy answers the next prompts.
-            chosen = _next(len(rows), settings.answers, i - 1, seed)
+            chosen = _next(len(rows), settings.rollout_batch_size, i - 1, seed)
             asked = [prompts[k] for k in chosen]
             rollouts = sample(
                 policy,
@@ -120,11 +122,11 @@ def ppo(
                 seed=100_000 * seed + i,
             )
             took("generation")
-            # 2. The answers are scored, and 3. each token is compared with what was expected of it.
+            # 2. The answers are scored, and 3. each token gets its advantage over what was expected of it.
             with moved(waiting, policy.device, home):
                 scores = _scores(reward, "reward", asked, rollouts, i)
                 with _located(i):
-                    experience, measured = compare(policy, reference, value, rollouts, scores, kl.beta, settings)
+                    experience, measured = score_rollouts(policy, reference, value, rollouts, scores, kl.beta, settings)
                 if watch:
                     measured["watch"] = float(_scores(watch, "watch", asked, rollouts, i).mean())
             _remark(scores, rollouts, i, said)
@@ -132,10 +134,10 @@ def ppo(
             # 4. The policy and the value model learn from that.
             order = random.Random(f"{seed} {i}")
             with moved([value] * settings.offload, policy.device, home), _located(i):
-                measured["clip_share"] = update(policy, value, optimizer, experience, settings, sft_examples, order)
+                measured |= update(policy, value, optimizer, experience, settings, sft_examples, order)
             took("update")
             run.history.append(measured | {"beta": kl.beta, "seconds": took.seconds})
-            kl.update(measured["kl"], settings.answers)
+            kl.update(measured["kl"], settings.rollout_batch_size)
             run.beta = kl.beta
             curve.update(i, **drawn(run.history[-1]))
             stop = interrupted()  # asked once: an interrupt between two questions would end the run unsaved
@@ -152,7 +154,7 @@ def ppo(
     return run
 
 
-def _encode(policy: LM, prompts: Sequence[Question | Request], settings: PPO) -> list[list[int]]:
+def _encode(policy: LM, prompts: Sequence[Question | Request], settings: PPOConfig) -> list[list[int]]:
     if not prompts:
         raise ValueError("There are no prompts: give at least one question.")
     rows = chat_prompts(policy, prompts)
@@ -207,7 +209,7 @@ def _scores(
 
 def _remark(scores: Tensor, rollouts: Rollouts, iteration: int, said: set[str]) -> None:
     """Say once in a run that all rewards are equal, and once that there are empty answers."""
-    if "equal" not in said and bool((scores == scores[0]).all()):
+    if "equal" not in said and no_spread(scores):
         said.add("equal")
         print(
             f"Iteration {iteration}: all {len(scores)} rewards are {float(scores[0]):.4g}, so no answer is better than "

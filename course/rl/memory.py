@@ -4,34 +4,54 @@ Serves notebook 09 (claims O1 and O8). Gradient checkpointing: Chen et al. 2016.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 
 @contextmanager
 def checkpointing(*models: PreTrainedModel) -> Iterator[None]:
     """Inside, each layer keeps only its input, and computes the rest again in the backward pass.
 
-    The gradients are the same; there is less to keep, and each layer runs forward twice. The models are in training
-    mode inside, since transformers does this only there, and in evaluation mode afterwards.
+    The gradients are the same; there is less to keep, and each layer runs forward twice. The models are in evaluation
+    mode inside too, so that no dropout acts: the ratio of the first minibatch is 1.
     """
     with warnings.catch_warnings():
         # transformers renames these within the range of versions that the course admits; the old names work in all
         warnings.simplefilter("ignore", FutureWarning)
         for model in models:
-            model.train()
+            model.eval()
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            for layer in (m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)):
+                layer.training = True  # transformers asks this of a layer, not of its parts, before it checkpoints
+                layer._gradient_checkpointing_func = _evaluating(layer, layer._gradient_checkpointing_func)
         try:
             yield
         finally:
             for model in models:
                 model.gradient_checkpointing_disable()
                 model.eval()
+
+
+def _evaluating(layer: nn.Module, checkpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """`checkpoint`, but the layer is in evaluation mode while it computes, both times."""
+
+    def run(compute: Callable[..., Any], *inputs: Any) -> Any:
+        def forward(*inputs: Any) -> Any:
+            layer.training, before = False, layer.training
+            try:
+                return compute(*inputs)
+            finally:
+                layer.training = before
+
+        return checkpoint(forward, *inputs)
+
+    return run
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The settings of PPO and the record of a run. Serves notebooks 09 and 10; `loop.py` is the one to read first."""
+"""PPO's hyperparameters and the record of a run. Serves notebooks 09 and 10; `loop.py` is the one to read first."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ PANELS = {
     "kl": "KL from the reference (nats per answer)",
     "entropy": "entropy (nats per token)",
     "length": "length (tokens)",
-    "clip share": "share of tokens clipped",
+    "clip fraction": "clip fraction (share of tokens)",
     "value error": "error of the values (as the reward)",
     "beta": "beta (reward per nat)",
 }
@@ -19,21 +19,23 @@ PANELS = {
 
 
 @dataclass(frozen=True)
-class PPO:
-    """The settings of PPO; notebook 09 shows what each does.
+class PPOConfig:
+    """The hyperparameters of PPO; notebook 09 shows what each does.
 
     Attributes:
-        answers: sampled in each iteration.
-        epochs: passes over them. Usual: 1 to 4.
-        minibatch: answers in one optimizer step.
+        rollout_batch_size: answers sampled in each iteration.
+        epochs: passes over them (`num_ppo_epochs` in TRL, `ppo_epochs` in verl). Usual: 1 to 4.
+        mini_batch_size: answers in one optimizer step.
         learning_rate, value_learning_rate: Adam's, of the policy and of the value model.
-        clip: half the width of the range in which moving a token's probability is rewarded. Usual: 0.1 to 0.3.
-        value_clip: how far a value may move within an iteration, in units of the reward; None for no limit.
+        clip: half the width of the range in which moving a token's probability is rewarded (`cliprange` in TRL). Usual:
+            0.1 to 0.3.
+        value_clip: how far a value may move within an iteration, in units of the reward (`cliprange_value` in TRL);
+            None for no limit.
         gamma, lam: of `gae`. Usual: 1 and 0.9 to 1.
-        kl_kind: the estimate of the KL in the token rewards.
-        whiten: bring the advantages of an iteration to mean 0 and variance 1.
+        kl_estimator: the estimate of the KL in the token rewards, "k1", "k2" or "k3".
+        whiten_advantages: bring the advantages of an iteration to mean 0 and variance 1.
         max_new_tokens: the limit for an answer.
-        temperature: of the sampling. At 0, greedily, nothing new is tried, so there is nothing to learn from.
+        temperature: of the sampling. At 0, greedy decoding, nothing new is tried, so there is nothing to learn from.
         entropy_bonus: what a nat of the next token's entropy is worth in the loss.
         sft_coefficient: weight of the SFT loss on `sft_batch` examples that joins each step (Ouyang et al.'s PPO-ptx).
         max_grad_norm: largest norm of the gradient, of the policy and of the value model.
@@ -41,17 +43,17 @@ class PPO:
         offload: reference, reward model and value model wait in main memory while they have nothing to do.
     """
 
-    answers: int = 64
+    rollout_batch_size: int = 64
     epochs: int = 2
-    minibatch: int = 32
+    mini_batch_size: int = 32
     learning_rate: float = 1e-4
     value_learning_rate: float = 3e-4
     clip: float = 0.2
     value_clip: float | None = 0.2
     gamma: float = 1.0
     lam: float = 0.95
-    kl_kind: str = "k1"
-    whiten: bool = True
+    kl_estimator: str = "k1"
+    whiten_advantages: bool = True
     max_new_tokens: int = 56
     temperature: float = 1.0
     entropy_bonus: float = 0.0
@@ -62,11 +64,11 @@ class PPO:
     offload: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("answers", "epochs", "minibatch", "max_new_tokens", "sft_batch"):
+        for name in ("rollout_batch_size", "epochs", "mini_batch_size", "max_new_tokens", "sft_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: give at least 1.")
-        if self.kl_kind not in KL_KINDS:  # known only after the first answers otherwise
-            raise ValueError(f"There is no KL estimate {self.kl_kind!r}; choose from {', '.join(KL_KINDS)}.")
+        if self.kl_estimator not in KL_KINDS:  # known only after the first answers otherwise
+            raise ValueError(f"There is no KL estimate {self.kl_estimator!r}; choose from {', '.join(KL_KINDS)}.")
 
 
 @dataclass
@@ -74,12 +76,14 @@ class PPORun:
     """What a PPO run did.
 
     Attributes:
-        history: a dict for each iteration, measured on its answers before their update, but for `clip_share`.
-            `reward`, `watch`: means over the answers; `spread`: standard deviation of the reward;
+        history: a dict for each iteration, measured on its answers before their update, except for the two that
+            describe it. `reward`, `watch`: means over the answers; `reward_std`: standard deviation of the reward;
             `kl`: nats per answer, estimated by k1, so it can be below 0; `entropy`: nats per token, estimated from the
             tokens drawn; `length`: tokens per answer; `stopped`: share of answers that ended by themselves;
-            `clip_share`: share of tokens, mean over the optimizer steps; `value_error`: root mean square of what the
-            values missed; `beta`: the penalty at that time; `seconds`: of generation, scoring and update.
+            `clip_fraction`, `approx_kl`: of the update, see `PolicyLoss`, means over the optimizer steps;
+            `value_error`: root mean square of what the values missed, in units of the reward; `explained_variance`: of
+            the value model, see `course.losses.policy.explained_variance`; `beta`: the penalty at that time;
+            `seconds`: of generation, scoring and update.
         beta: the penalty after the last iteration.
         interrupted: the run was stopped before its last iteration.
     """

@@ -1,4 +1,4 @@
-"""What happens to the answers of one PPO iteration: they are compared with what was expected, then learnt from.
+"""What happens to the answers of one PPO iteration: their scores become advantages, which are then learnt from.
 
 Serves notebook 09, which takes the same steps by hand on three tokens (claims O1, O3, O8). Answers are handled in
 groups of similar length, which saves padding; each group counts by its tokens, so that the gradient is that of the
@@ -17,13 +17,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course.batching import Example, collate
-from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, kl_estimate, masked_mean, whiten
+from course.losses.policy import (
+    clipped_policy_loss,
+    clipped_value_loss,
+    entropy,
+    explained_variance,
+    kl_estimate,
+    masked_mean,
+    whiten,
+)
 from course.losses.sft import sft_loss
 from course.models import LM, precision
 from course.resume import TrainingStopped
 from course.rl.advantages import gae, token_rewards
 from course.rl.memory import checkpointing
-from course.rl.settings import PPO
+from course.rl.settings import PPOConfig
 from course.rl.value import ValueModel
 from course.rollouts import Rollouts, response_logits, response_logps
 
@@ -53,43 +61,44 @@ def reference_logps(policy: LM, reference: LM | None, rollouts: Rollouts, temper
 
 
 @torch.no_grad()
-def compare(
+def score_rollouts(
     policy: LM,
     reference: LM | None,
     value: ValueModel,
     rollouts: Rollouts,
     scores: Tensor,
     beta: float,
-    settings: PPO,
+    settings: PPOConfig,
 ) -> tuple[Experience, dict[str, Any]]:
-    """Compare what each token brought with what was expected.
+    """Make an advantage for each token out of one score for each answer, the KL penalty and the value model's guess.
 
     Args:
         scores: of the answers, shape (B,).
-        beta: the KL penalty.
+        beta: the weight of the KL penalty.
     Returns:
         The experience to learn from, and what `PPORun.history` records of it.
     """
     mask = rollouts.mask
     ref_logps, values = torch.zeros_like(mask), torch.zeros_like(mask)
-    for rows in by_length(rollouts, range(len(rollouts)), settings.minibatch):
+    for rows in by_length(rollouts, range(len(rollouts)), settings.mini_batch_size):
         part = rollouts.rows(rows)
         width = part.mask.shape[1]
         ref_logps[rows, :width] = reference_logps(policy, reference, part, settings.temperature or 1.0)
         values[rows, :width] = value(part) * part.mask
-    rewards = token_rewards(scores, rollouts.logps, ref_logps, mask, beta, settings.kl_kind)
+    rewards = token_rewards(scores, rollouts.logps, ref_logps, mask, beta, settings.kl_estimator)
     advantages, returns = gae(rewards, values, mask, settings.gamma, settings.lam)
     measured = {
         "reward": float(scores.mean()),
-        "spread": float(scores.std(correction=0)),
+        "reward_std": float(scores.std(correction=0)),
         "kl": float((kl_estimate(rollouts.logps, ref_logps) * mask).sum(1).mean()),
         "entropy": float(-masked_mean(rollouts.logps, mask)),
         "length": float(mask.sum(1).mean()),
         "stopped": sum(rollouts.stopped) / len(rollouts),
         "value_error": float(masked_mean((returns - values) ** 2, mask).sqrt()),
+        "explained_variance": explained_variance(values, returns, mask),
     }
-    if settings.whiten:
-        advantages = whiten(advantages, mask)
+    if settings.whiten_advantages:
+        advantages = whiten(advantages, mask, size=max(float(x.abs().max()) for x in (scores, rewards, values)))
     return Experience(rollouts, values, advantages, returns), measured
 
 
@@ -98,23 +107,24 @@ def update(
     value: ValueModel,
     optimizer: torch.optim.Optimizer,
     experience: Experience,
-    settings: PPO,
+    settings: PPOConfig,
     sft_examples: Sequence[Example],
     order: random.Random,
-) -> float:
+) -> dict[str, float]:
     """Learn from the answers of one iteration, `settings.epochs` times.
 
     Returns:
-        The share of tokens that were clipped, mean over the optimizer steps.
+        `clip_fraction` and `approx_kl` as in `PolicyLoss`, means over the optimizer steps.
     Raises:
         TrainingStopped: the norm of a gradient is not a number; that step was not taken.
     """
-    clipped, count = [], len(experience.rollouts)
+    steps, count = [], len(experience.rollouts)
     with checkpointing(policy.model, value.trunk) if settings.checkpointing else nullcontext():
         for _ in range(settings.epochs):
             rows = order.sample(range(count), count)
-            for first in range(0, count, settings.minibatch):
-                clipped.append(_backward(policy, value, experience, rows[first : first + settings.minibatch], settings))
+            for first in range(0, count, settings.mini_batch_size):
+                step = rows[first : first + settings.mini_batch_size]
+                steps.append(_backward(policy, value, experience, step, settings))
                 if settings.sft_coefficient:
                     examples = order.sample(sft_examples, min(settings.sft_batch, len(sft_examples)))
                     (settings.sft_coefficient * _sft_loss(policy, examples)).backward()
@@ -124,12 +134,15 @@ def update(
                         raise TrainingStopped(f"The norm of the {name}'s gradient is {norm}.")
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
-    return sum(clipped) / len(clipped)
+    means = (sum(column) / len(steps) for column in zip(*steps, strict=True))
+    return dict(zip(("clip_fraction", "approx_kl"), means, strict=True))
 
 
-def _backward(policy: LM, value: ValueModel, experience: Experience, rows: Sequence[int], settings: PPO) -> float:
-    """Add the gradients of the two clipped losses on these answers; returns the share of tokens that were clipped."""
-    tokens, clipped = float(experience.rollouts.mask[rows].sum()), 0.0
+def _backward(
+    policy: LM, value: ValueModel, experience: Experience, rows: Sequence[int], settings: PPOConfig
+) -> tuple[float, float]:
+    """Add the gradients of the two clipped losses on these answers; returns clip fraction and approximate KL."""
+    tokens, clip_fraction, approx_kl = float(experience.rollouts.mask[rows].sum()), 0.0, 0.0
     for half in by_length(experience.rollouts, rows, math.ceil(len(rows) / 2)):
         part = experience.rows(half)
         rollouts, mask = part.rollouts, part.rollouts.mask
@@ -145,8 +158,9 @@ def _backward(policy: LM, value: ValueModel, experience: Experience, rows: Seque
 
         error = clipped_value_loss(value(rollouts), part.values, part.returns, mask, settings.value_clip)
         (share * error).backward()
-        clipped += share * done.clip_share
-    return clipped
+        clip_fraction += share * done.clip_fraction
+        approx_kl += share * done.approx_kl
+    return clip_fraction, approx_kl
 
 
 def _sft_loss(policy: LM, examples: Sequence[Example]) -> Tensor:

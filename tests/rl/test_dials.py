@@ -4,11 +4,11 @@ import math
 from dataclasses import fields, replace
 
 from course.experiments.ppo_settings import DIALS, MIDDLE, dial_table, measured, middle_score
-from course.rl import PPO
+from course.rl import PPOConfig
 
 
 def test_every_dial_is_a_setting_and_was_tried_around_the_middle():
-    names = {field.name for field in fields(PPO)}
+    names = {field.name for field in fields(PPOConfig)}
     assert len({dial.name for dial in DIALS}) == len(DIALS)
     for dial in DIALS:
         assert dial.name in names
@@ -44,7 +44,7 @@ def test_the_table_has_a_row_for_each_dial_with_a_number_for_each_value():
     assert [row["setting"] for row in rows] == [dial.name for dial in DIALS]
     for row, dial in zip(rows, DIALS, strict=True):
         assert all(len(row[column].split(" · ")) == len(dial.tried) for column in ("tried here", "true score", "KL"))
-    whiten = next(row for row in rows if row["setting"] == "whiten")
+    whiten = next(row for row in rows if row["setting"] == "whiten_advantages")
     assert whiten["tried here"] == "off · on"
     rate = next(row for row in rows if row["setting"] == "learning_rate")
     stored = measured()["learning_rate"]["1e-05"]["score"]
@@ -62,6 +62,6 @@ def test_what_the_lesson_says_of_the_table_holds_for_every_seed():
         assert all(low < score - 0.03 for low, score in zip(worse, middle, strict=True))
     lowest = min(min(run["score"]) for dial in found.values() for run in dial.values())
     assert lowest in each("learning_rate", "0.001")
-    for dial in ("epochs", "minibatch", "clip", "value_learning_rate"):  # these differ by little, as is said
+    for dial in ("epochs", "mini_batch_size", "clip", "value_learning_rate"):  # these differ by little, as is said
         means = [sum(run["score"]) / len(run["score"]) for run in found[dial].values()]
         assert max(means) - min(means) < 0.05

@@ -16,13 +16,15 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from course.models import LM, with_lora
 from course.resume import TrainingStopped
-from course.rl import PPO, AdaptiveKL, FixedKL, PPORun, ValueModel, loop, ppo
+from course.rl import AdaptiveKL, FixedKL, PPOConfig, PPORun, ValueModel, loop, ppo
 from course.world import Request
 from tests.tiny import build_model, build_tokenizer
 
 TOKENIZER = build_tokenizer()
 PROMPTS = [Request(f"What is {i} + 2?", "") for i in range(5)]
-SETTINGS = PPO(answers=6, epochs=2, minibatch=3, learning_rate=3e-3, value_learning_rate=3e-3, max_new_tokens=5)
+SETTINGS = PPOConfig(
+    rollout_batch_size=6, epochs=2, mini_batch_size=3, learning_rate=3e-3, value_learning_rate=3e-3, max_new_tokens=5
+)
 ARGUMENTS = {"iterations": 4, "settings": SETTINGS, "seed": 3}
 
 
@@ -113,14 +115,14 @@ def table() -> LM:
 def test_on_a_bandit_it_reaches_the_known_optimum(beta):
     """pi_ref * exp(r / beta) / Z, where every answer's reward minus its penalty is the same."""
     policy = table()
-    settings = PPO(
-        answers=256,
+    settings = PPOConfig(
+        rollout_batch_size=256,
         epochs=4,
-        minibatch=256,
+        mini_batch_size=256,
         learning_rate=0.05,
         value_learning_rate=0.03,
         value_clip=None,
-        whiten=False,
+        whiten_advantages=False,
         max_new_tokens=1,
         max_grad_norm=100.0,
     )
@@ -175,7 +177,7 @@ def test_the_adaptive_penalty_follows_its_rule_and_the_callers_stays(whole):
     run, kl = whole[0], AdaptiveKL(0.1, 1.0, 100)
     for past in run.history:
         assert past["beta"] == pytest.approx(kl.beta)
-        kl.update(past["kl"], SETTINGS.answers)
+        kl.update(past["kl"], SETTINGS.rollout_batch_size)
     assert run.beta == pytest.approx(kl.beta) != 0.1
     mine = AdaptiveKL(0.1, 1.0, 100)
     ppo(tiny(), vowels, PROMPTS, kl=mine, **ARGUMENTS | {"iterations": 2})
@@ -195,7 +197,9 @@ def test_all_prompts_are_asked_in_turn():
 
 
 def test_the_reward_rises_and_a_dearer_kl_keeps_it_nearer():
-    settings = PPO(answers=32, minibatch=16, learning_rate=1e-2, value_learning_rate=1e-2, max_new_tokens=4)
+    settings = PPOConfig(
+        rollout_batch_size=32, mini_batch_size=16, learning_rate=1e-2, value_learning_rate=1e-2, max_new_tokens=4
+    )
     ends = {}
     for beta in (0.0, 2.0):
         run = ppo(tiny(), vowels, PROMPTS, iterations=9, kl=FixedKL(beta), settings=settings, seed=0)
@@ -251,7 +255,7 @@ def test_waiting_elsewhere_and_computing_again_change_no_number(whole):
 def test_answers_drawn_greedily_differ_in_nothing(capsys):
     settings = dataclasses.replace(SETTINGS, temperature=0.0)
     run = ppo(tiny(), vowels, PROMPTS[:1], **ARGUMENTS | {"settings": settings, "iterations": 1})
-    assert run.history[0]["spread"] == 0
+    assert run.history[0]["reward_std"] == 0
     assert "Iteration 1: all 6 rewards are" in capsys.readouterr().out
 
 
@@ -337,7 +341,9 @@ def test_rewards_of_another_number_than_answers_are_refused():
 
 def test_equal_rewards_are_said_once_and_the_penalty_still_works(capsys):
     """From a policy that has left its reference, a reward that says nothing leads back."""
-    settings = PPO(answers=32, minibatch=16, learning_rate=1e-2, value_learning_rate=1e-2, max_new_tokens=4)
+    settings = PPOConfig(
+        rollout_batch_size=32, mini_batch_size=16, learning_rate=1e-2, value_learning_rate=1e-2, max_new_tokens=4
+    )
     arguments = {"reference": tiny(), "settings": settings, "seed": 0}
     lm = tiny()
     ppo(lm, vowels, PROMPTS, iterations=8, kl=FixedKL(0.0), **arguments)
@@ -351,7 +357,9 @@ def test_equal_rewards_are_said_once_and_the_penalty_still_works(capsys):
 def test_empty_answers_are_said_once_and_learnt_from(capsys):
     lm = table()
     before = lm.model.lm_head.bias.detach().softmax(0)[token("")]
-    settings = dataclasses.replace(SETTINGS, answers=64, minibatch=64, learning_rate=0.1, max_new_tokens=1)
+    settings = dataclasses.replace(
+        SETTINGS, rollout_batch_size=64, mini_batch_size=64, learning_rate=0.1, max_new_tokens=1
+    )
     arguments = ARGUMENTS | {"settings": settings, "kl": FixedKL(0.0)}
     ppo(lm, lambda prompts, texts: torch.tensor([float(not text) for text in texts]), PROMPTS, **arguments)
     out = capsys.readouterr().out
@@ -381,17 +389,17 @@ def test_a_value_model_that_is_no_number_is_found_at_once():
 
 
 def test_settings_that_make_no_sense_are_refused():
-    for name in ("answers", "epochs", "minibatch", "max_new_tokens", "sft_batch"):
+    for name in ("rollout_batch_size", "epochs", "mini_batch_size", "max_new_tokens", "sft_batch"):
         with pytest.raises(ValueError, match=f"{name}=0: give at least 1"):
-            PPO(**{name: 0})
+            PPOConfig(**{name: 0})
     with pytest.raises(ValueError, match="no KL estimate 'k4'"):
-        PPO(kl_kind="k4")
+        PPOConfig(kl_estimator="k4")
     with pytest.raises(ValueError, match="There are no prompts"):
         ppo(tiny(), vowels, [], **ARGUMENTS)
     with pytest.raises(ValueError, match="iterations=0: give at least 1"):
         ppo(tiny(), vowels, PROMPTS, iterations=0)
     with pytest.raises(ValueError, match="There are no sft_examples"):
-        ppo(tiny(), vowels, PROMPTS, iterations=1, settings=PPO(sft_coefficient=1.0))
+        ppo(tiny(), vowels, PROMPTS, iterations=1, settings=PPOConfig(sft_coefficient=1.0))
 
 
 def test_it_needs_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,18 +8,26 @@ import torch
 from torch import Tensor, nn
 
 from course.batching import collate
-from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, kl_estimate, masked_mean, whiten
+from course.losses.policy import (
+    clipped_policy_loss,
+    clipped_value_loss,
+    entropy,
+    explained_variance,
+    kl_estimate,
+    masked_mean,
+    whiten,
+)
 from course.models import LM, clone, with_lora
 from course.resume import TrainingStopped
 from course.rl import (
-    PPO,
     Experience,
+    PPOConfig,
     ValueModel,
     checkpointing,
-    compare,
     gae,
     moved,
     reference_logps,
+    score_rollouts,
     token_rewards,
     update,
 )
@@ -28,7 +36,7 @@ from tests.tiny import build_model, build_tokenizer
 
 TOKENIZER = build_tokenizer()
 PROMPTS = [[5, 6, 7], [8, 9, 10, 11, 12, 13], [14], [15, 16], [17, 18, 19, 20], [21, 22, 23]]
-SETTINGS = PPO(epochs=1, minibatch=6, learning_rate=1e-2, value_learning_rate=1e-2)
+SETTINGS = PPOConfig(epochs=1, mini_batch_size=6, learning_rate=1e-2, value_learning_rate=1e-2)
 SFT = [{"input_ids": [5, 6, 7, 8], "labels": [-100, -100, 7, 8]}]
 
 
@@ -55,7 +63,7 @@ def experience(seed: int = 0) -> Experience:
     return Experience(dataclasses.replace(ROLLOUTS, logps=logps), 0.1 * values, advantages, returns)
 
 
-def adamw(policy: LM, value: ValueModel, settings: PPO = SETTINGS) -> torch.optim.AdamW:
+def adamw(policy: LM, value: ValueModel, settings: PPOConfig = SETTINGS) -> torch.optim.AdamW:
     groups = [
         {"params": [p for p in policy.model.parameters() if p.requires_grad], "lr": settings.learning_rate},
         {"params": list(value.parameters()), "lr": settings.value_learning_rate},
@@ -63,14 +71,16 @@ def adamw(policy: LM, value: ValueModel, settings: PPO = SETTINGS) -> torch.opti
     return torch.optim.AdamW(groups, weight_decay=0.0)
 
 
-def updated(settings: PPO, lesson: Experience, sft_examples=(), seed: int = 0) -> tuple[float, dict[str, Tensor]]:
-    """The share of clipped tokens, and all weights afterwards."""
+def updated(
+    settings: PPOConfig, lesson: Experience, sft_examples=(), seed: int = 0
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """What is measured of the update, and all weights afterwards."""
     policy, value = tiny(), ValueModel.of(tiny())
-    share = update(policy, value, adamw(policy, value), lesson, settings, sft_examples, random.Random(seed))
+    measured = update(policy, value, adamw(policy, value), lesson, settings, sft_examples, random.Random(seed))
     assert not any(module.training for model in (policy.model, value) for module in model.modules())
     both = nn.ModuleDict({"policy": policy.model, "value": value})
     assert all(p.grad is None for p in both.parameters())
-    return share, {name: p.detach() for name, p in both.named_parameters()}
+    return measured, {name: p.detach() for name, p in both.named_parameters()}
 
 
 def assert_same(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: float = 1e-4) -> None:
@@ -82,29 +92,38 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: flo
 # --- comparing --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [PPO(minibatch=2), PPO(minibatch=6, whiten=False, gamma=0.9, lam=0.7)])
-def test_compare_is_the_formulas_one_after_the_other(settings):
+@pytest.mark.parametrize(
+    "settings",
+    [PPOConfig(mini_batch_size=2), PPOConfig(mini_batch_size=6, whiten_advantages=False, gamma=0.9, lam=0.7)],
+)
+def test_scored_rollouts_are_the_formulas_one_after_the_other(settings):
     policy, reference, value = tiny(), tiny(seed=1), ValueModel.of(tiny())
     nn.init.normal_(value.head.weight, generator=torch.Generator().manual_seed(0))
     scores = torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0, 1.5])
-    lesson, measured = compare(policy, reference, value, ROLLOUTS, scores, 0.2, settings)
+    lesson, measured = score_rollouts(policy, reference, value, ROLLOUTS, scores, 0.2, settings)
     mask = ROLLOUTS.mask
     with torch.no_grad():
         ref_logps, values = response_logps(reference, ROLLOUTS), value(ROLLOUTS) * mask
-    rewards = token_rewards(scores, ROLLOUTS.logps, ref_logps, mask, 0.2, settings.kl_kind)
+    rewards = token_rewards(scores, ROLLOUTS.logps, ref_logps, mask, 0.2, settings.kl_estimator)
     advantages, returns = gae(rewards, values, mask, settings.gamma, settings.lam)
     close = {"rtol": 1e-4, "atol": 1e-4}
     torch.testing.assert_close(lesson.values, values, **close)
     torch.testing.assert_close(lesson.returns, returns, **close)
-    torch.testing.assert_close(lesson.advantages, whiten(advantages, mask) if settings.whiten else advantages, **close)
+    torch.testing.assert_close(
+        lesson.advantages, whiten(advantages, mask) if settings.whiten_advantages else advantages, **close
+    )
     kl = (kl_estimate(ROLLOUTS.logps, ref_logps) * mask).sum() / 6
-    wanted = {"reward": 4 / 6, "spread": scores.std(correction=0), "kl": kl, "length": 23 / 6}
+    wanted = {"reward": 4 / 6, "reward_std": scores.std(correction=0), "kl": kl, "length": 23 / 6}
+    explained = explained_variance(values, returns, mask)
+    assert explained < 1
     wanted |= {"entropy": -ROLLOUTS.logps.sum() / 23, "value_error": (((returns - values) ** 2).sum() / 23).sqrt()}
-    assert measured == pytest.approx({**{k: float(v) for k, v in wanted.items()}, "stopped": 0.0}, abs=1e-4)
+    assert measured == pytest.approx(
+        {**{k: float(v) for k, v in wanted.items()}, "stopped": 0.0, "explained_variance": explained}, abs=1e-4
+    )
 
 
 def test_of_the_policy_itself_the_kl_is_zero():
-    _, measured = compare(tiny(), tiny(), ValueModel.of(tiny()), ROLLOUTS, torch.ones(6), 0.2, PPO())
+    _, measured = score_rollouts(tiny(), tiny(), ValueModel.of(tiny()), ROLLOUTS, torch.ones(6), 0.2, PPOConfig())
     assert measured["kl"] == pytest.approx(0, abs=1e-4)
 
 
@@ -128,7 +147,7 @@ def test_the_reference_with_the_adapter_off_equals_a_frozen_copy():
 @pytest.mark.parametrize("extra", [{}, {"entropy_bonus": 0.5}, {"sft_coefficient": 0.3}, {"clip": 0.05}])
 def test_groups_of_similar_length_are_one_step_on_the_whole_minibatch(extra):
     settings, lesson = dataclasses.replace(SETTINGS, **extra), experience()
-    share, after = updated(settings, lesson, SFT)
+    measured, after = updated(settings, lesson, SFT)
     policy, value, mask = tiny(), ValueModel.of(tiny()), ROLLOUTS.mask
     optimizer = adamw(policy, value)
     logits = response_logits(policy, ROLLOUTS)
@@ -143,25 +162,26 @@ def test_groups_of_similar_length_are_one_step_on_the_whole_minibatch(extra):
     optimizer.step()
     both = nn.ModuleDict({"policy": policy.model, "value": value})
     assert_same(after, {name: p.detach() for name, p in both.named_parameters()})
-    assert share == pytest.approx(done.clip_share) and share > 0
+    assert measured == pytest.approx({"clip_fraction": done.clip_fraction, "approx_kl": done.approx_kl})
+    assert min(measured.values()) > 0
 
 
 def test_nothing_after_the_stop_token_is_learnt():
-    settings = dataclasses.replace(SETTINGS, epochs=2, minibatch=3, entropy_bonus=0.1)
+    settings = dataclasses.replace(SETTINGS, epochs=2, mini_batch_size=3, entropy_bonus=0.1)
     lesson = experience()
     behind = ROLLOUTS.mask == 0
     ids = lesson.rollouts.response_ids.masked_fill(behind, 77)
     spoilt = [x.masked_fill(behind, 1e9) for x in (lesson.values, lesson.advantages, lesson.returns)]
     logps = lesson.rollouts.logps.masked_fill(behind, -1e9)
     other = Experience(dataclasses.replace(lesson.rollouts, response_ids=ids, logps=logps), *spoilt)
-    (one_share, one), (other_share, changed) = updated(settings, lesson), updated(settings, other)
-    assert one_share == pytest.approx(other_share)
+    (one_measured, one), (other_measured, changed) = updated(settings, lesson), updated(settings, other)
+    assert one_measured == pytest.approx(other_measured)
     assert_same(changed, one)
 
 
 def test_checkpointing_takes_the_same_steps():
     """Claim O8: the numbers. What it saves, the notebook measures."""
-    settings = dataclasses.replace(SETTINGS, epochs=2, minibatch=4)
+    settings = dataclasses.replace(SETTINGS, epochs=2, mini_batch_size=4)
     plain = updated(settings, experience())
     again = updated(dataclasses.replace(settings, checkpointing=True), experience())
     assert again[0] == pytest.approx(plain[0])
@@ -169,7 +189,7 @@ def test_checkpointing_takes_the_same_steps():
 
 
 def test_the_order_of_the_answers_is_the_generators():
-    settings = dataclasses.replace(SETTINGS, minibatch=2)
+    settings = dataclasses.replace(SETTINGS, mini_batch_size=2)
     one, same, other = (updated(settings, experience(), seed=seed)[1] for seed in (0, 0, 1))
     assert_same(one, same, 0)
     assert any((one[name] - other[name]).abs().max() > 1e-3 for name in one)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course import SEED
-from course.losses.policy import clipped_value_loss, entropy, whiten
+from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, whiten
 from course.models import LM, clone
 from course.plots import LiveCurve
 from course.resume import TrainingStopped
@@ -27,10 +27,10 @@ from course.templates import CHATML
 from course.world import Question
 
 TITLES = {name: title for name, title in PANELS.items() if name != "beta"} | {
-    "spread": "spread of the rewards",
+    "reward std": "standard deviation of the rewards",
     "gradient": "norm of the policy's gradient",
 }
-"""What is measured in each iteration, before its update but for the last entry and the clip share: name -> title."""
+"""What is measured in each iteration, before its update except for gradient and clip fraction: name -> title."""
 
 
 # --- the lines in which a run can be ill ------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def exploration(logits: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Setup:
-    """All that makes up a run. The functions are as above, the numbers as in `course.rl.PPO`.
+    """All that makes up a run. The functions are as above, the numbers as in `course.rl.PPOConfig`.
 
     Attributes:
         bonus: the weight of `exploration` in the loss.
@@ -77,9 +77,9 @@ class Setup:
     bonus: float = 0.0
     learning_rate: float = 2e-4
     value_learning_rate: float = 5e-4
-    answers: int = 24
+    rollout_batch_size: int = 24
     epochs: int = 2
-    minibatch: int = 12
+    mini_batch_size: int = 12
     clip: float = 0.2
     max_grad_norm: float = 1.0
     max_new_tokens: int = 24
@@ -119,10 +119,10 @@ def small_ppo(
         TrainingStopped: a gradient is not a number.
         ValueError: iterations below 1, or fewer questions than answers in an iteration.
     """
-    if iterations < 1 or len(questions) < setup.answers:
+    if iterations < 1 or len(questions) < setup.rollout_batch_size:
         raise ValueError(
-            f"iterations={iterations} is at least 1, and {setup.answers} answers an iteration need as many questions, "
-            f"but there are {len(questions)}."
+            f"iterations={iterations} is at least 1, and {setup.rollout_batch_size} answers an iteration need as many "
+            f"questions, but there are {len(questions)}."
         )
     reference, value = clone(policy), ValueModel.of(policy)
     models = [policy.model, value]
@@ -134,7 +134,7 @@ def small_ppo(
         for i in range(1, iterations + 1):
             # 1. The policy answers.
             order = random.Random(f"{seed} {i}")
-            chosen = order.sample(range(len(questions)), setup.answers)
+            chosen = order.sample(range(len(questions)), setup.rollout_batch_size)
             asked = [questions[k] for k in chosen]
             limits = {"max_new_tokens": setup.max_new_tokens, "seed": 100_000 * seed + i}
             rollouts = sample(policy, [rows[k] for k in chosen], **limits)
@@ -155,16 +155,16 @@ def small_ppo(
                 "entropy": -_mean(rollouts.logps, mask),
                 "length": float(mask.sum(1).mean()),
                 "value error": missed,
-                "spread": float(scores.std(correction=0)),
+                "reward std": float(scores.std(correction=0)),
             }
             # 4. Policy and value model learn from it.
             experience = (rollouts, whiten(advantages, mask), values, returns)
             steps = [
                 _step(policy, value, optimizer, experience, rows_of_step, setup)
                 for _ in range(setup.epochs)
-                for rows_of_step in _minibatches(len(rollouts), setup.minibatch, order)
+                for rows_of_step in _minibatches(len(rollouts), setup.mini_batch_size, order)
             ]
-            measured["clip share"], measured["gradient"] = (sum(x) / len(steps) for x in zip(*steps, strict=True))
+            measured["clip fraction"], measured["gradient"] = (sum(x) / len(steps) for x in zip(*steps, strict=True))
             if not math.isfinite(measured["gradient"]):
                 raise TrainingStopped(f"Iteration {i}: the norm of the gradient is {measured['gradient']}.")
             for name, number in measured.items():
@@ -184,7 +184,7 @@ def _step(
     rows: list[int],
     setup: Setup,
 ) -> tuple[float, float]:
-    """One optimizer step on these answers; returns the share of tokens beyond the clip and the policy's gradient."""
+    """One optimizer step on these answers; returns the clip fraction and the norm of the policy's gradient."""
     part = experience[0].rows(rows)
     mask, width = part.mask, part.mask.shape[1]
     advantages, old_values, returns = (x[rows, :width] for x in experience[1:])
@@ -200,8 +200,7 @@ def _step(
     norms = [float(nn.utils.clip_grad_norm_(group["params"], setup.max_grad_norm)) for group in optimizer.param_groups]
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    ratio = (logps.detach() - part.logps).exp()
-    return _mean(((ratio - 1).abs() > setup.clip).float(), mask), norms[0]
+    return clipped_policy_loss(logps.detach(), part.logps, advantages, mask, setup.clip).clip_fraction, norms[0]
 
 
 def _minibatches(count: int, size: int, order: random.Random) -> list[list[int]]:

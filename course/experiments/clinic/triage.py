@@ -57,7 +57,7 @@ RULES: tuple[Rule, ...] = (
         "signal",
         "Do rewards differ from answer to answer?",
         "the reward: can it tell a good answer from a bad one?",
-        lambda h: max(h["spread"]) < 1e-6,
+        lambda h: max(h["reward std"]) < 1e-6,
     ),
     Rule(
         "gradient",
@@ -75,7 +75,7 @@ RULES: tuple[Rule, ...] = (
         "rate",
         "Iterations 1 and 2: do nearly all tokens stay within the clip?",
         "the size of a step: learning rate, epochs, clipping",
-        lambda h: max(h["clip share"][:2]) > 0.2,
+        lambda h: max(h["clip fraction"][:2]) > 0.2,
     ),
     Rule(
         "entropy",

@@ -1,0 +1,36 @@
+"""When two computed numbers count as equal.
+
+A model's scores come out a few units in the last place apart on another processor, with another number of threads or
+in another batch. So nothing decides by `==`, or by 0, on what was computed: these functions do, or the inputs do.
+"""
+
+import torch
+from torch import Tensor
+
+TOLERANCE = 1e-5
+"""Relative to the size of the numbers, and absolute below 1: some hundred roundings of float32, and far less than a
+reward or a log-probability that means something."""
+
+
+def tied(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """Where two computed numbers are equal up to `TOLERANCE`.
+
+    Args:
+        a, b: numbers, or tensors of shapes that fit together.
+    Returns:
+        bool, of the common shape. Infinities are tied with themselves only, what is no number (nan) with nothing.
+    """
+    a, b = torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64)
+    size = torch.maximum(a.abs(), b.abs()).clamp(min=1)
+    return (a == b) | (((a - b).abs() <= TOLERANCE * size) & size.isfinite())
+
+
+def no_spread(values: Tensor, size: float | Tensor = 1.0) -> bool:
+    """Whether all these computed numbers are equal up to `TOLERANCE`: nothing may be divided by their spread then.
+
+    Args:
+        values: at least one number, of any shape.
+        size: of the numbers that they are differences of, where that is more than their own.
+    """
+    low, high = values.detach().double().aminmax()
+    return bool(high - low <= TOLERANCE * max(float(high.abs()), float(low.abs()), float(size), 1.0))
