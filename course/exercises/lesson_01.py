@@ -22,7 +22,7 @@ def _loss_backwards(logits: Tensor, ids: Tensor) -> Tensor:
     return F.cross_entropy(logits[1:], ids[:-1])
 
 
-def prompt_tokens(shots: list[int], question: int, queries: int) -> int:
+def prompt_tokens_in_all(shots: list[int], question: int, queries: int) -> int:
     """Tokens read for `queries` few-shot prompts: every prompt repeats the worked examples."""
     return (sum(shots) + question) * queries
 
@@ -44,7 +44,7 @@ EXERCISES: dict[str, Exercise] = {
     ),
     "01-prompt-tokens": Exercise(
         cases=[([12, 15], 9, 3), ([20, 31, 18, 25], 14, 1000), ([], 11, 7), ([40], 6, 1)],
-        solution=prompt_tokens,
+        solution=prompt_tokens_in_all,
         why="Worked examples are paid for again with every query, while fine-tuning is paid for once.",
         mistakes={
             "no_question": lambda shots, question, queries: sum(shots) * queries,

@@ -18,7 +18,11 @@ def _marks(header: bool, content: bool, end: bool) -> Callable[[int, int, int], 
 
 
 _nothing, _answer = _marks(False, False, False), _marks(False, True, True)
-assistant_mask = _mask(lambda role, *counts: (_answer if role == "assistant" else _nothing)(*counts))
+
+
+def assistant_mask(turns: list[Turn]) -> list[int]:
+    """1 for the assistant's contents and ends of turn, 0 elsewhere."""
+    return _mask(lambda role, *counts: (_answer if role == "assistant" else _nothing)(*counts))(turns)
 
 
 def _only_last_answer(turns: list[Turn]) -> list[int]:

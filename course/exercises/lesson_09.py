@@ -10,7 +10,7 @@ from course.exercises.definition import Exercise
 # --- the reward of each token -------------------------------------------------------------------------------
 
 
-def token_rewards(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
+def reward_tokens(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
     """Minus beta times log(policy / reference) at each token, and the score (B,) on the last one; others are (B, T)."""
     rewards = -beta * (logps - ref_logps) * mask
     last = mask.sum(1).long() - 1
@@ -20,7 +20,7 @@ def token_rewards(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor
 
 def _scored_at(place: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     def made(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
-        rewards = token_rewards(torch.zeros_like(scores), logps, ref_logps, mask, beta)
+        rewards = reward_tokens(torch.zeros_like(scores), logps, ref_logps, mask, beta)
         rewards[torch.arange(len(mask)), place(mask)] += scores
         return rewards
 
@@ -36,22 +36,22 @@ def _shared_out(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, 
 
 
 def _after_the_end_too(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
-    inside = token_rewards(scores, logps, ref_logps, mask, beta)
+    inside = reward_tokens(scores, logps, ref_logps, mask, beta)
     return inside - beta * (logps - ref_logps) * (1 - mask)
 
 
 def _kl_at_the_end(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
     kl = ((logps - ref_logps) * mask).sum(1)
-    return token_rewards(scores - beta * kl, logps, logps, mask, beta)
+    return reward_tokens(scores - beta * kl, logps, logps, mask, beta)
 
 
 def _of_probabilities(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
-    return token_rewards(scores, logps.exp(), ref_logps.exp(), mask, beta)
+    return reward_tokens(scores, logps.exp(), ref_logps.exp(), mask, beta)
 
 
 def _score_for_all_but(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
     """The score takes the penalty's place on the last token instead of being added to it."""
-    rewards = token_rewards(scores, logps, ref_logps, mask, beta)
+    rewards = reward_tokens(scores, logps, ref_logps, mask, beta)
     rewards[torch.arange(len(mask)), mask.sum(1).long() - 1] = scores
     return rewards
 
@@ -59,7 +59,7 @@ def _score_for_all_but(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: T
 # --- advantages ---------------------------------------------------------------------------------------------
 
 
-def gae(rewards: list[float], values: list[float], gamma: float, lam: float) -> list[float]:
+def advantages_of(rewards: list[float], values: list[float], gamma: float, lam: float) -> list[float]:
     """Advantage of each token of one answer, from the last to the first; the answer is worth 0 once it is over."""
     return _advantages()(rewards, values, gamma, lam)
 
@@ -81,13 +81,13 @@ def _advantages(
 
 
 def _returns(rewards: list[float], values: list[float], gamma: float, lam: float) -> list[float]:
-    return [a + v for a, v in zip(gae(rewards, values, gamma, lam), values, strict=True)]
+    return [a + v for a, v in zip(advantages_of(rewards, values, gamma, lam), values, strict=True)]
 
 
 def _forwards(rewards: list[float], values: list[float], gamma: float, lam: float) -> list[float]:
     """The errors are right, and each token is given those before it instead of those after it."""
     made, running = [], 0.0
-    for delta in gae(rewards, values, gamma, 0.0):
+    for delta in advantages_of(rewards, values, gamma, 0.0):
         running = delta + gamma * lam * running
         made.append(running)
     return made
@@ -141,7 +141,7 @@ EXERCISES: dict[str, Exercise] = {
                 0.5,
             ),
         ],
-        solution=token_rewards,
+        solution=reward_tokens,
         why="Summed over an answer, these rewards are the score minus beta times how far the policy strayed.",
         mistakes={
             "last_column": _scored_at(lambda mask: torch.full((len(mask),), mask.shape[1] - 1)),
@@ -149,13 +149,13 @@ EXERCISES: dict[str, Exercise] = {
             "one_late": _scored_at(lambda mask: mask.sum(1).long().clamp(max=mask.shape[1] - 1)),
             "every_token": _on_every_token,
             "shared_out": _shared_out,
-            "bonus": lambda scores, logps, ref, mask, beta: token_rewards(scores, ref, logps, mask, beta),
-            "no_beta": lambda scores, logps, ref, mask, beta: token_rewards(scores, logps, ref, mask, 1.0),
+            "bonus": lambda scores, logps, ref, mask, beta: reward_tokens(scores, ref, logps, mask, beta),
+            "no_beta": lambda scores, logps, ref, mask, beta: reward_tokens(scores, logps, ref, mask, 1.0),
             "no_mask": _after_the_end_too,
             "kl_at_the_end": _kl_at_the_end,
             "probabilities": _of_probabilities,
             "replaced": _score_for_all_but,
-            "no_score": lambda scores, *rest: token_rewards(torch.zeros_like(scores), *rest),
+            "no_score": lambda scores, *rest: reward_tokens(torch.zeros_like(scores), *rest),
         },
     ),
     "09-gae": Exercise(
@@ -164,7 +164,7 @@ EXERCISES: dict[str, Exercise] = {
             ([0.0, 0.0, 0.2, 1.0], [0.3, 0.6, 0.1, 0.4], 0.9, 0.8),
             ([0.5], [2.0], 0.7, 0.9),
         ],
-        solution=gae,
+        solution=advantages_of,
         why="Each error is passed back to the tokens before it, less of it the further they are away.",
         mistakes={
             "bootstrapped": _advantages(after_the_end=lambda values: values[-1]),
@@ -177,7 +177,7 @@ EXERCISES: dict[str, Exercise] = {
             "one_step": _advantages(decay=lambda gamma, lam: 0.0),
             "returns": _returns,
             "forwards": _forwards,
-            "backwards_list": lambda *given: gae(*given)[::-1],
+            "backwards_list": lambda *given: advantages_of(*given)[::-1],
         },
     ),
     "09-clipped-loss": Exercise(

@@ -21,7 +21,9 @@ def _pairs(kept: Callable[[int, int], bool]) -> Callable[[list[str], list[int]],
     }
 
 
-pairs_from_ranks = _pairs(lambda better, worse: better < worse)
+def pairs_from_ranks(completions: list[str], ranks: list[int]) -> set[tuple[str, str]]:
+    """All (chosen, rejected) that the ranks imply; 1 is the best, and a tie implies nothing."""
+    return _pairs(lambda better, worse: better < worse)(completions, ranks)
 
 
 def _neighbours(completions: list[str], ranks: list[int]) -> set[tuple[str, str]]:

@@ -179,8 +179,7 @@ def load_lesson(lesson: str) -> Lesson:
     Raises:
         ContentError: there is no such lesson, or its file has mistakes (all are listed).
     """
-    if not isinstance(lesson, str):
-        raise ContentError(f'{lesson!r} is not a lesson; write its two digits in quotes, as in "01"')
+    require_number(lesson)
     paths = [path for path in _files() if _number(path) == lesson]
     if not paths:
         there = ", ".join(lesson_numbers()) or "none"
@@ -189,6 +188,12 @@ def load_lesson(lesson: str) -> Lesson:
         names = " and ".join(path.name for path in paths)
         raise ContentError(f'{names} both say `lesson: "{lesson}"`; one lesson has one file')
     return read_lesson(paths[0])
+
+
+def require_number(lesson: object) -> None:
+    """Raises ContentError where this is not a lesson's number in quotes."""
+    if not isinstance(lesson, str):
+        raise ContentError(f'{lesson!r} is not a lesson; write its two digits in quotes, as in "01"')
 
 
 def load_all() -> dict[str, Lesson]:
@@ -228,6 +233,9 @@ def pick(lesson: Lesson, field: Literal["questions", "cards", "exercises"], ids:
     """
     items = {item.id: item for item in getattr(lesson, field)}
     for id in ids:
+        if not isinstance(id, str):
+            example = ", ".join(f'"{name}"' for name in list(items)[:2])
+            raise ContentError(f"{id!r} is not the id of one of its {field}; write each id in quotes, as in {example}")
         if id not in items:
             near = get_close_matches(str(id), items, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(items) or 'none'}"

@@ -26,11 +26,14 @@ def check(exercise_id: str, attempt: Any) -> "ExerciseCheck":
         exercise_id: id of the exercise in quizzes/*.yaml.
         attempt: the learner's function, not called; None, `...` and a stub mean "not attempted".
     Raises:
-        ContentError: no such exercise, or one without a definition.
+        ContentError: no such exercise, one without a definition, or the two arguments the wrong way round.
     """
     from course.exercises import EXERCISES
 
-    text: ExerciseText = pick(load_lesson(str(exercise_id)[:2]), "exercises", (exercise_id,))[0]
+    if not isinstance(exercise_id, str):
+        raise ContentError('check takes the id first, in quotes, as in check("01-next-token-loss", next_token_loss)')
+
+    text: ExerciseText = pick(load_lesson(exercise_id[:2]), "exercises", (exercise_id,))[0]
     if exercise_id not in EXERCISES:
         raise ContentError(f"the exercise {exercise_id} has a text but no cases; add them to course/exercises")
     verdict = judge(EXERCISES[exercise_id], attempt)
@@ -56,7 +59,7 @@ class ExerciseCheck(StudyWidget):
         self.text = text
         self.verdict = verdict
         solved = progress().get(KIND, text.id) is not None
-        fits = text.mistakes.get(verdict.mistake or "", "")
+        fits = self._hint()
         data = {
             "id": text.id,
             "title": text.title,
@@ -76,11 +79,14 @@ class ExerciseCheck(StudyWidget):
         super().__init__(data, ids=[text.id])
 
     def plain(self) -> str:
-        lines = [f"Exercise {self.text.id} ({self.text.title}): {self.verdict.message}"]
-        if fits := self.text.mistakes.get(self.verdict.mistake or "", ""):
-            lines.append(fits)
+        lines = [f"Exercise {self.text.id} ({self.text.title}): {self.verdict.message}", self._hint()]
         lines += [f"{name}: {value}" for name, value in _rows(self.verdict.difference)]
-        return "\n".join([*lines, *filter(None, [self.verdict.note])])
+        lines += [self.verdict.difference.where if self.verdict.difference else "", self.verdict.note]
+        return "\n".join(filter(None, lines))
+
+    def _hint(self) -> str:
+        """The mistake's own text; without one, what the results have to do with the right ones."""
+        return self.text.mistakes.get(self.verdict.mistake or "", "") or self.verdict.hint
 
     def static_html(self) -> str:
         said = "" if self.verdict.kind == "not attempted" else f"<pre>{escape(self.plain())}</pre>"

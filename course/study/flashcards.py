@@ -5,12 +5,13 @@ lesson's head asks three cards of earlier lessons that are due.
 """
 
 import random
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from course.study.content import Card, ContentError, load_all, load_lesson
+from course.study.content import Card, ContentError, load_all, load_lesson, require_number
 from course.study.markup import static_text, to_html
 from course.study.schedule import due, review
 from course.study.widget import StudyWidget, read_static
@@ -28,9 +29,11 @@ def flashcards(lesson: str, seed: int | None = None) -> "Flashcards":
         lesson: its two digits, as in "01".
         seed: shuffle the cards, the same way for the same seed; in the order of the file without it.
     Raises:
-        ContentError: no such lesson, no cards in it, or a file with mistakes.
+        ContentError: no such lesson, no cards in it, a seed that is no whole number, or a file with mistakes.
     """
     content = load_lesson(lesson)
+    if seed is not None and not isinstance(seed, int):
+        raise ContentError(f"the seed {seed!r} is not a whole number; write one, as in seed=1, or leave it out")
     if not content.cards:
         raise ContentError(f'lesson "{lesson}" has no cards')
     cards = list(content.cards)
@@ -45,8 +48,11 @@ def warm_up(lesson: str) -> "WarmUp":
     Args:
         lesson: the two digits of the lesson that it opens, as in "02".
     Raises:
-        ContentError: a file with mistakes.
+        ContentError: `lesson` is no lesson's number, or a file with mistakes.
     """
+    require_number(lesson)
+    if not re.fullmatch(r"\d\d", lesson):
+        raise ContentError(f'"{lesson}" is not a lesson; write its two digits, as in "02"')
     earlier = [content for number, content in load_all().items() if number < lesson]
     cards = {card.id: card for content in reversed(earlier) for card in content.cards}
     chosen = [cards[id] for id in due(cards, limit=3)]

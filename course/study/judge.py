@@ -1,25 +1,32 @@
-"""Is an attempt at an exercise right, and if not, which mistake is it? Pure functions behind `check`.
+"""Is an attempt at an exercise right, and if not, which mistake is it? What is behind `check`, for all lessons.
 
-Values are compared as plain Python: a tensor or an array stands for its numbers, so that this module needs no
-torch and a learner may answer with a loop, with numpy or with torch. Serves all lessons.
+`judge` runs the learner's function; `compare` knows when two values are equal, and `relations` what a wrong result has
+to do with the right one.
 """
 
 import copy
+import ctypes
 import inspect
-import math
-import reprlib
 import sysconfig
+import threading
 import traceback
-from collections.abc import Callable, Iterator, KeysView, Mapping, Set, ValuesView
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from course.study.compare import MOST, TooLarge, brief, kind, plain, same, show, where
+from course.study.relations import read_names, relation
 
 if TYPE_CHECKING:
     from course.exercises import Exercise
 
-LONGEST = 600
-TOLERANCE = 1e-5  # relative and absolute, for floats; whole numbers must be equal
-LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+SECONDS = 10.0  # for one case; a solution takes milliseconds
+NOT_THE_LEARNERS = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    str(Path(__file__).parents[1]),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Verdict:
         kind: how it stands.
         mistake: name of the exercise's mistake that gives the same results, if any.
         message: one or two sentences for the learner.
+        hint: what the results have to do with the right ones, where no mistake fits.
         difference: where the results part, when they do.
         trace: the learner's part of the traceback, when the attempt raised.
         note: a remark that does not change the verdict.
@@ -48,182 +56,203 @@ class Verdict:
     kind: Literal["not attempted", "right", "wrong", "error"]
     message: str
     mistake: str | None = None
+    hint: str = ""
     difference: Difference | None = None
     trace: str = ""
     note: str = ""
 
 
-def judge(exercise: "Exercise", attempt: Any) -> Verdict:
+class _TimeUp(BaseException):
+    """Raised inside the learner's code when its time is over."""
+
+
+def judge(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdict:
     """Runs the attempt on copies of the exercise's cases and compares with the solution and the mistakes.
 
-    A stub (it returns None or `...` everywhere, or raises NotImplementedError) counts as not attempted. What
-    the attempt raises is reported and not raised again, so that Run All reaches the cells below and the hints
-    stay at hand; an interrupt by the learner passes through.
+    A stub (it never looks at its arguments and returns None or `...`, or raises NotImplementedError) counts as not
+    attempted. Whatever the attempt raises is reported and not raised again, `sys.exit()` and an interrupt by the
+    learner included, so that Run All reaches the cells below and the hints stay at hand.
+
+    Args:
+        seconds: how long the attempt may take on each case.
     """
     if attempt is None or attempt is ...:
         return Verdict("not attempted", "Not attempted yet.")
     if not callable(attempt):
-        name = getattr(exercise.solution, "__name__", "your_function")
+        name = exercise.solution.__name__
         return Verdict("wrong", f"Hand over the function itself, as in check(..., {name}), not what it returns.")
 
     got: list[Any] = []
     changed: set[int] = set()
-    for case in exercise.cases:
+    for case in exercise.all_cases:
         arguments = copy.deepcopy(case)
         try:
-            got.append(plain(attempt(*arguments)))
-        except NotImplementedError:
-            return Verdict("not attempted", "Not attempted yet.")
-        except Exception as error:
-            return _error(exercise, case, error)
+            got.append(_call(attempt, arguments, seconds))
+        except TooLarge:
+            return _too_large(exercise, case)
+        except BaseException as error:
+            if isinstance(error, NotImplementedError) and _is_stub(attempt):
+                return Verdict("not attempted", "Not attempted yet.")
+            return _error(exercise, case, error, seconds, attempt, got)
         pairs = zip(arguments, case, strict=True)
-        changed |= {n for n, (now, was) in enumerate(pairs) if not same(plain(now), plain(was), 0.0)}
+        changed |= {n for n, (now, was) in enumerate(pairs) if not _unchanged(now, was)}
 
-    expected = _results(exercise.solution, exercise.cases)
-    if all(value is None or value is ... for value in got) and got != expected:
-        message = "Not attempted yet: the function returns nothing. If you did write it, its return is missing."
-        return Verdict("not attempted", message)
+    expected = [plain(exercise.solution(*copy.deepcopy(case))) for case in exercise.all_cases]
+    nothing = all(value is None or value is ... for value in got) and got != expected
+    if nothing and _is_stub(attempt):
+        return Verdict("not attempted", "Not attempted yet.")
 
     wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
     note = _note(exercise, changed)
     if not wrong:
         return Verdict("right", "Right.", note=note)
-    first = wrong[0]
-    return Verdict(
-        "wrong",
-        "Not right yet.",
-        mistake=_mistake(exercise, got, expected),
-        difference=_difference(exercise, exercise.cases[first], expected[first], got[first]),
-        note=note,
+    case = exercise.all_cases[wrong[0]]
+    difference = Difference(
+        _call_in_words(exercise, case),
+        brief(expected[wrong[0]]),
+        brief(got[wrong[0]]),
+        where(got[wrong[0]], expected[wrong[0]]),
     )
-
-
-# ---- values ----------------------------------------------------------------------------------------------
-
-
-def plain(value: Any) -> Any:
-    """Tensors, arrays and tuples as (nested) lists, numbers of theirs as numbers; anything else as it is."""
-    if hasattr(value, "tolist") and not isinstance(value, type):
-        return plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | range | Iterator | KeysView | ValuesView):
-        return [plain(item) for item in value]
-    return copy.copy(value) if isinstance(value, Set) else value
-
-
-def same(one: Any, other: Any, tolerance: float = TOLERANCE) -> bool:
-    """Whether two plain values are equal: whole numbers exactly, floats within the tolerance, NaN like NaN."""
-    if _number(one) and _number(other):
-        if isinstance(one, float) or isinstance(other, float):
-            both_nan = math.isnan(one) and math.isnan(other)
-            return both_nan or math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
-        return one == other
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(same(a, b, tolerance) for a, b in zip(one, other, strict=True))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key], tolerance) for key in one)
-    try:
-        return not _number(one) and not _number(other) and bool(one == other)
-    except Exception:  # what a learner returns may refuse to be compared, as a data frame does
-        return False
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float)
-
-
-def _results(function: Callable[..., Any], cases: list[tuple[Any, ...]]) -> list[Any]:
-    return [plain(function(*copy.deepcopy(case))) for case in cases]
+    if nothing:
+        message = "Your function returns nothing (None). Its `return` is missing."
+        return Verdict("wrong", message, difference=difference, note=note)
+    mistake = _mistake(exercise, got, expected)
+    hint = "" if mistake else relation(exercise, attempt, got, expected, lambda: _again(attempt, case, seconds))
+    return Verdict("wrong", "Not right yet.", mistake=mistake, hint=hint, difference=difference, note=note)
 
 
 def _mistake(exercise: "Exercise", got: list[Any], expected: list[Any]) -> str | None:
     """The first mistake whose results are the attempt's on every case."""
     for name, wrong in exercise.mistakes.items():
-        if not callable(wrong):
-            fits = all(wrong.seen(one, right) for one, right in zip(got, expected, strict=True))
-        else:
-            theirs = _results(wrong, exercise.cases)
+        if callable(wrong):
+            theirs = (plain(wrong(*copy.deepcopy(case))) for case in exercise.all_cases)
             fits = all(same(one, other) for one, other in zip(got, theirs, strict=True))
+        else:
+            fits = all(_seen(wrong.seen, one, right) for one, right in zip(got, expected, strict=True))
         if fits:
             return name
     return None
 
 
-# ---- words -----------------------------------------------------------------------------------------------
+def _seen(seen: Callable[[Any, Any], bool], got: Any, expected: Any) -> bool:
+    """Whether the sign is there; a result of a form that the sign does not foresee does not bear it."""
+    try:
+        return bool(seen(got, expected))
+    except Exception:
+        return False
 
 
-class _Short(reprlib.Repr):
-    """A repr of at most a line or two, with six digits for a float."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlist = self.maxset = self.maxdict = self.maxtuple = 14
-        self.maxlevel = 4
-        self.maxstring = self.maxother = 80
-
-    def repr_float(self, value: float, level: int) -> str:
-        return f"{value:.6g}"
+def _unchanged(now: Any, was: Any) -> bool:
+    try:
+        return same(plain(now), plain(was), 0.0)
+    except Exception:
+        return False
 
 
-_short = _Short()
+# ---- running the learner's code --------------------------------------------------------------------------------
 
 
-def _brief(value: Any) -> str:
-    text = _short.repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+def _call(attempt: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
+    """The plain result. An iterator is a result only once it has run through, so that is part of the call."""
+    with _limit(seconds):
+        return plain(attempt(*arguments))
 
 
-def show(value: Any) -> str:
-    """The value in short, with the shape in front when it is a tensor or an array of several numbers."""
-    if not hasattr(value, "tolist"):
-        return _brief(value)
-    shape = tuple(getattr(value, "shape", ()))
-    return f"shape {shape}: {_brief(plain(value))}" if shape else _brief(plain(value))
+def _again(attempt: Callable[..., Any], case: tuple[Any, ...], seconds: float) -> Any:
+    """The result of one more call; the exception, where it raises this time."""
+    try:
+        return _call(attempt, copy.deepcopy(case), seconds)
+    except BaseException as error:
+        return error
 
 
-def _difference(exercise: "Exercise", case: tuple[Any, ...], expected: Any, got: Any) -> Difference:
-    call = _call(exercise, case)
-    if _kind(got) != _kind(expected):
-        where = f"That is {_kind(got)}; {_kind(expected)} should come out."
-    elif isinstance(expected, list) and (at := _first_difference(got, expected)):
-        where = f"The first difference is at position {at}."
+@contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Raise _TimeUp in this thread if the block is still running after so many seconds.
+
+    Not by a signal: those exist in the main thread only, and on Windows not at all.
+    """
+    thread, lock, running = threading.get_ident(), threading.Lock(), [True]
+
+    def stop() -> None:
+        with lock:
+            if running[0]:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_TimeUp))
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            running[0] = False
+        timer.cancel()
+
+
+def _is_stub(attempt: Callable[..., Any]) -> bool:
+    """Whether the function does nothing with its arguments, nor with anything else: `...`, `pass`, `return None`."""
+    code = getattr(attempt, "__code__", None)
+    return code is not None and set(code.co_names) <= {"NotImplementedError"} and not read_names(code)
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The learner's own lines of the traceback: neither the course's inside nor a library's."""
+    found = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in found if not frame.filename.startswith(NOT_THE_LEARNERS)]
+
+
+def _error(
+    exercise: "Exercise",
+    case: tuple[Any, ...],
+    error: BaseException,
+    seconds: float,
+    attempt: Callable[..., Any],
+    got: list[Any],
+) -> Verdict:
+    frames = _frames(error)
+    at = f" in line {frames[-1].lineno}" if frames else ""
+    said = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, _TimeUp):
+        said = f"no result after {seconds:g} seconds"
+        message = f"Your code was still running after {seconds:g} seconds{at}. Is there a loop that never ends?"
+    elif isinstance(error, KeyboardInterrupt):
+        said = "interrupted"
+        message = f"You interrupted your code{at}."
+    elif isinstance(error, SystemExit):
+        message = f"Your code stopped{at} with SystemExit. Return the result; do not leave Python."
     else:
-        where = ""
-    return Difference(call, _brief(expected), _brief(got), where)
+        message = f"Your code stopped{at} with {type(error).__name__}."
+    lines = [f"line {frame.lineno}, in {frame.name}\n    {frame.line}" for frame in frames[-6:]]
+    expected = brief(plain(exercise.solution(*copy.deepcopy(case))))
+    about = exercise.special_of(len(got))
+    hint = f"It ran on other input. This case is special: {about}." if about and got else ""
+    return Verdict(
+        "error",
+        message,
+        hint=hint,
+        difference=Difference(_call_in_words(exercise, case), expected, said),
+        trace="\n".join([*lines, said]),
+    )
 
 
-def _call(exercise: "Exercise", case: tuple[Any, ...]) -> str:
+# ---- words -----------------------------------------------------------------------------------------------------
+
+
+def _call_in_words(exercise: "Exercise", case: tuple[Any, ...]) -> str:
     names = inspect.signature(exercise.solution).parameters
     return "\n".join(f"{name} = {show(value)}" for name, value in zip(names, case, strict=False))
 
 
-def _kind(value: Any) -> str:
-    """What the value is, with its length or shape: words for a sentence."""
-    if value is None:
-        return "nothing (None)"
-    if _number(value):
-        return "a single number"
-    if not isinstance(value, list):
-        return {"str": "a text", "dict": "a dict", "set": "a set"}.get(type(value).__name__, repr(type(value)))
-    shape, inner = [len(value)], value
-    while inner and isinstance(inner[0], list) and all(_length(item) == len(inner[0]) for item in inner):
-        inner = inner[0]
-        shape.append(len(inner))
-    return f"shape {tuple(shape)}" if len(shape) > 1 else f"a list of {shape[0]}"
-
-
-def _length(value: Any) -> int | None:
-    return len(value) if isinstance(value, list) else None
-
-
-def _first_difference(got: list[Any], expected: list[Any]) -> str:
-    """Index of the first unequal place of two lists of one length, as in [0][2]."""
-    for n, (one, other) in enumerate(zip(got, expected, strict=True)):
-        if not same(one, other):
-            deeper = isinstance(one, list) and isinstance(other, list) and len(one) == len(other)
-            return f"[{n}]{_first_difference(one, other) if deeper else ''}"
-    return ""
+def _too_large(exercise: "Exercise", case: tuple[Any, ...]) -> Verdict:
+    expected = plain(exercise.solution(*copy.deepcopy(case)))
+    got = f"more than {MOST:,} values"
+    sentence = f"{kind(expected)[:1].upper()}{kind(expected)[1:]} should come out."
+    return Verdict(
+        "wrong",
+        f"Your result has {got}.",
+        difference=Difference(_call_in_words(exercise, case), brief(expected), got, sentence),
+    )
 
 
 def _note(exercise: "Exercise", changed: set[int]) -> str:
@@ -233,22 +262,3 @@ def _note(exercise: "Exercise", changed: set[int]) -> str:
         return ""
     listed = " and ".join(names[n] for n in sorted(changed))
     return f"Your function changes its argument {listed} in place; whoever calls it would find other data afterwards."
-
-
-def _error(exercise: "Exercise", case: tuple[Any, ...], error: Exception) -> Verdict:
-    """The learner's own lines of the traceback: neither this file nor the inside of a library."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and not frame.filename.startswith(LIBRARIES)
-    ]
-    said = "".join(traceback.format_exception_only(error)).strip()
-    lines = [f"line {frame.lineno}, in {frame.name}\n    {frame.line}" for frame in frames[-6:]]
-    at = f" in line {frames[-1].lineno}" if frames else ""
-    expected = _brief(plain(exercise.solution(*copy.deepcopy(case))))
-    return Verdict(
-        "error",
-        f"Your code stopped{at} with {type(error).__name__}.",
-        difference=Difference(_call(exercise, case), expected, said),
-        trace="\n".join([*lines, said]),
-    )

@@ -1,5 +1,10 @@
 """`check` and `judge`: what they say of stubs, right and wrong code, and what they leave alone."""
 
+import itertools
+from collections import deque
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +13,10 @@ from hypothesis import strategies as st
 
 from course.exercises import EXERCISES, Exercise, Sign
 from course.study import content, exercises
+from course.study.compare import plain, same, show
 from course.study.content import ContentError
 from course.study.exercises import check
-from course.study.judge import judge, plain, same, show
+from course.study.judge import judge
 from course.study.progress import progress
 
 
@@ -40,19 +46,21 @@ def raises(values):
 
 
 def passes(values):
+    """What is asked for."""
     pass
 
 
-@pytest.mark.parametrize("stub", [None, ..., raises, passes, lambda values: ...])
+@pytest.mark.parametrize("stub", [None, ..., raises, passes, lambda values: ..., lambda values: None])
 def test_a_stub_is_not_attempted_and_raises_nothing(stub):
     assert judge(DOUBLE, stub).kind == "not attempted"
 
 
-def test_a_forgotten_return_is_hinted_at():
+def test_a_forgotten_return_is_wrong_and_hinted_at():
     def no_return(values):
         [2 * value for value in values]
 
-    assert "return" in judge(DOUBLE, no_return).message
+    verdict = judge(DOUBLE, no_return)
+    assert verdict.kind == "wrong" and "return" in verdict.message
 
 
 def test_none_is_an_answer_where_it_is_a_right_one():
@@ -76,6 +84,11 @@ def test_none_is_an_answer_where_it_is_a_right_one():
         lambda values: map(lambda value: 2 * value, values),
         lambda values: [torch.tensor(2 * value, requires_grad=True) for value in values],
         lambda values: [2 * value * (1 + 1e-7) for value in values],
+        lambda values: deque(double(values)),
+        lambda values: [Decimal(value) * 2 for value in values],
+        lambda values: [Fraction(value) * 2 for value in values],
+        lambda values: [np.float32(value) * 2 for value in values],
+        lambda values: dict(enumerate(double(values))).values(),
     ],
 )
 def test_right_in_whatever_form(attempt):
@@ -191,12 +204,54 @@ def test_a_wrong_number_of_parameters_is_an_error_in_words():
     assert verdict.kind == "error" and "positional argument" in verdict.difference.got
 
 
-def test_an_interrupt_by_the_learner_passes_through():
+@pytest.mark.parametrize("stop", [SystemExit, KeyboardInterrupt])
+def test_leaving_python_and_an_interrupt_are_verdicts_without_the_courses_inside(stop):
     def stopped(values):
-        raise KeyboardInterrupt
+        raise stop
 
-    with pytest.raises(KeyboardInterrupt):
-        judge(DOUBLE, stopped)
+    verdict = judge(DOUBLE, stopped)
+    assert verdict.kind == "error" and f"line {stopped.__code__.co_firstlineno + 1}" in verdict.message
+    assert "judge.py" not in verdict.trace
+
+
+def test_a_loop_without_end_is_stopped_and_its_line_named():
+    def endless(values):
+        while True:
+            values = values[:]
+
+    verdict = judge(DOUBLE, endless, seconds=0.2)
+    assert verdict.kind == "error" and "never ends" in verdict.message and "in endless" in verdict.trace
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda values: itertools.count(),
+        lambda values: range(5_000_000),
+        lambda values: torch.zeros(5_000_000),
+        lambda values: np.zeros((5, 1_000_000)),
+        lambda values: [list(range(1000))] * 5000,
+        lambda values: dict.fromkeys(range(5_000_000)),
+        lambda values: set(range(5_000_000)),
+    ],
+)
+def test_a_result_without_end_or_far_too_large_says_so(attempt):
+    verdict = judge(DOUBLE, attempt)
+    assert verdict.kind == "wrong" and "more than" in verdict.message
+    assert verdict.difference.expected == "[2, 4]"
+
+
+def test_a_not_implemented_of_the_library_is_an_error_and_not_a_stub():
+    def attempt(values):
+        return torch.tensor([1, 2]).softmax(-1)
+
+    verdict = judge(DOUBLE, attempt)
+    assert verdict.kind == "error" and "softmax" in verdict.trace
+
+
+def test_a_sign_that_cannot_look_at_a_result_is_not_there():
+    exercise = Exercise(DOUBLE.cases, double, {"first": Sign(lambda got, right: got["first"])})
+    assert judge(exercise, lambda values: {"second": 1}).mistake is None
 
 
 # ---- comparing ------------------------------------------------------------------------------------------------
@@ -335,6 +390,8 @@ def test_an_unknown_id_says_which_there_are():
         check("77-nothing", None)
     with pytest.raises(ContentError):
         check("", None)
+    with pytest.raises(ContentError, match="the id first"):
+        check(RIGHT, ID)
 
 
 def test_a_text_without_cases_is_a_clear_error(tmp_path, monkeypatch):

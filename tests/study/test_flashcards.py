@@ -31,6 +31,14 @@ def test_order_of_the_file_or_a_seeded_one():
     assert len(orders) > 1 and all(sorted(order) == sorted(ids(flashcards("01"))) for order in orders)
 
 
+def test_wrong_arguments_get_plain_words():
+    for call in (lambda: warm_up(2), lambda: warm_up("2"), lambda: warm_up("two")):
+        with pytest.raises(ContentError, match="two digits"):
+            call()
+    with pytest.raises(ContentError, match="seed=1"):
+        flashcards("01", seed=[1])
+
+
 def test_a_lesson_without_cards(tmp_path, monkeypatch):
     (tmp_path / "05.yaml").write_text('lesson: "05"\ntitle: T\n')
     monkeypatch.setattr(content, "FOLDER", tmp_path)

@@ -27,6 +27,8 @@ def test_all_questions_or_those_named():
         "01-why",
     ]
     assert [q["id"] for q in quiz("01", "01-why", "01-cost").data["questions"]] == ["01-why", "01-cost"]
+    with pytest.raises(ContentError, match='each id in quotes, as in "01-carries-on"'):
+        quiz("01", ["01-why"])
     with pytest.raises(ContentError, match="did you mean 01-cost"):
         quiz("01", "01-coast")
 

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.exercises import EXERCISES
+from course.study.compare import plain, same
 from course.study.content import load_all
-from course.study.judge import judge, plain, same
+from course.study.judge import judge
 
 TEXTS = {text.id: text for lesson in load_all().values() for text in lesson.exercises}
 
@@ -45,6 +46,7 @@ def test_the_solution_that_is_shown_is_right_and_has_the_signature_of_the_task(i
     assert judge(EXERCISES[id], scope[name]).kind == "right"
     call = f"{name}({', '.join(inspect.signature(scope[name]).parameters)})"
     assert call in TEXTS[id].task
+    assert EXERCISES[id].solution.__name__ == name, "check says how to hand over the function by this name"
     names = list(inspect.signature(EXERCISES[id].solution).parameters)
     assert names[: len(EXERCISES[id].cases[0])] == list(inspect.signature(scope[name]).parameters)
 

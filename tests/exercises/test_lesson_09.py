@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from course import rl
 from course.exercises import EXERCISES
-from course.exercises.lesson_09 import clipped_loss, gae, token_rewards
+from course.exercises.lesson_09 import advantages_of, clipped_loss, reward_tokens
 from course.losses.policy import clipped_policy_loss
 from course.study.judge import judge
 
@@ -92,7 +92,7 @@ def test_rewards_wrong(attempt, mistake):
 def test_the_rewards_are_the_courses_and_sum_to_the_score_minus_the_penalty(lengths, seed, beta):
     logps, ref_logps, mask = batch(lengths, seed)
     scores = torch.arange(len(lengths), dtype=torch.float64)
-    made = token_rewards(scores, logps, ref_logps, mask, beta)
+    made = reward_tokens(scores, logps, ref_logps, mask, beta)
     torch.testing.assert_close(made, rl.token_rewards(scores, logps, ref_logps, mask, beta))
     torch.testing.assert_close(made.sum(1), scores - beta * ((logps - ref_logps) * mask).sum(1))
 
@@ -141,7 +141,7 @@ def test_gae_is_the_courses(tokens, gamma, lam):
     rewards, values = map(list, zip(*tokens, strict=True))
     both = (torch.tensor([column], dtype=torch.float64) for column in (rewards, values))
     ours, _ = rl.gae(*both, torch.ones(1, len(tokens)), gamma, lam)
-    assert gae(rewards, values, gamma, lam) == pytest.approx(ours[0].tolist(), abs=1e-9)
+    assert advantages_of(rewards, values, gamma, lam) == pytest.approx(ours[0].tolist(), abs=1e-9)
 
 
 # ---- the clipped loss --------------------------------------------------------------------------------------
