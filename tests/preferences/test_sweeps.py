@@ -60,13 +60,13 @@ def test_drafts_are_about_so_many_questions(lm):
 
 def test_every_comparison_is_labelled_by_as_many_people(monkeypatch):
     asked = country_questions(SEEN[:10])
-    pairs = [(q, demonstrate(q), demonstrate(asked[i - 1])) for i, q in enumerate(asked)]
+    pairs = [(q, demonstrate(q), f"{q.answer}.") for q in asked]
     monkeypatch.setattr(sweeps, "some_drafts", lambda lm, questions, seed: pairs)
     records = sweeps.often_compared(None, seed=1)
     times = Counter((one["prompt"], frozenset((one["chosen"], one["rejected"]))) for one in records)
     assert set(times.values()) == {OPINIONS}
     assert len(times) == COMPARISONS
-    assert 0.6 < check_pairs(records).agreement.share < 1
+    assert 0.5 < check_pairs(records).agreement.share < 1
 
 
 def test_twenty_words_make_up_for_the_truth():
