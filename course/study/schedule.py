@@ -2,11 +2,12 @@
 
 The intervals are those of FSRS (Free Spaced Repetition Scheduler, version 6; the `fsrs` package). Only the
 log of reviews is kept: a card's state is that log played through the scheduler, so the two cannot disagree,
-and two notebooks that review one card at once both count.
+and two notebooks that review one card at once both count. Reviews from the future, which a wrong clock leaves behind,
+do not count until their time has come.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from fsrs import Card, Rating, Scheduler
@@ -36,7 +37,7 @@ def review(card_id: str, rating: str, now: datetime | None = None) -> datetime:
         transaction.log(KIND, card_id, {"rating": int(RATINGS[rating])}, at=now)
         return transaction.history(KIND, card_id)
 
-    return _replay(card_id, progress().atomically(note)).due
+    return _replay(card_id, _counting(progress().atomically(note), now)).due
 
 
 def due(card_ids: Iterable[str], limit: int, now: datetime | None = None) -> list[str]:
@@ -50,11 +51,41 @@ def due(card_ids: Iterable[str], limit: int, now: datetime | None = None) -> lis
     now = _aware(now)
     wanted = list(dict.fromkeys(card_ids))
     reviews: dict[str, list[Entry]] = {}
-    for entry in progress().history(KIND):
+    for entry in _counting(progress().history(KIND), now):
         reviews.setdefault(entry.id, []).append(entry)
     seen = [(_replay(id, reviews[id]).due, id) for id in wanted if id in reviews]
     overdue = [id for at, id in sorted(seen, key=lambda pair: pair[0]) if at <= now]
     return (overdue + [id for id in wanted if id not in reviews])[:limit]
+
+
+def due_text(due: datetime, now: datetime | None = None) -> str:
+    """When a card comes back, in words, as in "Due again in 3 days."; both times have a time zone."""
+    wait = _aware(due) - _aware(now)
+    if wait <= timedelta(0):
+        return "Due now."
+    for unit, length in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
+        n = round(wait / length)
+        if n >= 1:
+            return f"Due again in {n} {unit}{'s' if n > 1 else ''}."
+    return "Due again within a minute."
+
+
+def _counting(entries: Iterable[Entry], now: datetime) -> list[Entry]:
+    """The reviews up to now that can be played back. One that cannot is left out, and named once."""
+    counting = []
+    for entry in entries:
+        rating = entry.value.get("rating")
+        if type(rating) is not int or rating not in set(Rating):
+            what = f"{entry.id[:60]!a}, rated {str(rating)[:20]!a}, {entry.at:%Y-%m-%d}"
+            if what not in _named:
+                _named.add(what)
+                print(f"A review in your progress cannot be read and is left out of the schedule: {what}.")
+        elif entry.at <= now:
+            counting.append(entry)
+    return counting
+
+
+_named: set[str] = set()
 
 
 def _replay(card_id: str, entries: list[Entry]) -> Card:

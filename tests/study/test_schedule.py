@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from course.study.progress import progress
-from course.study.schedule import due, review
+from course.study.schedule import due, due_text, review
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -100,3 +100,35 @@ def test_a_clock_that_went_back_is_survived():
 def test_without_a_time_it_is_now():
     assert review("a", "known") > datetime.now(UTC)
     assert due(["a"], limit=3) == []
+
+
+def test_a_review_from_the_future_does_not_count():
+    review("a", "known", now=START + 3650 * DAY)
+    assert due(["a", "b"], limit=3, now=START) == ["a", "b"], "as if it had never been seen"
+    assert review("a", "not yet", now=START) == review("b", "not yet", now=START)
+    assert due(["a"], limit=3, now=START + DAY) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "value", [{"rating": 9}, {"rating": 0}, {"rating": True}, {"rating": "3"}, {"rating": [1]}, {}]
+)
+def test_a_review_without_a_rating_is_named_once_and_left_out(value, capsys):
+    progress().atomically(lambda t: t.log("review", "a", value, at=START))
+    review("b", "known", now=START)
+    for _ in range(2):
+        assert due(["a", "b"], limit=3, now=START + DAY) == ["b", "a"]
+    assert review("a", "known", now=START) == review("c", "known", now=START)
+    assert capsys.readouterr().out.count("left out of the schedule: 'a'") <= 1
+
+
+def test_when_a_card_is_due_again_in_words():
+    for wait, words in [
+        (timedelta(0), "Due now."),
+        (timedelta(seconds=20), "Due again within a minute."),
+        (timedelta(minutes=1), "Due again in 1 minute."),
+        (timedelta(minutes=10), "Due again in 10 minutes."),
+        (timedelta(hours=3), "Due again in 3 hours."),
+        (timedelta(hours=23, minutes=59), "Due again in 1 day."),
+        (timedelta(days=3.3), "Due again in 3 days."),
+    ]:
+        assert due_text(START + wait, now=START) == words
