@@ -11,7 +11,7 @@ import json
 from itertools import combinations
 from typing import Any
 
-from course.formats.records import DataError, Problem, Record, check
+from course.formats.records import DataError, Problem, Record, as_turns, check, repeats_prompt
 
 _PROMPTED = ("prompt", "chosen", "rejected", "completion", "completions")
 
@@ -82,6 +82,35 @@ def preference_to_conversation(record: Record) -> Record:
     _require(record, "preference")
     chat = as_messages(record)
     return {**_others(record, *_PROMPTED), "messages": [*chat["prompt"], *chat["chosen"]]}
+
+
+def extract_prompt(record: Record) -> Record:
+    """A preference record of two whole conversations, with the prompt and the two answers apart, in messages.
+
+    Such are UltraFeedback, where messages repeat the prompt, and hh-rlhf, texts in which `Human:` and `Assistant:` take
+    turns. The turns that both share at the start become the prompt, as in TRL's function of this name. TRL compares
+    texts letter by letter, so that answers which begin with the same letters lose them to the prompt; here they are
+    read as turns.
+
+    Raises:
+        DataError: it is no such record, its prompt is another one, or the two ask different questions.
+    """
+    if not repeats_prompt(record):
+        raise _refuse("chosen", "is no whole conversation", "A record with prompt and answers apart stays as it is.")
+    chosen, rejected = (as_turns(record[side]) for side in ("chosen", "rejected"))
+    same = 0
+    while same < min(len(chosen), len(rejected)) and chosen[same] == rejected[same]:
+        same += 1
+    shared, given = chosen[:same], record.get("prompt")
+    asked = [str(turn.get("content")).strip() for turn in shared if turn.get("role") == "user"]
+    if chosen == rejected:
+        raise _refuse("rejected", "is the same as chosen", "It prefers nothing: remove the record.")
+    if not asked or (shared[-1].get("role") != "user"):
+        what = "and rejected part before an answer, so they answer different questions"
+        raise _refuse("chosen", what, "Remove the record.")
+    if given is not None and given != shared and not (isinstance(given, str) and given.strip() in asked):
+        raise _refuse("prompt", "is not what chosen and rejected begin with", "Correct it, or remove the record.")
+    return {**_others(record, *_PROMPTED), "prompt": shared, "chosen": chosen[same:], "rejected": rejected[same:]}
 
 
 def ranking_to_pairs(record: Record) -> list[Record]:
@@ -191,7 +220,7 @@ def _first(pair: tuple[Any, Any]) -> Any:
 
 def _require(record: Record, kind: str) -> None:
     if problems := check(record, kind):
-        raise DataError(f"This is not a {kind} record that can be converted.", problems)
+        raise DataError(f"This is no {kind} record that can be converted.", problems)
 
 
 def _require_roles(messages: list[dict[str, str]], roles: list[str], field: str) -> None:

@@ -12,24 +12,41 @@ import random
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 from course import SEED
 from course.formats.convert import instruction_to_conversation
+from course.formats.load import DEEPEST, own, rows
 from course.formats.records import DataError, Problem, Record, check
+from course.text import canonical, segments, word_count
 
 Verdict = str | None
 Shingles = frozenset[tuple[str, ...]]
 
-MARKUP = re.compile(
-    r"<\|[a-z_]+\|>|\[/?INST\]|<</?SYS>>"  # another chat template's markers
-    r"|</?(?:p|br|div|span|li|ul|a|b|i)\b[^<>]*>|&(?:nbsp|amp|lt|gt|quot|#\d+);"  # left over from a web page
+STEPS = {
+    "filter": ("too short", "too long", "broken markup", "refusal boilerplate"),
+    "de-duplicate": ("exact duplicate", "near duplicate"),
+}
+"""The steps that can be chosen, each with the reasons for which it drops a record."""
+
+LEFTOVER = re.compile(
+    r"<\|[a-z0-9_]+\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"  # another chat template's markers
     r"|\ufffd",  # what remains of a character that was decoded wrongly
     re.IGNORECASE,
 )
+WEB_PAGE = re.compile(
+    r"</(?:p|div|span|ul|ol|li|a|b|i|em|strong|table|tr|td|h[1-6])\s*>|(?<!\w)<[bh]r\s*/?>"
+    r"|(?<!\w)<(?:p|div|span|a|img)\s+[a-z-]+=[\"'][^<>]*>|&(?:nbsp|amp|lt|gt|quot|#\d+);",
+    re.IGNORECASE,
+)
+"""Tags and entities. A lone `<b>` is no sign of a web page: it is a type, a comparison, or a word about HTML."""
+ABOUT_MARKUP = re.compile(r"\b(?:x?html|xml|svg|jsx|css|markup|tags?|entit(?:y|ies)|web ?pages?)\b", re.IGNORECASE)
+PUNCTUATION = frozenset(".,;:!?'\"()\u2018\u2019\u201c\u201d")
+INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
+FENCE = re.compile(r"\s*(?:(?:[-*+>]|\d+[.)])\s+)?(`{3,}|~{3,})(.*)")
 REFUSAL = re.compile(r"\bas an? (?:ai|large)? ?language model\b|\bmy knowledge cut-?off\b", re.IGNORECASE)
 """Another model talking about itself. A refusal in the answer's own words is not boilerplate."""
 
@@ -76,6 +93,7 @@ def prepare_sft_data(
     max_words: int = 400,
     keep: Callable[[Record], bool] | None = None,
     similar: float = 0.8,
+    steps: Collection[str] = tuple(STEPS),
     balance_by: str | None = None,
     per_task: int | None = None,
     seed: int = SEED,
@@ -83,10 +101,14 @@ def prepare_sft_data(
     """Format, filter, de-duplicate and balance raw records for SFT.
 
     Args:
-        raw: instruction, conversation or prompt-and-completion records, mixed as they come.
-        min_words, max_words: bounds for the words of an answer, each answer of a conversation by itself.
+        raw: instruction, conversation or prompt-and-completion records, mixed as they come; a list, a
+            `datasets.Dataset` or a table.
+        min_words, max_words: bounds for the words of an answer (see `course.text.word_count`), each answer of a
+            conversation by itself.
         keep: your own filter. Gets a formatted record and says whether it may stay.
         similar: word-shingle overlap, above 0 and up to 1, from which the later of two records is dropped.
+        steps: which of `STEPS` to take, by their names or by single reasons in them, as in
+            `["too short", "de-duplicate"]`. Your own filter runs when `keep` is given, the balance with `balance_by`.
         balance_by: column that names a record's task; without it nothing is balanced.
         per_task: the most records of a task; as many as the smallest task has if not given.
         seed: decides which records of a large task stay. The same input and seed give the same output.
@@ -103,6 +125,12 @@ def prepare_sft_data(
     if per_task is not None and (per_task < 1 or balance_by is None):
         raise ValueError("per_task is a count of 1 or more, and wants balance_by to say what a task is.")
 
+    wanted = {reason for name in steps for reason in STEPS.get(name, (name,))}
+    if unknown := wanted.difference(*STEPS.values()):
+        there = ", ".join(repr(name) for step, reasons in STEPS.items() for name in (step, *reasons))
+        raise ValueError(f"There is no step {min(unknown)!r}; `steps` takes a list of {there}.")
+
+    raw = list(rows(raw))
     kept: dict[int, Any] = {row: as_conversation(record) for row, record in enumerate(raw)}
     counts, dropped = [Step("raw", len(kept), {})], []
 
@@ -115,8 +143,8 @@ def prepare_sft_data(
         dropped.extend(out)
 
     apply("format", [result if isinstance(result, str) else None for result in kept.values()])
-    apply("filter", [fault(record, min_words, max_words, keep) for record in kept.values()])
-    apply("de-duplicate", duplicates(list(kept.values()), similar))
+    apply("filter", [fault(record, min_words, max_words, keep, wanted) for record in kept.values()])
+    apply("de-duplicate", duplicates(list(kept.values()), similar, wanted))
     if balance_by is not None:
         _require_column(kept, balance_by)
         tasks = [str(record[balance_by]) for record in kept.values()]
@@ -129,6 +157,10 @@ def prepare_sft_data(
 
 def as_conversation(record: Record) -> Record | str:
     """One raw record as a tidy conversation, or the reason why it cannot become one."""
+    try:
+        record = own(record)
+    except RecursionError:
+        return f"is nested more than {DEEPEST} levels deep"
     kind, chat = "conversation", record
     # In a data set of mixed records every row has all columns, and None in those that are not its own.
     given = {field for field, value in record.items() if value is not None} if isinstance(record, dict) else set()
@@ -160,21 +192,54 @@ def tidy(text: str) -> str:
 # --- filter -------------------------------------------------------------------------------------------------
 
 
-def fault(record: Record, min_words: int, max_words: int, keep: Callable[[Record], bool] | None = None) -> Verdict:
-    """The first reason, if any, not to learn from this conversation."""
+def fault(
+    record: Record,
+    min_words: int,
+    max_words: int,
+    keep: Callable[[Record], bool] | None = None,
+    wanted: Collection[str] = STEPS["filter"],
+) -> Verdict:
+    """The first reason among `wanted`, if any, not to learn from this conversation; your own filter comes last."""
     answers = [turn["content"] for turn in record["messages"] if turn["role"] == "assistant"]
-    if any(len(words(answer)) < min_words for answer in answers):
-        return "too short"
-    if any(len(words(answer)) > max_words for answer in answers):
-        return "too long"
-    if any(MARKUP.search(turn["content"]) or turn["content"].count("```") % 2 for turn in record["messages"]):
-        return "broken markup"
-    if any(REFUSAL.search(answer) for answer in answers):
-        return "refusal boilerplate"
+    sizes = [word_count(answer) for answer in answers]
+    found = {
+        "too short": lambda: min(sizes) < min_words,
+        "too long": lambda: max(sizes) > max_words,
+        "broken markup": lambda: _is_broken([turn["content"] for turn in record["messages"]]),
+        "refusal boilerplate": lambda: any(map(REFUSAL.search, answers)),
+    }
+    for reason, holds in found.items():
+        if reason in wanted and holds():
+            return reason
     if keep is not None and not keep(record):
         name = getattr(keep, "__name__", "<no name>")
         return "not kept by your filter" if name.startswith("<") else f"not {name}"  # a lambda is called <lambda>
     return None
+
+
+def _is_broken(texts: list[str]) -> bool:
+    """Whether code is cut off, or markers, tags or entities are left over outside code. HTML may be the subject."""
+    prose, cut_off = zip(*map(_without_code, texts), strict=True)
+    left_over = any(map(LEFTOVER.search, prose)) or any("\ufffd" in text for text in texts)
+    about_markup = any(map(ABOUT_MARKUP.search, texts))
+    return any(cut_off) or left_over or (not about_markup and any(map(WEB_PAGE.search, prose)))
+
+
+def _without_code(text: str) -> tuple[str, bool]:
+    """The text outside of fenced, indented and inline code, and whether a fence that it opens is never closed."""
+    lines, fence, info, indented = [], "", "", True
+    for line in text.split("\n"):
+        mark = FENCE.match(line)
+        if fence:
+            if mark and mark[1].startswith(fence) and not mark[2].strip():
+                fence = ""
+        elif mark and "`" not in mark[2]:
+            fence, info = mark.groups()
+        elif not (indented and line.startswith(("    ", "\t"))):
+            lines.append(line)
+            indented = not line.strip()
+    cut_off = bool(fence) and len(info.split()) <= 1  # "``` opens a block" is a sentence
+    return INLINE_CODE.sub(" ", "\n".join(lines)), cut_off
 
 
 # --- de-duplicate -------------------------------------------------------------------------------------------
@@ -182,7 +247,7 @@ def fault(record: Record, min_words: int, max_words: int, keep: Callable[[Record
 
 def words(text: str) -> list[str]:
     """Words in lower case, and signs that carry meaning (+, -, %); punctuation and spacing are dropped."""
-    return re.findall(r"\w+|[^\w\s.,;:!?'\"()\u2018\u2019\u201c\u201d]", unicodedata.normalize("NFKC", text).casefold())
+    return [part for part in segments(canonical(text).casefold()) if part not in PUNCTUATION]
 
 
 def shingles(text: str, size: int = 3) -> Shingles:
@@ -196,27 +261,34 @@ def jaccard(one: Shingles, other: Shingles) -> float:
     return len(one & other) / len(one | other)
 
 
-def duplicates(records: Sequence[Record], similar: float) -> list[Verdict]:
-    """Which records repeat an earlier one that stays: word for word, or with a shingle overlap >= `similar`.
+def duplicates(
+    records: Sequence[Record], similar: float, wanted: Collection[str] = STEPS["de-duplicate"]
+) -> list[Verdict]:
+    """Which records repeat an earlier one that stays.
+
+    An exact duplicate is the same to a reader: it may differ in spaces, in invisible characters and in how an accent
+    is composed, and in nothing else. A near duplicate has a word-shingle overlap >= `similar`, where upper and lower
+    case and punctuation do not count.
 
     Two sets can only overlap that much if they share one of the few rarest shingles of the later one, so
     each record is compared with those few candidates and not with all (the prefix filter of Chaudhuri et al.
     2006). The result is that of comparing every two.
     """
-    texts = [_said(record) for record in records]
-    sets = [shingles(text) for text in texts]
+    sets = (
+        [shingles(_said(record)) for record in records] if "near duplicate" in wanted else [frozenset()] * len(records)
+    )
     count = Counter(shingle for one in sets for shingle in one)
-    seen: set[str] = set()
+    seen: set[tuple[tuple[str, str], ...]] = set()
     holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)  # which kept records have a shingle
     verdicts: list[Verdict] = []
-    for i, (text, own) in enumerate(zip(texts, sets, strict=True)):
-        exact = " ".join(words(text))
-        rarest_first = sorted(own, key=lambda shingle: (count[shingle], shingle))
-        prefix = rarest_first[: len(own) - ceil(similar * len(own) - 1e-9) + 1]  # 1e-9: 0.56 * 25 is above 14
+    for i, (record, own_set) in enumerate(zip(records, sets, strict=True)):
+        exact = tuple((turn["role"], canonical(turn["content"])) for turn in record["messages"])
+        rarest_first = sorted(own_set, key=lambda shingle: (count[shingle], shingle))
+        prefix = rarest_first[: len(own_set) - ceil(similar * len(own_set) - 1e-9) + 1]  # 1e-9: 0.56 * 25 is above 14
         candidates = {j for shingle in prefix for j in holders[shingle]}
-        if exact in seen:
+        if exact in seen and "exact duplicate" in wanted:
             verdicts.append("exact duplicate")
-        elif any(jaccard(own, sets[j]) >= similar for j in candidates):
+        elif any(jaccard(own_set, sets[j]) >= similar for j in candidates):
             verdicts.append("near duplicate")
         else:
             verdicts.append(None)
@@ -248,9 +320,9 @@ def surplus(tasks: Sequence[str], per_task: int | None, seed: int) -> list[Verdi
     for row, task in enumerate(tasks):
         by_task[task].append(row)
     share = per_task or min(map(len, by_task.values()), default=0)
-    for task, rows in by_task.items():
-        extra = max(0, len(rows) - share)
-        for row in random.Random(f"{seed} {task}").sample(rows, extra):
+    for task, members in by_task.items():
+        extra = max(0, len(members) - share)
+        for row in random.Random(f"{seed} {task}").sample(members, extra):
             verdicts[row] = f"more than {share} of {task}"
     return verdicts
 

@@ -18,9 +18,15 @@ A prompt or a completion is a string or a list of messages; within one record al
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
+
+import numpy as np
+
+from course.text import half_character, visible
 
 Record = dict[str, Any]
 Message = dict[str, str]
@@ -66,8 +72,9 @@ def _check_text(value: Any, field: str) -> Iterator[Problem]:
         yield Problem(field, "is missing", f"Add {field!r} to the record, or remove the record.")
     elif not isinstance(value, str):
         yield Problem(field, f"is {describe(value)}, not text", "Write it as a string.")
-    elif not value.strip():
-        yield Problem(field, "is empty", "Write the text, or remove the record.")
+    elif not visible(value).strip():
+        hidden = " It holds only characters that show nothing, such as U+200B." if value.strip() else ""
+        yield Problem(field, "is empty", f"Write the text, or remove the record.{hidden}")
 
 
 def _check_messages(messages: Any, field: str, starts: str, ends: str) -> Iterator[Problem]:
@@ -99,7 +106,7 @@ def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
         wanted = _OTHER_NAMES.get(role) if isinstance(role, str) else None
         yield Problem(
             f"{field}.role",
-            f"unknown role {role!r}",
+            f"unknown role {quote(role)}",
             f"Call it {wanted!r}." if wanted else f"Use one of {', '.join(ROLES)}.",
         )
     yield from _check_text(turn.get("content"), f"{field}.content")
@@ -163,19 +170,28 @@ def _check_numbers(record: Record, field: str) -> Iterator[Problem]:
         yield Problem(field, f"is {describe(numbers)}, not a list", "Write one number for each completion.")
     else:
         for i, number in enumerate(numbers):
-            if not _is_number(number):
-                yield Problem(f"{field}[{i}]", f"is {number!r}, not a number", "Write it as a number.")
+            if not is_number(number):
+                yield Problem(f"{field}[{i}]", f"is {quote(number)}, not a number", "Write it as a number.")
         if isinstance(completions, list) and len(numbers) != len(completions):
             what = f"has {len(numbers)} numbers for {len(completions)} completions"
             yield Problem(field, what, "Give each completion one.")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_truth(value: Any) -> bool:
+    """Whether it is true or false, NumPy's too."""
+    return isinstance(value, bool | np.bool_)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, NumPy's too; true and false are none."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _is_scale(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] < value[1]
+    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]
 
 
 # --- the six kinds ------------------------------------------------------------------------------------------
@@ -193,6 +209,10 @@ def _conversation(record: Record) -> Iterator[Problem]:
 
 
 def _preference(record: Record) -> Iterator[Problem]:
+    if repeats_prompt(record):
+        mend = "Separate them with `extract_prompt`, or read the data with `load_records`, which does."
+        yield Problem("chosen", "is a whole conversation, prompt and answer in one", mend)
+        return
     prompt, chosen, rejected = (record.get(field) for field in ("prompt", "chosen", "rejected"))
     yield from _check_prompt(prompt, "prompt")
     yield from _check_completion(chosen, "chosen", prompt)
@@ -207,8 +227,8 @@ def _unpaired(record: Record) -> Iterator[Problem]:
     label = record.get("label")
     if label is None:
         yield Problem("label", "is missing", "Add true for a good completion, false for a bad one.")
-    elif not isinstance(label, bool):
-        yield Problem("label", f"is {label!r}, not true or false", "Write true or false, without quotes.")
+    elif not is_truth(label):
+        yield Problem("label", f"is {quote(label)}, not true or false", "Write true or false, without quotes.")
 
 
 def _ranking(record: Record) -> Iterator[Problem]:
@@ -218,7 +238,7 @@ def _ranking(record: Record) -> Iterator[Problem]:
     yield from faults
     if not faults and sorted(ranks := record["ranks"]) != list(range(1, len(ranks) + 1)):
         mend = "Give the best 1, the next 2, and so on, each once; with ties, use ratings (likert) instead."
-        yield Problem("ranks", f"{ranks} is not an order of 1 to {len(ranks)}", mend)
+        yield Problem("ranks", f"{quote(ranks)} is not an order of 1 to {len(ranks)}", mend)
 
 
 def _likert(record: Record) -> Iterator[Problem]:
@@ -228,7 +248,7 @@ def _likert(record: Record) -> Iterator[Problem]:
     yield from faults
     scale = record.get("scale") or list(LIKERT_SCALE)
     if not _is_scale(scale):
-        yield Problem("scale", f"is {scale!r}", "Write [low, high], such as [1, 5], or leave it out.")
+        yield Problem("scale", f"is {quote(scale)}", "Write [low, high], such as [1, 5], or leave it out.")
     elif not faults:
         low, high = scale
         for i, rating in enumerate(record["ratings"]):
@@ -257,17 +277,67 @@ def check(record: Any, kind: str) -> list[Problem]:
         raise ValueError(f"There is no kind of record called {kind!r}; the kinds are {', '.join(KINDS)}.")
     if not isinstance(record, dict):
         return [Problem("", f"is {describe(record)}, not a record", "Write an object with named fields.")]
-    return list(KINDS[kind](record))
+    return list(KINDS[kind](record)) + list(_check_characters(record))
+
+
+def _check_characters(record: Record) -> Iterator[Problem]:
+    """Halves of characters, in any column: they pass as JSON and fail in every tokenizer and on every disk."""
+    waiting: list[tuple[str, Any]] = [("", record)]
+    seen: set[int] = set()
+    while waiting:
+        field, value = waiting.pop()
+        if id(value) in seen:  # a list may hold itself
+            continue
+        if not isinstance(value, str):
+            seen.add(id(value))
+        if isinstance(value, str) and (half := half_character(value)):
+            mend = "Write the whole character; in JSON an emoji is two such escapes, one after the other."
+            yield Problem(field, f"holds half of a character ({half})", mend)
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                name = f"{field}.{key}".lstrip(".")
+                waiting += [(name, part)] + [(f"the name {quote(key)}", key)] * isinstance(key, str)
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{field}[{i}]", part) for i, part in enumerate(value)]
+
+
+def quote(value: Any, longest: int = 60) -> str:
+    """A value as an error may quote it: cut where it is long, and readable whatever it holds."""
+    try:
+        text = ascii(value) if isinstance(value, str) and half_character(value) else repr(value)
+    except ValueError:  # a whole number of more digits than Python writes out
+        text = "a number of thousands of digits"
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def repeats_prompt(record: Any) -> bool:
+    """Whether `chosen` and `rejected` are whole conversations, and there is no prompt or one that they repeat."""
+    if not isinstance(record, dict):
+        return False
+    sides = [record.get(side) for side in ("chosen", "rejected")]
+    whole = all((turns := as_turns(side)) and turns[0].get("role") in ("system", "user") for side in sides)
+    return whole and (record.get("prompt") is None or all(isinstance(side, list) for side in sides))
+
+
+def as_turns(value: Any) -> list[dict[str, Any]]:
+    """A conversation in messages, or in a text as hh-rlhf writes it, as messages; an empty list if it is neither."""
+    if isinstance(value, list):
+        return value if all(isinstance(turn, dict) for turn in value) else []
+    if not isinstance(value, str):
+        return []
+    before, *parts = re.split(r"(?:^|\n\n)(Human|Assistant):", value.lstrip())
+    turns = [
+        {"role": "user" if name == "Human" else "assistant", "content": text.strip()}
+        for name, text in zip(parts[::2], parts[1::2], strict=True)
+    ]
+    return turns if not before and len(turns) > 1 else []
 
 
 def describe(value: Any) -> str:
     """What a value is, in words for an error message."""
-    names = {
-        bool: "true/false",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), "nothing" if value is None else type(value).__name__)
+    if value is None:
+        return "nothing"
+    if is_truth(value):
+        return "true/false"
+    names = {Real: "a number", str: "text", list: "a list", dict: "an object"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), type(value).__name__)

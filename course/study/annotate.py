@@ -30,6 +30,7 @@ from course import SEED
 from course.formats import DataError, Problem, Record, load_records
 from course.study.markup import static_text
 from course.study.widget import StudyWidget
+from course.text import visible
 
 CHOICES = ("a", "b", "tie", "skip")
 UNDO = "undo"
@@ -298,7 +299,7 @@ def _check(pairs: Sequence[Mapping[str, str]]) -> dict[str, Record]:
             continue
         wrong = {field: what for field in TEXTS if (what := _not_text(pair.get(field)))}
         faults += [Problem(field, what, "Give it as a string.", where) for field, what in wrong.items()]
-        if not wrong and not pair["prompt"].strip():
+        if not wrong and not visible(pair["prompt"]).strip():
             faults.append(Problem("prompt", "is empty", "Write what both answers reply to.", where))
             continue
         if not wrong and _comparable(pair):
@@ -330,7 +331,7 @@ def _has_utf8(text: str) -> bool:
 
 def _comparable(pair: Mapping[str, str]) -> bool:
     """Whether one can prefer one of the answers: both say something, and not the same to the eye."""
-    return bool(pair["a"].strip() and pair["b"].strip()) and pair["a"].strip() != pair["b"].strip()
+    return bool(visible(pair["a"]).strip() and visible(pair["b"]).strip()) and pair["a"].strip() != pair["b"].strip()
 
 
 def _event(value: Any) -> Record:
@@ -341,7 +342,7 @@ def _event(value: Any) -> Record:
         raise ValueError(wrong[0])
     if value.get("choice") not in (*CHOICES, UNDO):
         raise ValueError(f"its choice is {value.get('choice')!r}")
-    if not value["prompt"].strip() or not _comparable(value):
+    if not visible(value["prompt"]).strip() or not _comparable(value):
         raise ValueError("its answers cannot be compared")
     return value
 

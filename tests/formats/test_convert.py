@@ -2,7 +2,7 @@
 
 import pytest
 from datasets import Dataset
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.formats import (
@@ -11,16 +11,20 @@ from course.formats import (
     as_text,
     check,
     conversation_to_instruction,
+    extract_prompt,
     instruction_to_conversation,
     likert_to_pairs,
+    load_records,
     pairs_to_ranking,
     preference_to_conversation,
     preference_to_unpaired,
     ranking_to_pairs,
     unpaired_to_preference,
+    validate,
 )
+from course.text import visible
 
-TEXT = st.text(min_size=1, max_size=8).filter(str.strip)
+TEXT = st.text(min_size=1, max_size=8).filter(lambda text: visible(text).strip())
 ANSWERS = st.lists(TEXT, min_size=2, max_size=6, unique=True)
 
 
@@ -224,3 +228,87 @@ def test_a_faulty_record_is_not_converted(convert, record):
     with pytest.raises(DataError, match="record that can be converted") as caught:
         convert(record)
     assert caught.value.problems
+
+
+def whole(question: str, answer: str) -> list[dict]:
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[dict], list[dict], list[dict]]:
+    """Turns that two conversations share, and two different answers to them."""
+    shared = [turn for pair in draw(st.lists(st.tuples(TEXT, TEXT), max_size=2)) for turn in whole(*pair)]
+    good, bad = draw(st.lists(TEXT, min_size=2, max_size=2, unique=True))
+    system = [{"role": "system", "content": draw(TEXT)}] * draw(st.booleans())
+    question = {"role": "user", "content": draw(TEXT)}
+    answers = ([{"role": "assistant", "content": answer}] for answer in (good, bad))
+    return [*system, *shared, question], *answers
+
+
+@given(parts=conversations())
+@settings(deadline=None)
+def test_whole_conversations_are_split_where_trl_splits_them(parts):
+    from trl.data_utils import maybe_extract_prompt
+
+    prompt, good, bad = parts
+    sides = {"chosen": prompt + good, "rejected": prompt + bad}
+    for record in (sides, {"prompt": prompt[-1]["content"], **sides}):
+        made = extract_prompt({**record, "source": "test"})
+        assert check(made, "preference") == []
+        assert made == {**maybe_extract_prompt(record), "source": "test"}
+    assert extract_prompt({"prompt": prompt, **sides}) == extract_prompt(sides)
+
+
+def test_the_turns_of_hh_rlhf_are_read_as_messages():
+    from trl.data_utils import extract_prompt as trls
+
+    start = "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: What is\n\n2 + 2?\n\nAssistant:"
+    record = {"chosen": f"{start} Four.", "rejected": f"{start} I know not."}
+    made = extract_prompt(record)
+    assert check(made, "preference") == []
+    assert made["prompt"] == [*whole("Hi", "Hello."), {"role": "user", "content": "What is\n\n2 + 2?"}]
+    theirs = trls(record)
+    assert theirs["prompt"] == start
+    assert [made[side][0]["content"] for side in ("chosen", "rejected")] == [
+        theirs[side].strip() for side in ("chosen", "rejected")
+    ]
+    close = extract_prompt({"chosen": f"{start} The cat.", "rejected": f"{start} The car."})
+    assert close["chosen"] == [{"role": "assistant", "content": "The cat."}]  # TRL keeps "The ca" for the prompt
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ({"chosen": whole("Hi", "Yo"), "rejected": whole("Hi", "Yo")}, "rejected: is the same as chosen"),
+        ({"chosen": whole("Hi", "Yo"), "rejected": whole("Bye", "No")}, "so they answer different questions"),
+        (
+            {"chosen": whole("Hi", "Yo") + whole("a", "b"), "rejected": whole("Hi", "Yo") + whole("c", "b")},
+            "so they answer different questions",
+        ),
+        (
+            {"prompt": "What?", "chosen": whole("Hi", "Yo"), "rejected": whole("Hi", "No")},
+            "prompt: is not what chosen and rejected begin with",
+        ),
+        ({"prompt": "Hi", "chosen": "Yo", "rejected": "No"}, "chosen: is no whole conversation"),
+        ({"chosen": "The cat", "rejected": "The car"}, "chosen: is no whole conversation"),
+    ],
+)
+def test_conversations_that_are_no_pair_are_refused(record, says):
+    with pytest.raises(DataError, match=says):
+        extract_prompt(record)
+
+
+def test_whole_conversations_are_converted_on_loading_and_it_is_said(capsys):
+    pair = {"prompt": "Hi", "chosen": "Yo", "rejected": "No"}
+    texts = {side: f"\n\nHuman: Hi\n\nAssistant: {pair[side]}" for side in ("chosen", "rejected")}
+    messages = {"prompt": "Hi", "chosen": whole("Hi", "Yo"), "rejected": whole("Hi", "No")}
+    assert load_records([pair, texts, messages], "preference") == [pair, as_messages(pair), as_messages(pair)]
+    assert "records: 2 of 3 records held whole conversations" in capsys.readouterr().out
+    assert load_records([pair], "preference") == [pair] and capsys.readouterr().out == ""
+    with pytest.raises(DataError, match="row 1, prompt: is not what") as caught:
+        load_records([messages, {**messages, "prompt": "?"}], "preference")
+    assert len(caught.value.problems) == 1
+    with pytest.raises(
+        DataError, match=r"whole conversation, prompt and answer in one\. Separate them with `extract_pro"
+    ):
+        validate([messages], "preference")

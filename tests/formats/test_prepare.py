@@ -1,15 +1,18 @@
 """The pipeline from raw data to training data: each step by hand, its properties, and its counts (claim D5)."""
 
 import functools
+import unicodedata
 from collections import Counter
 
+import pandas
 import pytest
 from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.formats import DataError, check, prepare_sft_data
-from course.formats.prepare import as_conversation, duplicates, fault, jaccard, shingles, surplus, tidy, words
+from course.formats.prepare import STEPS, as_conversation, duplicates, fault, jaccard, shingles, surplus, tidy, words
+from course.text import word_count
 
 
 def chat(question: str, answer: str, **columns: str) -> dict:
@@ -19,7 +22,7 @@ def chat(question: str, answer: str, **columns: str) -> dict:
 
 RAW = [
     {"instruction": "Name the capital.", "input": "France", "output": " Paris is the capital. ", "task": "facts"},
-    chat("Name the capital.\n\nFrance", "Paris is the capital!", task="facts"),
+    chat("Name the capital.\n\nFrance", "Paris  is the capital.\u200b", task="facts"),
     {"prompt": "What is 2 + 2?", "completion": "2 + 2 = 4.", "task": "sums"},
     {"instruction": "Add.", "output": "", "task": "sums"},
     {"question": "Hi", "task": "facts"},
@@ -116,6 +119,39 @@ def test_settings_that_make_no_sense_are_refused():
         prepare_sft_data([chat("a", "b", task="x"), chat("c", "d")], balance_by="task")
 
 
+def test_steps_are_chosen_by_name_or_by_reason_and_still_count():
+    def reasons(steps: list[str]) -> dict[str, int]:
+        made = prepare_sft_data(RAW, steps=steps)
+        assert made.counts[0].kept == len(made.records) + len(made.dropped)
+        return {reason: n for step in made.counts[2:] for reason, n in step.dropped.items()}
+
+    every = reasons([reason for step in STEPS.values() for reason in step])
+    assert (
+        every
+        == reasons(list(STEPS))
+        == {
+            "refusal boilerplate": 1,
+            "broken markup": 1,
+            "too short": 1,
+            "exact duplicate": 1,
+            "near duplicate": 1,
+        }
+    )
+    assert reasons([]) == {}
+    assert reasons(["broken markup"]) == {"broken markup": 1}
+    assert reasons(["too short", "de-duplicate"]) == {"too short": 1, "exact duplicate": 1, "near duplicate": 1}
+    with pytest.raises(ValueError, match="no step 'markup'; `steps` takes a list of 'filter', 'too short'"):
+        prepare_sft_data(RAW, steps=["markup"])
+
+
+def test_a_table_is_cleaned_as_its_rows_are():
+    table = pandas.DataFrame(RAW)
+    made = prepare_sft_data(table)
+    assert made.records and [r["messages"] for r in made.records] == [
+        r["messages"] for r in prepare_sft_data(RAW).records
+    ]
+
+
 # --- format -------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +209,21 @@ def test_tidying():
         ("```python\nprint(1)\n```", None),
         ("Caf\ufffd", "broken markup"),
         ("If a < b and b > c, then R&D wins.", None),
+        ("It holds if a<b and c>d.", None),
+        ("It holds if a <b and c> d.", None),
+        ("A vector<a> of a Map<String, List<b>>.", None),
+        ("In HTML, `<br>` breaks the line.", None),
+        ("The tag </p> ends a paragraph, and &amp; is an ampersand.", None),
+        ("The turn ends at `<|im_end|>`.", None),
+        ("Write ``a `</b>` c``.", None),
+        ("Use ``` to open a block of code.", None),
+        ("So:\n\n    <p>Hi.</p>\n    <br>\n\nThat is all.", None),
+        ("1. Run\n   ```html\n   <p>Hi.</p>\n   ```\n2. Done.", None),
+        ("````\n```\n</p>\n````", None),
+        ("~~~\n```\n~~~", None),
+        ("If $a<i$ and $i>b$, then stop.", None),
+        ("```\nprint(1)\n```\nOr <div class='x'>this</div>", "broken markup"),
+        ("<start_of_turn>model", "broken markup"),
         ("As a large language model, I may not.", "refusal boilerplate"),
         ("as an AI language model I may not.", "refusal boilerplate"),
         ("I am sorry, I will not help with that.", None),
@@ -181,6 +232,28 @@ def test_tidying():
 )
 def test_reasons_to_leave_an_answer_out(answer, reason):
     assert fault(chat("Hi", answer), min_words=1, max_words=400) == reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "n"),
+    [
+        ("The sum of 14 + 4 is 18.", 8),
+        ("It can't be 3.14, or 1,000!", 6),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940 \u092e\u0947\u0902 \u0909\u0924\u094d\u0924\u0930", 3),
+        ("\u8fd9\u662f\u6d4b\u8bd5\u3002", 4),
+        ("\u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22", 7),
+        ("\u30b3\u30f3\u30d4\u30e5\u30fc\u30bf", 6),
+        ("\ud55c\uad6d\uc5b4 \ub2e8\uc5b4", 2),
+        ("\U0001f44d\U0001f3fd +", 2),
+        ("?! ... \u200b\ufe0f\u2060", 0),
+        ("", 0),
+    ],
+)
+def test_words_are_counted_in_every_script(answer, n):
+    assert word_count(answer) == n
+    if n:
+        assert fault(chat("Hi", answer), n, n) is None
+        assert fault(chat("Hi", answer), n + 1, n + 1) == "too short"
 
 
 def test_every_answer_is_judged_and_questions_for_their_markup():
@@ -210,9 +283,10 @@ def test_a_filter_without_a_name_is_called_yours():
 
 
 def test_words_ignore_case_and_punctuation_but_keep_signs():
-    assert words("What's “2 + 2”, really?") == ["what", "s", "2", "+", "2", "really"]
+    assert words("What's “2 + 2”, really?") == ["what's", "2", "+", "2", "really"]
     assert words("3 - 4") != words("3 + 4")
-    assert words("\uff34he  CAT.") == words("the cat")
+    assert words("The  C\u200bAT.") == words("the cat")
+    assert words("5\u00b2") != words("52")
 
 
 def test_shingles_and_their_overlap_by_hand():
@@ -228,9 +302,36 @@ def test_of_a_repeated_record_the_first_stays():
         chat("The cat?", "It sat."),
         chat("the CAT", "it sat!"),
         chat("Other.", "Words."),
-        chat("The cat?", "It sat."),
+        chat("The\u00ad  cat?", "It sat.\u200b"),
     ]
-    assert duplicates(records, similar=1.0) == [None, "exact duplicate", None, "exact duplicate"]
+    assert duplicates(records, similar=1.0) == [None, "near duplicate", None, "exact duplicate"]
+    assert duplicates(records, 1.0, ["exact duplicate"]) == [None, None, None, "exact duplicate"]
+    assert duplicates(records, 1.0, ["near duplicate"]) == [None, "near duplicate", None, "near duplicate"]
+
+
+def test_signs_and_capitals_make_a_text_another_one():
+    questions = ["What is 5\u00b2?", "What is 52?", "What is 3 * 4?", "What is 3 / 4?"]
+    assert duplicates([chat(question, "I wonder.") for question in questions], similar=1.0) == [None] * 4
+    for one, other in (("What does Will do?", "What does will do?"), ("PARIS", "Paris")):
+        records = [chat("Say it.", one), chat("Say it.", other)]
+        assert duplicates(records, similar=1.0) == [None, "near duplicate"]
+        assert duplicates(records, 1.0, ["exact duplicate"]) == [None, None]
+
+
+HIDDEN = "\u200b\ufeff\u00ad\u2060\ufe0f\u034f\u180e\u3164\u2800\U000e0041\U000e0100\x00\x1b"
+
+
+@given(
+    text=st.lists(st.sampled_from(["Paris", "e\u0301", "5\u00b2", "-", "<a>"]), min_size=1).map(" ".join),
+    data=st.data(),
+)
+def test_what_nobody_sees_hides_no_duplicate_and_makes_no_answer(text, data):
+    where = data.draw(st.integers(0, len(text)))
+    hidden = data.draw(st.text(HIDDEN, min_size=1, max_size=3))
+    twin = unicodedata.normalize("NFD", text[:where] + hidden + text[where:])
+    if where == 0 or not unicodedata.combining(text[where : where + 1] or "a"):  # an accent stays on its letter
+        assert duplicates([chat("Hi", text), chat("Hi", twin)], 1.0, ["exact duplicate"])[1] == "exact duplicate"
+    assert as_conversation(chat("Hi", hidden + " ")) == "messages.content is empty"
 
 
 def test_a_different_sum_or_country_is_not_a_duplicate():
@@ -243,7 +344,7 @@ def test_a_system_turn_that_all_share_makes_nobody_alike():
     system = {"role": "system", "content": "You are a helpful assistant who answers in one short sentence."}
     records = [chat("Paris?", "In France."), chat("Lima?", "In Peru."), chat("Lima?", "In Peru!")]
     with_system = [{"messages": [system, *record["messages"]]} for record in records]
-    assert duplicates(with_system, similar=0.5) == [None, None, "exact duplicate"]
+    assert duplicates(with_system, similar=0.5) == [None, None, "near duplicate"]
 
 
 @st.composite

@@ -2,12 +2,18 @@
 
 import json
 
+import numpy as np
+import pandas
+import pyarrow
 import pytest
 from datasets import Dataset, DatasetDict
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from course.formats import KINDS, DataError, check, load_records, validate
+from course.text import visible
+
+TEXT = st.text(min_size=1, max_size=8).filter(lambda text: visible(text).strip() and not text.startswith("Human:"))
 
 
 def user(content: str) -> dict[str, str]:
@@ -169,6 +175,25 @@ BAD = [
 ]
 
 
+HALF = "half of a character (U+D83D at character 4)"
+BAD += [
+    ("conversation", {"messages": [user("Hi \ud83d"), assistant("Yes.")]}, "messages[0].content", HALF, "whole"),
+    (
+        "instruction",
+        {"instruction": "Hi", "output": "Hi.", "meta": {"by": ["Al \ud83d"]}},
+        "meta.by[0]",
+        HALF,
+        "escapes",
+    ),
+    ("likert", {**LIKERT, "Is \ud83d": 1}, "the name 'Is \\ud83d'", HALF, "whole"),
+    ("instruction", {"instruction": "Hi", "output": "\u200b\ufeff"}, "output", "is empty", "show nothing"),
+    ("likert", {**LIKERT, "ratings": [10**400, 2]}, "ratings[0]", "000..., not a number", "as a number"),
+    ("likert", {**LIKERT, "ratings": [10**5000, 2]}, "ratings[0]", "thousands of digits, not a number", "as a number"),
+    ("likert", {**LIKERT, "ratings": [np.bool_(True), 2]}, "ratings[0]", "True_, not a number", "as a number"),
+    ("conversation", {"messages": [{"role": "x" * 10**6, "content": "Hi"}]}, "messages[0].role", "xxx...", "one of"),
+]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_sound_records_pass(kind):
     assert [check(record, kind) for record in GOOD[kind]] == [[] for _ in GOOD[kind]]
@@ -183,8 +208,22 @@ def test_one_fault_is_named_once_with_field_and_mend(kind, record, field, what, 
     assert mend in problem.mend
 
 
+@pytest.mark.parametrize("number", [np.int64(2), np.int8(2), np.float32(2), np.float64(2), np.uint16(2)])
+def test_numbers_of_numpy_are_numbers(number):
+    assert check({**LIKERT, "ratings": [number, 5], "scale": [np.int64(1), np.float32(5)]}, "likert") == []
+    assert check({**RANKING, "ranks": [number, np.int64(1), np.int64(3)]}, "ranking") == []
+    assert check({"prompt": "Hi", "completion": "Yo", "label": np.bool_(False)}, "unpaired") == []
+
+
+def test_a_record_that_holds_itself_is_judged():
+    record: dict = {**PAIR}
+    record["self"] = [record]
+    assert check(record, "preference") == []
+
+
+ODD = st.sampled_from([10**400, np.int64(3), np.bool_(True), np.float32("nan"), "\ud83d", "\u200b", b"x"])
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | ODD,
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["role", "content", "user", "x"]), inner, max_size=3)
@@ -317,6 +356,101 @@ def test_sources_that_hold_no_records_are_refused(jsonl, tmp_path):
         load_records(jsonl(b"\n\n"), "preference")
     with pytest.raises(ValueError, match="choose one of them: 'train', 'test'"):
         load_records(DatasetDict({name: Dataset.from_list([PAIR]) for name in ("train", "test")}), "preference")
+
+
+TABLES = {
+    "pandas": pandas.DataFrame,
+    "Arrow": pyarrow.Table.from_pylist,
+    "data set": Dataset.from_list,
+    "data set of arrays": lambda records: Dataset.from_list(records).with_format("numpy"),
+    "Parquet": lambda records: pyarrow.Table.from_pylist(records).to_pandas(),
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_table_gives_its_rows_in_pythons_own_values(kind, table):
+    records = GOOD[kind][:1] * 2
+    loaded = load_records(table(records), kind)
+    assert loaded == records
+    assert json.loads(json.dumps(loaded)) == records
+
+
+def test_an_empty_cell_is_a_missing_field():
+    table = pandas.DataFrame([PAIR, {"prompt": "Hi", "chosen": "Yo"}])
+    with pytest.raises(DataError, match="row 1, rejected: is missing"):
+        load_records(table, "preference")
+
+
+@pytest.mark.parametrize("records", [pandas.DataFrame([PAIR]), pyarrow.Table.from_pylist([PAIR])])
+def test_a_table_where_a_list_is_wanted_is_named(records):
+    with pytest.raises(TypeError, match=r"not a list of records: pass load_records\(..., 'preference'\)"):
+        validate(records, "preference")
+
+
+@pytest.mark.parametrize("source", [None, 5, b"{}"])
+def test_what_holds_no_records_is_named(source):
+    with pytest.raises(TypeError, match="Records come as a list of dicts, a data set or a table, not as"):
+        load_records(source, "preference")
+
+
+GOOD_LINE = json.dumps(PAIR).encode()
+BROKEN = {
+    "a key twice": (
+        b'{"prompt": "a", "chosen": "good", "rejected": "bad", "chosen": "WRONG"}',
+        "'chosen': is there twice",
+    ),
+    "a key twice inside": (
+        b'{"prompt": [{"role": "user", "content": "a", "role": "system"}]}',
+        "'role': is there twice",
+    ),
+    "a huge number": (b'{"prompt": ' + b"1" * 5000 + b"}", "111111111111...: is a whole number of 5000 digits"),
+    "half an emoji": (b'{"prompt": "a", "chosen": "b \\ud83d", "rejected": "c"}', "chosen: holds half of a character"),
+    "nested": (b'{"prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "is nested more than 100 levels deep"),
+    "nested a little": (b'{"prompt": "a", "x": ' + b"[" * 120 + b"]" * 120 + b"}", "is nested more than 100 levels"),
+    "a byte-order mark": (b"\xef\xbb\xbf" + GOOD_LINE, "Two files were joined here"),
+    "a byte-order mark in the line": (GOOD_LINE + b"\xef\xbb\xbf" + GOOD_LINE, "Two files were joined here"),
+    "two records": (GOOD_LINE + GOOD_LINE, "Put each record on a line of its own"),
+    "UTF-16": ("{}".encode("utf-16-le"), "save the file as UTF-8"),
+    "not UTF-8": (b'{"prompt": "\xff"}', "byte 13: is not UTF-8"),
+    "an infinite rating": (b'{"prompt": Infinity}', "prompt: is a number, not text"),
+}
+
+
+@pytest.mark.parametrize(("line", "says"), BROKEN.values(), ids=BROKEN)
+def test_a_line_that_cannot_be_used_is_named_and_nothing_is_half_read(jsonl, line, says):
+    with pytest.raises(DataError) as caught:
+        load_records(jsonl(GOOD_LINE + b"\n" + line + b"\n" + GOOD_LINE), "preference")
+    assert {problem.where for problem in caught.value.problems} == {"line 2"}
+    assert says in str(caught.value)
+    assert len(str(caught.value)) < 2000
+
+
+@given(lines=st.lists(st.binary(max_size=12) | st.sampled_from([*(line for line, _ in BROKEN.values()), GOOD_LINE])))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_a_file_holds_is_read_whole_or_refused_by_line(jsonl, lines):
+    path = jsonl(b"\n".join(lines))
+    try:
+        assert load_records(path, "preference") == [PAIR] * len(load_records(path, "preference"))
+    except DataError as refused:
+        assert all(problem.where and problem.what and problem.mend for problem in refused.problems)
+    except ValueError as refused:
+        assert "not a single record" in str(refused)
+
+
+@given(
+    records=st.lists(
+        st.fixed_dictionaries(
+            {"prompt": TEXT, "chosen": TEXT, "rejected": TEXT, "n": st.floats(allow_nan=False)}
+        ).filter(lambda record: record["chosen"] != record["rejected"]),
+        min_size=1,
+    ),
+    ascii_only=st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_was_written_is_read_again(jsonl, records, ascii_only):
+    path = jsonl([json.dumps(record, ensure_ascii=ascii_only) for record in records])
+    assert load_records(path, "preference") == records
 
 
 def test_loaded_records_share_nothing_with_their_source():

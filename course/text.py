@@ -1,0 +1,55 @@
+"""What a text holds: its words in any script, whether it shows anything, and characters that mislead.
+
+Serves every part of the package that counts words or takes a text from outside. No torch.
+"""
+
+import unicodedata
+
+import regex
+
+# Default-ignorable characters are those that Unicode asks fonts not to draw: U+200B, U+00AD, variation selectors, tags.
+_INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufffb\p{Cc}--\s]", regex.V1)
+_BOUNDARY = regex.compile(r"(?V1w)\b")
+_WORD = regex.compile(r"[\p{Alphabetic}\p{N}\p{S}]")
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_BIDI = regex.compile(r"[\u202a-\u202e\u2066-\u2069]")
+
+
+def segments(text: str) -> list[str]:
+    """The text cut at Unicode word boundaries (UAX #29), without white space: words, and each sign by itself.
+
+    Where a script puts no spaces between words (Chinese, Japanese, Thai, ...), each character is one.
+    """
+    found: list[str] = []
+    for part in _BOUNDARY.split(text):
+        if _UNSPACED.search(part):
+            found += regex.findall(r"\X", part)
+        elif part and not part.isspace():
+            found.append(part)
+    return found
+
+
+def word_count(text: str) -> int:
+    """The segments that hold a letter, a digit or a symbol such as + or an emoji; punctuation is not counted."""
+    return sum(_WORD.search(visible(segment)) is not None for segment in segments(text))
+
+
+def visible(text: str) -> str:
+    """The text without the characters that show nothing, such as U+200B or a byte-order mark; white space stays."""
+    return _INVISIBLE.sub("", text)
+
+
+def canonical(text: str) -> str:
+    """One way of writing a text: NFC, nothing invisible, single spaces. Case and signs stay, for they carry meaning."""
+    return " ".join(unicodedata.normalize("NFC", visible(text)).split())
+
+
+def half_character(text: str) -> str | None:
+    """Where a text holds half of a surrogate pair, which UTF-8 and tokenizers refuse; None if it holds none."""
+    found = regex.search(r"\p{Cs}", text)
+    return found and f"U+{ord(found[0]):04X} at character {found.start() + 1}"
+
+
+def show_direction(text: str) -> str:
+    """The text with the signs that turn its direction written out, so that it reads in the order it is stored."""
+    return _BIDI.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", text)

@@ -1,0 +1,45 @@
+"""Words in any script, what a text shows, and what hides in it."""
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course.text import canonical, half_character, segments, show_direction, visible, word_count
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z]+|[0-9]+", fullmatch=True)))
+def test_plain_words_are_counted_as_spaces_divide_them(words):
+    assert word_count(" ".join(words)) == len(words)
+
+
+@given(st.text())
+def test_segments_hold_all_that_is_not_white_space(text):
+    assert "".join("".join(segments(text)).split()) == "".join(text.split())
+    assert word_count(text) <= len(segments(text))
+
+
+@given(st.text())
+def test_one_way_of_writing_is_one(text):
+    once = canonical(text)
+    assert canonical(once) == once == canonical(unicodedata.normalize("NFD", text))
+    assert set(visible(text)) <= set(text)
+
+
+def test_what_carries_meaning_stays():
+    for one, other in (("5\u00b2", "52"), ("Will", "will"), ("\ufb01", "fi"), ("\u2460", "1"), ("a b", "ab")):
+        assert canonical(one) != canonical(other)
+    assert (
+        canonical("na\u00efve \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645")
+        == "na\u00efve \u0645\u06cc\u062e\u0648\u0627\u0647\u0645"
+    )
+
+
+@given(st.text())
+def test_half_a_character_is_what_utf8_refuses(text):
+    assert half_character(text) is None
+    assert half_character(f"{text}\ud83d") == f"U+D83D at character {len(text) + 1}"
+
+
+def test_signs_that_turn_the_direction_are_written_out():
+    assert show_direction("a\u202eb\u2066c\u200fd") == "a\u27e8U+202E\u27e9b\u27e8U+2066\u27e9c\u200fd"
