@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.formats import DataError, load_records, validate
-from course.text import visible
 from course.study import annotate, annotations
 from course.study.annotate import Journal, key_of
+from course.text import visible
 from tests.conftest import ROOT
 from tests.standalone import page_of
 
