@@ -1,7 +1,7 @@
 """`flashcards("01")` and `warm_up("02")`: recalling instead of rereading. Used by every lesson.
 
 A card is turned, judged by the learner (known, or not yet) and comes back when `schedule` says so; the warm-up at a
-lesson's head asks three cards of earlier lessons that are due.
+lesson's head asks three cards of earlier lessons that are due. `due_cards()` asks all that are due, of every lesson.
 """
 
 import random
@@ -11,12 +11,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from course.study.content import Card, ContentError, load_all, load_lesson, require_number
+import traitlets
+
+from course.study.content import Card, ContentError, Lesson, load_all, load_lesson, require_number
+from course.study.lessons import note_opened, opened_lessons
 from course.study.markup import static_text, to_html
-from course.study.schedule import due, review
+from course.study.schedule import due, due_text, due_times, review
 from course.study.widget import StudyWidget, read_static
 
 FIRST_LESSON = "There is no earlier lesson, so nothing to recall yet. From the next lesson on, three cards wait here."
+NOT_OPENED = "Cards of the lessons that you have opened come back here. You have opened none before this one."
 NOTHING_DUE = (
     "No card of an earlier lesson is due today. Go on; what you know now will be asked when it begins to fade."
 )
@@ -36,6 +40,7 @@ def flashcards(lesson: str, seed: int | None = None) -> "Flashcards":
         raise ContentError(f"the seed {seed!r} is not a whole number; write one, as in seed=1, or leave it out")
     if not content.cards:
         raise ContentError(f'lesson "{lesson}" has no cards')
+    note_opened(lesson)
     cards = list(content.cards)
     if seed is not None:
         random.Random(seed).shuffle(cards)
@@ -43,7 +48,7 @@ def flashcards(lesson: str, seed: int | None = None) -> "Flashcards":
 
 
 def warm_up(lesson: str) -> "WarmUp":
-    """Three cards of earlier lessons: the longest overdue first, then some of the last lesson never seen yet.
+    """Three cards of earlier lessons that you have opened: the longest overdue first, then some not seen yet.
 
     Args:
         lesson: the two digits of the lesson that it opens, as in "02".
@@ -53,17 +58,40 @@ def warm_up(lesson: str) -> "WarmUp":
     require_number(lesson)
     if not re.fullmatch(r"\d\d", lesson):
         raise ContentError(f'"{lesson}" is not a lesson; write its two digits, as in "02"')
-    earlier = [content for number, content in load_all().items() if number < lesson]
-    cards = {card.id: card for content in reversed(earlier) for card in content.cards}
+    opened = opened_lessons()
+    note_opened(lesson)
+    earlier = {card.id: card for content in _backwards() if content.lesson < lesson for card in content.cards}
+    cards = {id: card for id, card in earlier.items() if id[:2] in opened}
     chosen = [cards[id] for id in due(cards, limit=3)]
-    return WarmUp(lesson, chosen, list(cards.values())[:3])
+    note = "" if chosen else NOTHING_DUE if cards else NOT_OPENED if earlier else FIRST_LESSON
+    return WarmUp(lesson, chosen, list(earlier.values())[:3], note)
+
+
+def due_cards() -> "DueCards":
+    """All cards that are due now, of all lessons, the longest overdue first; only cards that were judged before.
+
+    Raises:
+        ContentError: a file with mistakes.
+    """
+    cards = {card.id: card for content in _backwards() for card in content.cards}
+    reviewed = [id for id in due_times() if id in cards]
+    return DueCards([cards[id] for id in due(reviewed, limit=len(reviewed))])
+
+
+def _backwards() -> list[Lesson]:
+    return list(reversed(load_all().values()))
 
 
 class Flashcards(StudyWidget):
-    """A deck. `state` has {known, rating, reviews} by card id: the last judgement, and how many there were."""
+    """A deck. `state` has {known, rating, reviews} by card id: the last judgement, and how many there were.
+
+    `due_text` has a sentence by card id, for each card that was judged here: when it comes back.
+    """
 
     script = "flashcards"
     kind = "card"
+
+    due_text = traitlets.Dict().tag(sync=True)
 
     def __init__(self, lesson: str, title: str, cards: Sequence[Card], seed: int = 0, **other: str) -> None:
         self.lesson, self.title, self.cards = lesson, title, list(cards)
@@ -78,7 +106,8 @@ class Flashcards(StudyWidget):
         super().__init__(data | other, ids=[card.id for card in self.cards])
 
     def remember(self, id: str, value: dict[str, Any]) -> None:
-        review(id, value["rating"])
+        back = review(id, value["rating"])
+        self.due_text = {**self.due_text, id: due_text(back)}
         super().remember(id, value)
 
     def print_html(self) -> str:
@@ -91,8 +120,8 @@ class Flashcards(StudyWidget):
             f'<div class="front">{to_html(card.front)}</div><div class="back">{to_html(card.back)}</div></section>'
             for i, card in enumerate(self.cards, start=1)
         )
-        page = read_static("print.html").replace("{{title}}", escape(self.plain()))
-        return page.replace("{{cards}}", sheets)
+        parts = {"title": escape(self.plain()), "cards": sheets}  # in one pass, since a title may say {{cards}}
+        return re.sub(r"\{\{(title|cards)\}\}", lambda found: parts[found[1]], read_static("print.html"))
 
     def save_print(self, path: str | Path) -> Path:
         """Write `print_html()` to a file, for a front end that opens no window. Returns the file's full path."""
@@ -111,9 +140,8 @@ class Flashcards(StudyWidget):
 class WarmUp(Flashcards):
     """The cards due now. What it shows without a kernel does not depend on what is due, or no notebook would stay."""
 
-    def __init__(self, lesson: str, cards: Sequence[Card], examples: Sequence[Card]) -> None:
+    def __init__(self, lesson: str, cards: Sequence[Card], examples: Sequence[Card], note: str) -> None:
         self.examples = list(examples)
-        note = "" if cards else (NOTHING_DUE if examples else FIRST_LESSON)
         super().__init__(lesson, "warm-up", cards, note=note, print_page="")
 
     def plain(self) -> str:
@@ -125,6 +153,19 @@ class WarmUp(Flashcards):
             return f"{head}<p>{FIRST_LESSON}</p>"
         why = "Run this cell for those that are due for you. These stand for them here:"
         return f"{head}<p>{why}</p>{_static(self.examples)}"
+
+
+class DueCards(Flashcards):
+    """All cards that are due. What it shows without a kernel is one sentence."""
+
+    def __init__(self, cards: Sequence[Card]) -> None:
+        super().__init__("", "due", cards, note="No card is due now.", print_page="")
+
+    def plain(self) -> str:
+        return "All cards that are due"
+
+    def static_html(self) -> str:
+        return f"<p><strong>{self.plain()}</strong></p><p>Run this cell to see them.</p>"
 
 
 def _static(cards: Sequence[Card]) -> str:

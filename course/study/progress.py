@@ -72,8 +72,12 @@ class Transaction:
 
     def get(self, kind: str, id: str) -> dict[str, Any] | None:
         """The value last put under this kind and id, or None."""
+        return self.get_dated(kind, id)[0]
+
+    def get_dated(self, kind: str, id: str) -> tuple[dict[str, Any] | None, datetime | None]:
+        """The value last put under this kind and id, and when; (None, None) if there is none."""
         found = self._entries("state where kind = ? and id = ?", kind, id)
-        return found[0].value if found else None
+        return (found[0].value, found[0].at) if found else (None, None)
 
     def kept(self) -> list[Entry]:
         """All that was put and stands, ordered by kind and id."""
@@ -94,6 +98,10 @@ class Transaction:
         if id is None:
             return self._entries("log where kind = ? order by n", kind)
         return self._entries("log where kind = ? and id = ? order by n", kind, id)
+
+    def logged(self) -> list[Entry]:
+        """The whole log, in the order of writing."""
+        return self._entries("log order by n")
 
     def _entries(self, where: str, *values: str) -> list[Entry]:
         rows = self._connection.execute(f"select kind, id, value, at, sum from {where}", values)
@@ -116,6 +124,10 @@ class Progress:
     def get(self, kind: str, id: str) -> dict[str, Any] | None:
         """The value last put under this kind and id, or None."""
         return self.atomically(lambda t: t.get(kind, id))
+
+    def get_dated(self, kind: str, id: str) -> tuple[dict[str, Any] | None, datetime | None]:
+        """The value last put under this kind and id, and when; (None, None) if there is none."""
+        return self.atomically(lambda t: t.get_dated(kind, id))
 
     def put(self, kind: str, id: str, value: dict[str, Any]) -> None:
         """Keeps `value` under this kind and id, in place of an earlier one."""
@@ -390,7 +402,7 @@ def _check(transaction: Transaction) -> None:
     if found != "ok":
         raise _Damaged("sqlite's check says: " + " ".join(found.replace("*** in database main ***", "").split())[:80])
     transaction.kept()
-    transaction._entries("log")
+    transaction.logged()
 
 
 def _fault(path: Path) -> str:

@@ -3,15 +3,27 @@
 An answer counts when it is committed with a button, never by a mere click: choosing an answer, before seeing whether
 it is right, is what makes a question teach. The checking is done in `static/quiz.js`, so that it works without a
 kernel too; answers are kept here, under the question's id, and are there again when the cell runs the next time.
+
+The options of a question stand in an order that is drawn from the learner's seed, so that their place in the file tells
+nothing. A chosen option is known by its text, wherever it stands.
 """
 
+import os
+import re
+import secrets
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from course.study.content import Numeric, Question, Short, load_lesson, pick
+from course.study.content import Numeric, Option, Question, Several, Short, Single, load_lesson, pick
+from course.study.lessons import note_opened
 from course.study.markup import static_text, to_html
+from course.study.progress import Transaction, progress
 from course.study.widget import StudyWidget
+
+STATIC_SEED = 0
+# Options that speak of the others stay at the end: "None of these", "All of the above", "Neither can tell".
+LAST = re.compile(r"(none|all|both|neither|any|each)\b( of (these|those|them|the (above|others))\b|\W*$| can\b)", re.I)
 
 
 def quiz(lesson: str, *ids: str) -> "Quiz":
@@ -24,7 +36,34 @@ def quiz(lesson: str, *ids: str) -> "Quiz":
         ContentError: no such lesson or question, or a file with mistakes.
     """
     content = load_lesson(lesson)
-    return Quiz(content.title, pick(content, "questions", ids))
+    questions = pick(content, "questions", ids)
+    note_opened(lesson)
+    return Quiz(content.title, questions, learner_seed())
+
+
+def learner_seed() -> int:
+    """The seed of what is shuffled for this learner: COURSE_SEED where it is set, else drawn once and kept."""
+    if named := os.environ.get("COURSE_SEED"):
+        return int(named)
+
+    def find(transaction: Transaction) -> int:
+        kept = transaction.get("learner", "seed")
+        if kept is None or type(kept.get("seed")) is not int:
+            kept = {"seed": secrets.randbelow(2**31)}
+            transaction.put("learner", "seed", kept)
+        return kept["seed"]
+
+    return progress().atomically(find)
+
+
+def in_order(question: Single | Several, seed: int) -> list[Option]:
+    """The options as they are shown: the same order for the same seed, whichever order the file has."""
+
+    def place(option: Option) -> tuple[bool, bytes]:
+        last = LAST.match(option.text.strip()) is not None
+        return last, sha256(f"{seed}/{question.id}/{option.text}".encode()).digest()
+
+    return sorted(question.options, key=place)
 
 
 class Quiz(StudyWidget):
@@ -37,10 +76,10 @@ class Quiz(StudyWidget):
     script = "quiz"
     kind = "quiz"
 
-    def __init__(self, title: str, questions: Sequence[Question]) -> None:
+    def __init__(self, title: str, questions: Sequence[Question], seed: int = STATIC_SEED) -> None:
         self.title = title
         self.questions = list(questions)
-        data = {"title": title, "questions": [_data(question) for question in self.questions]}
+        data = {"title": title, "questions": [_data(question, seed) for question in self.questions]}
         super().__init__(data, ids=[question.id for question in self.questions])
 
     def plain(self) -> str:
@@ -52,7 +91,7 @@ class Quiz(StudyWidget):
         return f"<p><strong>Quiz: {static_text(self.title)}</strong></p><ol>{items}</ol>"
 
 
-def _data(question: Question) -> dict[str, Any]:
+def _data(question: Question, seed: int) -> dict[str, Any]:
     """What the script needs of a question. An option is known by its text, so that options may be added and moved."""
     data: dict[str, Any] = {"id": question.id, "type": question.type, "prompt_html": to_html(question.prompt)}
     if isinstance(question, Short):
@@ -70,7 +109,7 @@ def _data(question: Question) -> dict[str, Any]:
             "right": option.right,
             "why_html": to_html(option.why),
         }
-        for option in question.options
+        for option in in_order(question, seed)
     ]
     return data
 
@@ -99,7 +138,7 @@ def _static(question: Question) -> str:
         return prompt + opens("Work it out, then open the answer", static_text(_number(question)), explanation)
     options = "".join(
         f"<li>{text(option.text)}{opens('I choose this', f'{_verdict(option.right)} {text(option.why)}')}</li>"
-        for option in question.options
+        for option in in_order(question, STATIC_SEED)
     )
     return f'{prompt}<ol type="a">{options}</ol>' + (opens("Explanation", explanation) if explanation else "")
 

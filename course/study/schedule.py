@@ -50,12 +50,17 @@ def due(card_ids: Iterable[str], limit: int, now: datetime | None = None) -> lis
     """
     now = _aware(now)
     wanted = list(dict.fromkeys(card_ids))
+    times = due_times(now)
+    overdue = sorted((id for id in wanted if id in times and times[id] <= now), key=times.__getitem__)
+    return (overdue + [id for id in wanted if id not in times])[:limit]
+
+
+def due_times(now: datetime | None = None) -> dict[str, datetime]:
+    """When each card that was ever reviewed is due (UTC), by its id."""
     reviews: dict[str, list[Entry]] = {}
-    for entry in _counting(progress().history(KIND), now):
+    for entry in _counting(progress().history(KIND), _aware(now)):
         reviews.setdefault(entry.id, []).append(entry)
-    seen = [(_replay(id, reviews[id]).due, id) for id in wanted if id in reviews]
-    overdue = [id for at, id in sorted(seen, key=lambda pair: pair[0]) if at <= now]
-    return (overdue + [id for id in wanted if id not in reviews])[:limit]
+    return {id: _replay(id, entries).due for id, entries in reviews.items()}
 
 
 def due_text(due: datetime, now: datetime | None = None) -> str:

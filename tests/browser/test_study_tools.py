@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import nbformat
@@ -20,10 +21,18 @@ SAMPLE = Path(__file__).parents[1] / "study" / "sample"
 COMMON = (STATIC / "common.js").read_text(encoding="utf-8")
 
 
+# The tests below name options by their place in the file.
+AS_IN_THE_FILE = (
+    "import sys, course.study\nsys.modules['course.study.quiz'].in_order = lambda question, seed: question.options\n"
+)
+
+
 @pytest.fixture(autouse=True)
-def sample(tmp_path, monkeypatch):
+def sample(tmp_path, monkeypatch, request):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     monkeypatch.setattr(content, "FOLDER", SAMPLE)
+    if "shuffled" not in request.node.name:
+        monkeypatch.setattr(sys.modules["course.study.quiz"], "in_order", lambda question, seed: question.options)
 
 
 def section(page: Page, i: int) -> Locator:
@@ -167,6 +176,21 @@ def test_answers_survive_a_reload(show):
     page.reload()
     expect(status(section(page, 0))).to_contain_text("✓ Correct.")
     expect(section(page, 4).get_by_role("textbox")).to_have_value("A draft")
+
+
+def test_an_answer_is_found_again_among_options_shuffled_anew(show, monkeypatch):
+    right = "What is the capital of Chile?"
+    orders = set()
+    for seed in range(5):
+        monkeypatch.setenv("COURSE_SEED", str(seed))
+        first = section(show(page_of(quiz("01"))), 0)
+        if seed == 0:
+            first.get_by_role("radio", name=right).check()
+            check(first)
+        expect(status(first)).to_contain_text("✓ Correct.")
+        expect(first.get_by_role("radio", name=right)).to_be_checked()
+        orders.add(tuple(first.locator(".pt-option-text").all_inner_texts()))
+    assert len(orders) > 1
 
 
 def test_a_reworded_option_is_asked_anew(show):
@@ -510,7 +534,12 @@ def write_notebook(lab, name: str, cells: list[str]) -> str:
 @pytest.fixture(scope="module")
 def notebook(lab) -> str:
     setup = "from pathlib import Path\nfrom course.study import content, flashcards, pipeline_map, quiz"
-    cells = [f"{setup}\ncontent.FOLDER = Path({str(SAMPLE)!r})", 'quiz("01")', 'flashcards("01")', "pipeline_map()"]
+    cells = [
+        f"{AS_IN_THE_FILE}{setup}\ncontent.FOLDER = Path({str(SAMPLE)!r})",
+        'quiz("01")',
+        'flashcards("01")',
+        "pipeline_map()",
+    ]
     return write_notebook(lab, "probe.ipynb", cells)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from course.study import content, flashcards, schedule, warm_up
+from course.study import content, due_cards, flashcards, mark_done, schedule, warm_up
 from course.study.content import ContentError
-from course.study.flashcards import FIRST_LESSON, NOTHING_DUE
+from course.study.flashcards import FIRST_LESSON, NOT_OPENED, NOTHING_DUE
 from course.study.progress import progress
 
 SAMPLE = Path(__file__).parent / "sample"
@@ -50,6 +50,8 @@ def test_a_judgement_is_kept_and_scheduled():
     deck = flashcards("01")
     deck.state = {"01-card-base": {"known": True, "rating": "known", "reviews": 1}}
     deck.state = {**deck.state, "01-card-loss": {"known": False, "rating": "not yet", "reviews": 1}}
+    assert set(deck.due_text) == {"01-card-base", "01-card-loss"}
+    assert deck.due_text["01-card-base"] == "Due again in 10 minutes."
     assert [(entry.id, entry.value["rating"]) for entry in progress().history(schedule.KIND)] == [
         ("01-card-base", 3),
         ("01-card-loss", 1),
@@ -86,6 +88,16 @@ def test_print_page_escapes_the_title(tmp_path, monkeypatch):
     assert "<script>x" not in page and "&lt;script&gt;x" in page and "&lt;b&gt;" in page
 
 
+def test_a_title_that_names_a_part_of_the_page_stays_a_title(tmp_path, monkeypatch):
+    (tmp_path / "05.yaml").write_text(
+        'lesson: "05"\ntitle: "{{cards}} {{title}}"\ncards: [{id: 05-a, front: "{{title}}", back: b}]\n'
+    )
+    monkeypatch.setattr(content, "FOLDER", tmp_path)
+    page = flashcards("05").print_html()
+    assert "<title>Flashcards: {{cards}} {{title}} (1 card)</title>" in page
+    assert page.count('<section class="card">') == 1 and '<div class="front">{{title}}</div>' in page
+
+
 # ---- warm-up ---------------------------------------------------------------------------------------------------
 
 
@@ -96,8 +108,32 @@ def test_the_first_lesson_has_nothing_to_recall():
 
 
 def test_warm_up_takes_earlier_lessons_only_and_three_at_most():
+    for lesson in ("00", "01"):
+        flashcards(lesson)  # opens it
     assert ids(warm_up("01")) == ["00-card-course", "00-card-predict"]
     assert ids(warm_up("02")) == ["01-card-base", "01-card-loss", "01-card-long"], "never seen: the last lesson first"
+
+
+def test_warm_up_asks_only_about_lessons_that_were_opened():
+    unopened = warm_up("02")
+    assert ids(unopened) == [] and unopened.data["note"] == NOT_OPENED
+    assert ids(warm_up("02")) == [], "that its own lesson was opened makes no earlier one opened"
+    flashcards("00")
+    assert ids(warm_up("02")) == ["00-card-course", "00-card-predict"]
+    mark_done("01")
+    assert ids(warm_up("02")) == ["01-card-base", "01-card-loss", "01-card-long"]
+
+
+def test_all_due_cards_in_one_place():
+    assert ids(due_cards()) == [] and due_cards().data["note"] == "No card is due now."
+    now = datetime.now(UTC)
+    schedule.review("00-card-predict", "known", now - timedelta(days=1))
+    schedule.review("01-card-base", "known", now - timedelta(days=5))
+    schedule.review("01-card-loss", "known", now)
+    schedule.review("99-gone", "known", now - timedelta(days=5))
+    flashcards("01")
+    assert ids(due_cards()) == ["01-card-base", "00-card-predict"]
+    assert due_cards().static_html() == due_cards().static_html() and "base" not in due_cards().static_html()
 
 
 def test_warm_up_puts_what_is_overdue_first_and_leaves_out_what_is_not_due():
