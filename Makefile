@@ -59,22 +59,23 @@ figures: $(READY) ## Measure the shipped checkpoints again and rewrite the table
 	$(BIN)/python -m tools.measure_checkpoints
 
 cures: $(READY) ## Run every cure of lesson 10 on several seeds and store what came of it
-	$(BIN)/python -m tools.measure_cures
+	$(BIN)/python -m tools.experiments cures
 
 dials: $(READY) ## Turn every setting of PPO on the course's model and store what came of it
-	$(BIN)/python -m tools.measure_dials
+	$(BIN)/python -m tools.experiments dials
 
 clinic: $(READY) ## Run the patients of the debugging clinic and store their curves
-	$(BIN)/python -m tools.build_clinic
+	$(BIN)/python -m tools.experiments clinic
 
 betas: $(READY) ## Sweep DPO's beta on several seeds and store what came of it
-	$(BIN)/python -m tools.measure_betas betas
+	$(BIN)/python -m tools.experiments betas
 
 remedies: $(READY) ## Run what is said to help DPO against length and forgetting, and store what came of it
-	$(BIN)/python -m tools.measure_betas remedies
+	$(BIN)/python -m tools.experiments remedies
 
 family: $(READY) ## Train by every method of lesson 12 on every kind of data and store what came of it
-	$(BIN)/python -m tools.measure_family
+	test -f course/preferences/trl.json || $(BIN)/python -c "from course.preferences import library; library.write()"
+	$(BIN)/python -m tools.experiments search family
 
 format: $(READY) ## Put code and notebooks into the project's style
 	$(BIN)/ruff check --fix .

@@ -107,8 +107,8 @@ def test_a_healthy_run_is_the_loops_run():
         run.true_reward = watched
     expected = ppo(other, vowels, questions, iterations=3, kl=FixedKL(0.05), settings=settings, seed=2)
     for name, key in {"reward": "reward", "kl": "kl", "entropy": "entropy", "value error": "value_error"}.items():
-        assert record.history[name] == pytest.approx([past[key] for past in expected.history], abs=1e-4), name
-    assert max(record.history["kl"]) > 1e-3
+        assert record.curves[name] == pytest.approx([past[key] for past in expected.history], abs=1e-4), name
+    assert max(record.curves["kl"]) > 1e-3
     for one, two in zip(own.model.parameters(), other.model.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=2e-4)
 
@@ -124,8 +124,8 @@ def test_a_run_leaves_numbers_and_answers():
     record = small_ppo(
         tiny(), country_questions(["France"]), Setup(rollout_batch_size=5, mini_batch_size=2), iterations=2, seed=1
     )
-    assert {len(curve) for curve in record.history.values()} == {2} and set(record.history) == set(TITLES)
-    assert len(record.first) == len(record.last) == 4 and record.first[0][0].endswith("?")
+    assert {len(curve) for curve in record.curves.values()} == {2} and set(record.curves) == set(TITLES)
+    assert [len(some) for some in record.about.values()] == [4, 4] and record.about["first"][0][0].endswith("?")
 
 
 # --- the faults -------------------------------------------------------------------------------------------------------
@@ -220,18 +220,18 @@ def test_every_patient_is_stored_with_every_curve():
     assert len(seeds()) >= 5
     for seed in seeds():
         for name in FINDINGS:
-            history = stored(name, seed).history
+            history = stored(name, seed).curves
             assert set(history) == set(TITLES) and {len(curve) for curve in history.values()} == {10}
             assert all(math.isfinite(number) for curve in history.values() for number in curve)
-        assert max(stored("E", seed).agreement) < 0.5 < min(stored("D", seed).agreement)
-    assert stored("D").last and not stored("D", seeds()[-1]).last
-    with pytest.raises(ValueError, match="no stored run 'Z' of seed 0; there are healthy, A, B"):
+        assert max(stored("E", seed).measured.values()) < 0.5 < min(stored("D", seed).measured.values())
+    assert stored("D").about["last"] and not stored("D", seeds()[-1]).about
+    with pytest.raises(ValueError, match=r"No run with 'Z' is stored\. There are: healthy, A, B"):
         stored("Z")
 
 
 @pytest.mark.parametrize("name", FINDINGS)
 def test_the_rules_name_what_is_wrong(name):
-    found = {seed: triage(stored(name, seed).history) for seed in seeds()}
+    found = {seed: triage(stored(name, seed).curves) for seed in seeds()}
     expected = dict.fromkeys(seeds(), FINDINGS[name])
     if name == "D":  # on this seed ten iterations were not enough to find the way around the quality
         assert found.pop(3) == "healthy" and expected.pop(3)
@@ -239,7 +239,7 @@ def test_the_rules_name_what_is_wrong(name):
 
 
 def test_a_single_peak_of_the_value_error_is_no_finding():
-    history = dict(stored("healthy").history)
+    history = dict(stored("healthy").curves)
     first, *others = history["value error"]
     assert triage(history | {"value error": [first, 10 * first, *others[1:]]}) == "healthy"
     assert triage(history | {"value error": [first, 10 * first, 10 * first, *others[2:]]}) == "values"

@@ -1,15 +1,16 @@
-"""The flawed judges of lesson 10, what is measured of a policy, and the stored runs."""
+"""The flawed judges of lesson 10, what is measured of a policy, and the experiment."""
 
 import inspect
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from course.experiments import reward_hacking as hacking
 from course.experiments.reward_hacking import (
-    BEFORE,
     CURES,
+    CURVES,
     FORMAT,
     FORMAT_CURES,
     FORMAT_ITERATIONS,
@@ -17,19 +18,18 @@ from course.experiments.reward_hacking import (
     LENGTH_ITERATIONS,
     NOTHING,
     Case,
-    Treated,
-    cured_runs,
     distinct,
     drafts,
     judge_of,
     length_labels,
+    run_cure,
     share,
-    spread,
     strung_together,
     symptoms,
 )
+from course.experiments.store import stored
 from course.feedback import Pair
-from course.models import LM
+from course.models import LM, clone
 from course.rl import PPOConfig, ppo
 from course.world import REQUESTS, SEEN, country_questions, demonstrate
 from tests.tiny import build_model, build_tokenizer
@@ -151,36 +151,31 @@ def test_the_cures_of_collapse_change_one_setting_each():
         assert len(differ) == (name != NOTHING)
 
 
-# ---- what is stored ----------------------------------------------------------------------------------------
-
-RUNS = cured_runs()
-TRIED = {"length": (BEFORE, *CURES), "format": (BEFORE, *FORMAT_CURES)}
+# ---- the experiment ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", TRIED)
-def test_every_cure_is_stored_for_the_same_seeds(case):
-    seeds = {cure: [run.seed for run in RUNS if (run.case, run.cure) == (case, cure)] for cure in TRIED[case]}
-    assert len(seeds[NOTHING]) >= 3
-    assert all(sorted(found) == sorted(set(seeds[NOTHING])) for found in seeds.values())
-    assert {run.cure for run in RUNS if run.case == case} == set(TRIED[case])
+def test_a_run_is_a_case_with_its_cure(lm, pairs, monkeypatch):
+    case = Case(lm, pairs, by_words, QUESTIONS, 3)
+    monkeypatch.setattr(hacking, "_case", lambda kind, seed: case)
+    monkeypatch.setattr(hacking, "symptoms", lambda policy, judge, seed: {"same": float(policy is lm)})
+    past = [dict.fromkeys(CURVES, 0.5), dict.fromkeys(CURVES, 1.5)]
+    made = SimpleNamespace(history=past)
+    monkeypatch.setattr(hacking, "treat", lambda case, cure: (clone(lm), made))
+    before, after = (run_cure(condition, 3) for condition in ("length: before", "length: clipping"))
+    assert (before.measured, before.curves) == ({"same": 1.0}, {})
+    assert (after.measured, after.curves) == ({"same": 0.0}, {name: [0.5, 1.5] for name in CURVES.values()})
 
 
 def test_a_stored_run_has_all_its_curves():
     usual = {"length": LENGTH_ITERATIONS, "format": FORMAT_ITERATIONS}
-    for run in RUNS:
-        if run.cure == BEFORE:
+    for run in stored("cures"):
+        kind, cure = run.condition.split(": ")
+        if cure == "before":
             assert not run.curves
             continue
-        expected = usual[run.case] * (2 if "twice" in run.cure else 1)
+        expected = usual[kind] * (2 if "twice" in cure else 1)
+        assert set(run.curves) == set(CURVES.values())
         assert {len(values) for values in run.curves.values()} == {expected}
-        assert all(math.isfinite(value) for values in run.curves.values() for value in values)
-        limit = (LENGTH if run.case == "length" else FORMAT).max_new_tokens
+        limit = (LENGTH if kind == "length" else FORMAT).max_new_tokens
         assert all(0 < value <= limit for value in run.curves["length"])
-        assert all(0 <= run.symptoms[name] <= 1 for name in ("true score", "lists", "helps"))
-
-
-def test_the_spread_is_in_the_order_of_the_seeds():
-    runs = [Treated("length", NOTHING, seed, {}, {"words": float(seed)}) for seed in (2, 0, 1)]
-    assert spread(runs, "length", NOTHING, "words") == [0.0, 1.0, 2.0]
-    with pytest.raises(ValueError, match="No run of the length case with 'prayer' is stored"):
-        spread(runs, "length", "prayer", "words")
+        assert all(0 <= run.measured[name] <= 1 for name in ("true score", "lists", "helps"))

@@ -1,14 +1,13 @@
 """Exercises of lesson 10: flattery, the cautious score and when to stop (H1, H2, H4); triage and repair (H8)."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from course.exercises.definition import Exercise, Sign
+from course.experiments.store import stored
 
 Replies = list[tuple[bool, bool | None]]
 Curves = Mapping[str, Sequence[float]]
@@ -145,14 +144,13 @@ def _but(**other: Callable[[Curves], bool]) -> Callable[[Curves], str]:
     return _first(_RULES | other)
 
 
-_FILE = Path(__file__).parents[1] / "experiments" / "results" / "clinic.json"
-_RUNS = json.loads(_FILE.read_text(encoding="utf-8"))["runs"]
+_RUNS = {(run.condition, run.seed): run.curves for run in stored("clinic")}
 _NAMES = {"entropy": "entropy", "reward_std": "reward std", "kl": "kl", "reward": "reward", "true": "true score"}
 
 
 def _stored(patient: str, seed: int) -> dict[str, list[float]]:
-    """Curves of a stored run. Read from the file, since `course.experiments.clinic` takes the whole of PPO along."""
-    history = _RUNS[str(seed)][patient]["history"]
+    """Curves of a stored run. Read from the store, since `course.experiments.clinic` takes the whole of PPO along."""
+    history = _RUNS[patient, seed]
     return {name: history[stored] for name, stored in _NAMES.items()}
 
 

@@ -3,32 +3,30 @@
 A policy's drafts are compared by their true score, and then something is done to the labels that happens to labels in
 practice: some are swapped, the better answers happen to be the longer ones, or there are no pairs at all. Each method
 keeps the settings that a small search found for it on clean pairs, since nobody knows the noise beforehand.
-`family.json` beside this file holds the search and all runs; `make family` writes it, and the notebook repeats some.
+The search and all runs are stored; `make family` runs them, and the notebook repeats some.
 """
 
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 from statistics import mean
 from typing import Any
 
 from course import SEED
 from course.experiments.reward_hacking import drafts
+from course.experiments.store import Experiment, Run, over_seeds
 from course.feedback import Labeller, Pair, label_pairs
 from course.formats import Record, preference_to_conversation, preference_to_unpaired
 from course.models import LM, clone, load
 from course.preferences.fit import fit_preferences
 from course.preferences.methods import DPO, IPO, KTO, ORPO, Method, SimPO
 from course.preferences.sequences import sequence_logps
-from course.resume import Run
+from course.resume import Run as Training
 from course.rollouts import chat_prompts, sample
 from course.train import chat_examples, fit
 from course.world import SEEN, UNSEEN, Question, country_questions, score
 
-STORED = Path(__file__).parent / "results" / "family.json"
 PAIRS = 160
 """So many pairs, or twice as many single answers, is what every run learns from."""
 EPOCHS, BATCH = 2, 16
@@ -180,7 +178,7 @@ def train(
     after_epoch: Callable[[int], None] = lambda epoch: None,
     seed: int = SEED,
     title: str | None = None,
-) -> Run:
+) -> Training:
     """Train a policy in place with any method. KTO reads pairs as single answers, and as many answers in a step."""
     single = isinstance(method, KTO)
     if single and "chosen" in records[0]:
@@ -220,14 +218,14 @@ def measure(policy: LM, pool: Pool, questions: Sequence[Question] = HELD_OUT) ->
     }
 
 
-def run_cell(pool: Pool, condition: str, name: str) -> tuple[LM, list["Cell"]]:
-    """Train a fresh policy by one method on one condition, and measure it; several times where it is trained long."""
-    policy, cells = clone(load("base" if condition == FROM_BASE else "mixed")), []
+def run_cell(pool: Pool, condition: str, name: str) -> tuple[LM, Run]:
+    """Train a fresh policy by one method on one condition, and measure it; on the way too where it is trained long."""
+    policy, followed = clone(load("base" if condition == FROM_BASE else "mixed")), []
     records, title = data(pool, condition), f"{name}, {condition}"
 
     def after_epoch(epoch: int) -> None:
         if condition == TOO_LONG and epoch in FOLLOWED:
-            cells.append(Cell(f"{condition}, epoch {epoch}", name, pool.seed, measure(policy, pool)))
+            followed.append(measure(policy, pool))
 
     if name == SFT:
         examples = chat_examples(policy, [preference_to_conversation(record) for record in records])
@@ -235,90 +233,83 @@ def run_cell(pool: Pool, condition: str, name: str) -> tuple[LM, list["Cell"]]:
     elif name != BEFORE:
         method, rate, epochs = settings_for(name, condition)
         train(policy, records, method, rate, epochs, after_epoch=after_epoch, seed=pool.seed, title=title)
-    return policy, cells or [Cell(condition, name, pool.seed, measure(policy, pool))]
+    measured = followed[-1] if followed else measure(policy, pool)
+    curves = {key: [then[key] for then in followed] for key in measured if followed}
+    return policy, Run("family", f"{condition}: {name}", pool.seed, policy.name, measured, curves)
 
 
-def try_settings(pool: Pool, name: str, method: Method, rate: float) -> "Tried":
+# --- the experiments --------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _pool(seed: int) -> Pool:
+    return pool_of(load("mixed"), seed)
+
+
+def run_planned(condition: str, seed: int) -> Run:
+    """One cell of the plan."""
+    return run_cell(_pool(seed), *condition.split(": "))[1]
+
+
+_TRIES = {
+    f"{method!r}, rate {rate}": (name, method, rate)
+    for name, methods in SEARCHED.items()
+    for method in methods
+    for rate in RATES
+}
+
+
+def run_try(condition: str, seed: int) -> Run:
     """One entry of the search: clean pairs, and questions about countries that are in the pairs, in other words."""
+    pool, (name, method, rate) = _pool(seed), _TRIES[condition]
     asked = {pair.prompt.text for pair in pool.pairs}
     questions = [q for q in country_questions(SEEN, (0, 1)) if q.text not in asked][:144]
     policy = clone(load("mixed"))
     train(policy, data(pool, "clean"), method, rate, seed=pool.seed)
-    return Tried(name, repr(method), rate, measure(policy, pool, questions)["true score"])
+    measured = {"true score": measure(policy, pool, questions)["true score"]}
+    about = {"method": name, "settings": repr(method), "rate": rate}
+    return Run("search", condition, seed, policy.name, measured, about=about)
 
 
-# --- what is stored ---------------------------------------------------------------------------------------------------
+EXPERIMENTS = (
+    Experiment("search", tuple(_TRIES), run_try, seeds=(SEARCH_SEED,)),
+    Experiment(
+        "family",
+        (
+            *(f"{condition}: {BEFORE}" for condition in ("clean", FROM_BASE)),
+            *(f"{condition}: {name}" for condition, names in PLAN.items() for name in names),
+        ),
+        run_planned,
+        seeds=(0, 1, 2),
+    ),
+)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One stored run.
-
-    Attributes:
-        condition, method, seed: what was run; the method is `BEFORE` for the policy as it was.
-        numbers: as `measure` gives them.
-    """
-
-    condition: str
-    method: str
-    seed: int
-    numbers: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """One entry of the search: the settings as they are written in Python, and the true score that they came to."""
-
-    method: str
-    settings: str
-    rate: float
-    true_score: float
-
-
-@cache
-def stored(path: Path = STORED) -> tuple[list[Cell], list[Tried]]:
-    """The runs and the search that `make family` made.
-
-    Raises:
-        FileNotFoundError: there are none.
-    """
-    held: dict[str, list[dict[str, Any]]] = json.loads(path.read_text("utf-8"))
-    return [Cell(**cell) for cell in held["runs"]], [Tried(**tried) for tried in held["search"]]
-
-
-def spread(cells: Sequence[Cell], condition: str, method: str, measure: str = "true score") -> list[float]:
-    """One measure of one method on one condition, a number for each seed, in the order of the seeds.
+def average(runs: Sequence[Run], condition: str, method: str, measure: str = "true score") -> float:
+    """One measure of one method on one condition, the mean over the seeds.
 
     Raises:
         ValueError: no such run is stored.
     """
-    found = [cell for cell in cells if (cell.condition, cell.method) == (condition, method)]
-    if not found:
-        raise ValueError(f"No run of {method!r} on {condition!r} is stored.")
-    return [cell.numbers[measure] for cell in sorted(found, key=lambda cell: cell.seed)]
-
-
-def average(cells: Sequence[Cell], condition: str, method: str, measure: str = "true score") -> float:
-    """The mean of `spread`."""
-    return mean(spread(cells, condition, method, measure))
+    return mean(over_seeds(runs, f"{condition}: {method}", measure))
 
 
 BY_CHANCE = {"true score": 0.1, "words": 1.5}
 """By how much two runs that differ in their seed alone may differ."""
 
 
-def beside_stored(cells: Sequence[Cell], mine: Cell) -> dict[str, Any]:
+def beside_stored(runs: Sequence[Run], mine: Run) -> dict[str, Any]:
     """A row for a table: a run, the stored ones of the same kind, and whether it fits.
 
     It fits if it lies no further outside of them than they lie apart, or than chance alone would take it.
 
     Raises:
-        ValueError: as `spread`.
+        ValueError: no such run is stored.
     """
-    row: dict[str, Any] = {"run": f"{mine.method}, {mine.condition}"}
+    row: dict[str, Any] = {"run": ", ".join(reversed(mine.condition.split(": ")))}
     fits = True
     for measure, chance in BY_CHANCE.items():
-        found, yours = spread(cells, mine.condition, mine.method, measure), mine.numbers[measure]
+        found, yours = over_seeds(runs, mine.condition, measure), mine.measured[measure]
         room = max(found) - min(found) + chance
         row |= {measure: yours, f"{measure}, stored": f"{min(found):.2f} to {max(found):.2f}"}
         fits &= min(found) - room <= yours <= max(found) + room

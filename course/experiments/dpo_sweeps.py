@@ -1,16 +1,13 @@
 """DPO driven until it goes wrong, and what is said to help: serves notebook 11_dpo_what_goes_wrong, claims X4, X6, X9.
 
-The notebook makes one run of each kind live. `betas.json` beside this file holds the sweep over beta and
-`remedies.json` the remedies against length and forgetting, both over several seeds; `make betas` and `make remedies`
-write them.
+The notebook makes one run of each kind live. The sweep over beta and the remedies against length and forgetting are
+stored over several seeds; `make betas` and `make remedies` run them.
 """
 
-import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import lru_cache
 from statistics import mean
 from typing import Any
 
@@ -18,14 +15,15 @@ import torch
 
 from course import SEED
 from course.experiments.reward_hacking import HARMLESS, HELD_OUT, answers, drafts
+from course.experiments.store import Experiment, Run
 from course.feedback import Labeller, Pair, combined, label_pairs
 from course.formats import Record
 from course.losses.preference import dpo_loss
-from course.models import LM, clone
+from course.models import LM, clone, load
 from course.preferences.fit import fit_preferences
 from course.preferences.methods import DPO
 from course.preferences.sequences import batch_logps, encode_answer, sequence_logps
-from course.resume import Run
+from course.resume import Run as Training
 from course.rewards import true_reward
 from course.train import chat_examples
 from course.world import (
@@ -39,7 +37,6 @@ from course.world import (
 )
 from course.world.chats import mixed_conversations
 
-BETAS_STORED, REMEDIES_STORED = (Path(__file__).parent / "results" / name for name in ("betas.json", "remedies.json"))
 BETAS = (0.1, 0.3, 1.0, 3.0)
 BEFORE = "before"
 
@@ -85,7 +82,7 @@ def first_gradient(lm: LM, records: Sequence[Record], beta: float) -> float:
     return float(torch.stack([part.norm() for part in gradient]).norm())
 
 
-def sweep(lm: LM, records: Sequence[Record], beta: float, seed: int = SEED) -> tuple[LM, "Made"]:
+def sweep(lm: LM, records: Sequence[Record], beta: float, seed: int = SEED) -> tuple[LM, Run]:
     """Train a copy of the model on `often_compared` records and follow its drift.
 
     Returns:
@@ -105,7 +102,7 @@ def sweep(lm: LM, records: Sequence[Record], beta: float, seed: int = SEED) -> t
     )
     margins = [margin / beta for margin in run.measured["margin"]]
     curves = {"drift": far, "margin": margins, "loss": run.losses}
-    return policy, Made("beta", str(beta), seed, {"gradient": first, "drift": far[-1]}, curves)
+    return policy, Run("betas", f"beta {beta}", seed, lm.name, {"gradient": first, "drift": far[-1]}, curves)
 
 
 # --- length -----------------------------------------------------------------------------------------------------------
@@ -149,7 +146,7 @@ LENGTH_REMEDIES: dict[str, Callable[[list[Record], int], dict[str, Any]]] = {
 """What is tried against length: by name, what it changes in the call of `fit_preferences`."""
 
 
-def with_length_remedy(lm: LM, records: list[Record], name: str, seed: int = SEED) -> tuple[LM, Run]:
+def with_length_remedy(lm: LM, records: list[Record], name: str, seed: int = SEED) -> tuple[LM, Training]:
     """Train a copy of the model on labels that like length, with a remedy of `LENGTH_REMEDIES`."""
     options = {"records": records, "method": DPO(0.1), "epochs": LENGTH_EPOCHS} | LENGTH_REMEDIES[name](records, seed)
     options["records"] = options["records"][:LENGTH_PAIRS]
@@ -176,7 +173,7 @@ def forgetful_labels(lm: LM, seed: int = SEED) -> list[Record]:
     return label_pairs(Labeller("true", 0.0), some_drafts(lm, 80, seed), seed=seed).records[:FORGET_PAIRS]
 
 
-def with_skill_remedy(lm: LM, records: list[Record], name: str, seed: int = SEED) -> tuple[LM, Run]:
+def with_skill_remedy(lm: LM, records: list[Record], name: str, seed: int = SEED) -> tuple[LM, Training]:
     """Train a copy of the model too hard, with a remedy of `SKILL_REMEDIES`."""
     policy = clone(lm)
     options = TOO_MUCH | SKILL_REMEDIES[name](lm)
@@ -200,7 +197,7 @@ def skills(lm: LM, seed: int = SEED) -> dict[str, float]:
     }
 
 
-# --- what is measured and stored --------------------------------------------------------------------------------------
+# --- what is measured, and the experiments ----------------------------------------------------------------------------
 
 
 def symptoms(policy: LM, reference: LM, seed: int = SEED) -> dict[str, float]:
@@ -213,42 +210,40 @@ def symptoms(policy: LM, reference: LM, seed: int = SEED) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True)
-class Made:
-    """One run, as it is stored.
-
-    Attributes:
-        case: "beta", "length" or "skills".
-        setting: the beta or the remedy; BEFORE for the model as it was.
-        seed: of pairs, labels and run.
-        measured: numbers by name, when it had ended.
-        curves: a list of numbers by name.
-    """
-
-    case: str
-    setting: str
-    seed: int
-    measured: dict[str, float]
-    curves: dict[str, list[float]] = field(default_factory=dict)
+@lru_cache(maxsize=1)
+def _start(labels: Callable[[LM, int], list[Record]], seed: int) -> tuple[LM, list[Record]]:
+    """The model and the labels that all runs of one kind and seed share."""
+    lm = load("mixed")
+    return lm, labels(lm, seed)
 
 
-def stored_runs(path: Path) -> list[Made]:
-    """The runs that `make betas` or `make remedies` made.
-
-    Raises:
-        FileNotFoundError: there are none.
-    """
-    return [Made(**record) for record in json.loads(path.read_text("utf-8"))]
+def run_beta(condition: str, seed: int) -> Run:
+    """One run of the sweep over beta."""
+    lm, records = _start(often_compared, seed)
+    return sweep(lm, records, float(condition.removeprefix("beta ")), seed)[1]
 
 
-def over_seeds(runs: Sequence[Made], case: str, setting: str, name: str) -> list[float]:
-    """What a number came to with this setting, one for each seed, in the order of the seeds.
+def run_remedy(condition: str, seed: int) -> Run:
+    """One remedy against length or against forgetting, or the model as it was."""
+    kind, remedy = condition.split(": ")
+    labels, train = {
+        "length": (wordy_labels, with_length_remedy),
+        "skills": (forgetful_labels, with_skill_remedy),
+    }[kind]
+    lm, records = _start(labels, seed)
+    policy = lm if remedy == BEFORE else train(lm, records, remedy, seed)[0]
+    measured = symptoms(policy, lm, seed) | (skills(policy, seed) if kind == "skills" else {})
+    return Run("remedies", condition, seed, lm.name, measured)
 
-    Raises:
-        ValueError: no such run is stored.
-    """
-    found = [run for run in runs if (run.case, run.setting) == (case, setting)]
-    if not found:
-        known = ", ".join(dict.fromkeys(run.setting for run in runs if run.case == case))
-        raise ValueError(f"No run of the case {case!r} with {setting!r} is stored. There are: {known or 'none'}.")
-    return [run.measured[name] for run in sorted(found, key=lambda run: run.seed)]
+
+EXPERIMENTS = (
+    Experiment("betas", tuple(f"beta {beta}" for beta in BETAS), run_beta),
+    Experiment(
+        "remedies",
+        (
+            *(f"length: {remedy}" for remedy in (BEFORE, *LENGTH_REMEDIES)),
+            *(f"skills: {remedy}" for remedy in (BEFORE, *SKILL_REMEDIES)),
+        ),
+        run_remedy,
+    ),
+)

@@ -1,20 +1,21 @@
 """What each setting of PPO does, its usual range, and what came of turning it: serves notebook 09.
 
 The ranges are those of published runs on models of a billion weights and more (Ouyang et al. 2022; Llama 2; Huang et
-al. 2024); a rate for a model as small as the course's is higher. What is measured here stands in `dials.json`: one
-setting is changed at a time, with the true score as reward. `python -m tools.measure_dials` writes it, and takes about
-ten minutes; the notebook runs the settings in the middle again and compares.
+al. 2024); a rate for a model as small as the course's is higher. In the stored runs one setting is changed at a time,
+with the true score as reward; `make dials` runs them. The notebook repeats the settings in the middle and compares.
 """
 
-import json
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, replace
+from statistics import mean
 from typing import Any
 
-from course.rl.settings import PPOConfig
+from course.evaluation import answer
+from course.experiments.store import Experiment, Run, over_seeds, stored
+from course.models import clone, load
+from course.rewards import true_reward
+from course.rl import FixedKL, PPOConfig, ppo
+from course.world import SEEN, UNSEEN, country_questions
 
-STORED = Path(__file__).parent / "results" / "dials.json"
 MIDDLE = PPOConfig(rollout_batch_size=32, mini_batch_size=16, max_new_tokens=32)
 """The settings from which one at a time is changed."""
 ITERATIONS, BETA = 8, 0.1
@@ -64,37 +65,52 @@ DIALS: tuple[Dial, ...] = (
 )
 
 
-@cache
-def measured() -> dict[str, dict[str, dict[str, list[float]]]]:
-    """What `dials.json` holds: setting -> value as text -> "score" and "kl", one number for each seed.
+def run_setting(condition: str, seed: int) -> Run:
+    """One run with one setting changed.
 
-    `score` is the mean true score of answers sampled after the run, to questions that it was never asked; `kl` the mean
-    KL per answer in its last three iterations.
+    Measured are the true score of sampled answers to questions that were never asked, and the mean KL per answer in the
+    last three iterations.
     """
-    return json.loads(STORED.read_text(encoding="utf-8"))
+    policy = clone(load("mixed"))
+    run = ppo(
+        policy,
+        true_reward,
+        country_questions(SEEN),
+        iterations=ITERATIONS,
+        kl=FixedKL(BETA),
+        settings=_SETTINGS[condition],
+        seed=seed,
+    )
+    asked = answer(policy, country_questions(UNSEEN), temperature=1.0, max_new_tokens=32, seed=seed)
+    measured = {"true score": asked.total, "kl": mean(past["kl"] for past in run.history[-3:])}
+    return Run("dials", condition, seed, policy.name, measured)
+
+
+def condition_of(dial: Dial, value: Any) -> str:
+    """The name of a run in the store; all settings share the one in the middle."""
+    return "middle" if value == getattr(MIDDLE, dial.name) else f"{dial.name}: {value}"
+
+
+_SETTINGS = {condition_of(dial, value): replace(MIDDLE, **{dial.name: value}) for dial in DIALS for value in dial.tried}
+EXPERIMENTS = (Experiment("dials", tuple(_SETTINGS), run_setting, seeds=(0, 1, 2)),)
 
 
 def dial_table() -> list[dict[str, str]]:
     """A row for each setting: what it does, its usual range, the values tried and what came of them."""
-    found = measured()
-    rows = []
+    runs, rows = stored("dials"), []
     for dial in DIALS:
-        runs = [found[dial.name][str(value)] for value in dial.tried]
         row = {"setting": dial.name, "turned up": dial.does, "usual": dial.usual}
         row["tried here"] = " · ".join(_short(value) for value in dial.tried)
-        row["true score"] = " · ".join(f"{_mean(run['score']):.2f}" for run in runs)
-        row["KL"] = " · ".join(f"{_mean(run['kl']):.1f}" for run in runs)
+        for column, name, digits in (("true score", "true score", 2), ("KL", "kl", 1)):
+            means = (mean(over_seeds(runs, condition_of(dial, value), name)) for value in dial.tried)
+            row[column] = " · ".join(f"{number:.{digits}f}" for number in means)
         rows.append(row)
     return rows
 
 
 def middle_score() -> float:
     """The stored true score of the settings in the middle, mean over its seeds."""
-    return _mean(measured()["epochs"][str(MIDDLE.epochs)]["score"])
-
-
-def _mean(numbers: list[float]) -> float:
-    return sum(numbers) / len(numbers)
+    return mean(over_seeds(stored("dials"), "middle", "true score"))
 
 
 def _short(value: Any) -> str:

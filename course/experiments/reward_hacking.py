@@ -1,25 +1,25 @@
 """Judges with a weakness, what a policy makes of them, and what is said to help: serves notebook 10, claims H1 to H7.
 
 Reward hacking as Amodei et al. 2016 name it, on the road that Gao et al. 2023 draw: the judge's score rises, what it
-stands for turns. The notebook runs one case of each live. `hacking.json` beside this file holds the same runs with
-every cure over several seeds; `make cures` writes it.
+stands for turns. The notebook runs one case of each live. The same runs with every cure are stored over several seeds;
+`make cures` runs them.
 """
 
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import lru_cache
 from statistics import mean
 from typing import Any
 
 from course import SEED
 from course.batching import Example
+from course.experiments.store import Experiment, Run
 from course.feedback import Labeller, Pair, label_pairs
 from course.feedback.tastes import Taste, find
 from course.formats import Record
 from course.losses.policy import masked_mean
-from course.models import LM, clone
+from course.models import LM, clone, load
 from course.rewards import (
     Ensemble,
     RewardFunction,
@@ -35,7 +35,6 @@ from course.train import chat_examples
 from course.world import REQUESTS, SEEN, UNSEEN, Question, Request, country_questions, demonstrate
 from course.world.chats import mixed_conversations
 
-STORED = Path(__file__).parent / "results" / "cures.json"
 NOTHING, BEFORE = "no cure", "before"
 
 LENGTH = PPOConfig(rollout_batch_size=32, epochs=4, mini_batch_size=16, lam=1.0, value_clip=None, max_new_tokens=40)
@@ -246,46 +245,36 @@ def _train(case: Case, name: str, options: dict[str, Any]) -> tuple[LM, PPORun]:
     return policy, run
 
 
-# --- what is stored ---------------------------------------------------------------------------------------------------
+# --- the experiment ---------------------------------------------------------------------------------------------------
+
+CURVES = {"reward": "reward", "watch": "true score", "kl": "kl", "entropy": "entropy", "length": "length"}
+"""What is stored of a run's history, with its name in the store; the reward is the one trained on, cure included."""
 
 
-@dataclass(frozen=True)
-class Treated:
-    """One stored run.
-
-    Attributes:
-        case: "length" or "format".
-        cure: its name; BEFORE for the policy as it was.
-        seed: of judge and run.
-        curves: `reward` (the one trained on, cure included), `true score`, `kl`, `entropy` and `length`, a number for
-            each iteration; empty before.
-        symptoms: as `symptoms` gives them, after the last iteration.
-    """
-
-    case: str
-    cure: str
-    seed: int
-    curves: dict[str, list[float]]
-    symptoms: dict[str, float]
+@lru_cache(maxsize=1)
+def _case(kind: str, seed: int) -> Case:
+    return {"length": length_case, "format": format_case}[kind](load("mixed"), seed)
 
 
-def cured_runs(path: Path = STORED) -> list[Treated]:
-    """The runs that `make cures` made.
+def run_cure(condition: str, seed: int) -> Run:
+    """One case with one cure, or the policy as it was before."""
+    kind, cure = condition.split(": ")
+    case, policy, history = _case(kind, seed), None, []
+    if cure != BEFORE:
+        policy, made = (treat if kind == "length" else treat_format)(case, cure)
+        history = made.history
+    curves = {name: [past[key] for past in history] for key, name in CURVES.items() if history}
+    measured = symptoms(policy or case.policy, case.judge, seed)
+    return Run("cures", condition, seed, case.policy.name, measured, curves)
 
-    Raises:
-        FileNotFoundError: there are none.
-    """
-    return [Treated(**record) for record in json.loads(path.read_text("utf-8"))]
 
-
-def spread(runs: Sequence[Treated], case: str, cure: str, symptom: str) -> list[float]:
-    """What a symptom came to with this cure, one number for each seed, in the order of the seeds.
-
-    Raises:
-        ValueError: no such run is stored.
-    """
-    found = [run for run in runs if (run.case, run.cure) == (case, cure)]
-    if not found:
-        known = ", ".join(sorted({run.cure for run in runs if run.case == case}))
-        raise ValueError(f"No run of the {case} case with {cure!r} is stored. There are: {known or 'none'}.")
-    return [run.symptoms[symptom] for run in sorted(found, key=lambda run: run.seed)]
+EXPERIMENTS = (
+    Experiment(
+        "cures",
+        (
+            *(f"format: {cure}" for cure in (BEFORE, *FORMAT_CURES)),
+            *(f"length: {cure}" for cure in (BEFORE, *CURES)),
+        ),
+        run_cure,
+    ),
+)

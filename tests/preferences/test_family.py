@@ -1,6 +1,5 @@
 """The harness of lesson 12: what is done to the labels, what a cell runs, and the stored runs."""
 
-from collections import Counter
 from itertools import chain
 
 import pytest
@@ -15,13 +14,9 @@ from course.experiments.dpo_family import (
     GOOD_SHARE,
     HELD_OUT,
     LONGER,
-    PLAN,
-    RATES,
-    SEARCHED,
     SETTINGS,
     SFT,
     TOO_LONG,
-    Cell,
     Pool,
     average,
     beside_stored,
@@ -31,9 +26,8 @@ from course.experiments.dpo_family import (
     measure,
     run_cell,
     settings_for,
-    spread,
-    stored,
 )
+from course.experiments.store import Run, over_seeds, stored
 from course.feedback import Pair
 from course.losses import preference
 from course.models import LM
@@ -47,7 +41,7 @@ PAIRS = [Pair(q, demonstrate(q, "warm"), f"It is {q.answer}ia.") for q in QUESTI
 PAIRS += [Pair(q, demonstrate(q), "No.") for q in QUESTIONS]
 HELD = by_true_score([Pair(q, demonstrate(q), "Nowhere.") for q in HELD_OUT[:6]])
 POOL = Pool(PAIRS, HELD, 3)
-CELLS, TRIED = stored()
+RUNS = stored("family")
 
 
 @pytest.fixture
@@ -126,8 +120,6 @@ def test_what_there_is_not():
         data(few, "clean")
     with pytest.raises(ValueError, match=r"answers are too few: draw more drafts"):
         data(few, "singles")
-    with pytest.raises(ValueError, match=r"No run of 'PPO' on 'clean' is stored"):
-        spread(CELLS, "clean", "PPO")
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -149,11 +141,11 @@ def test_swapped_pairs_come_anywhere_in_the_order_of_training(seed):
     [("clean", "DPO"), ("clean", "KTO"), ("clean", BEFORE), (FROM_BASE, "ORPO"), (FROM_BASE, SFT), (LONGER, "SimPO")],
 )
 def test_a_cell_trains_a_fresh_policy_and_measures_it(tiny, condition, name):
-    policy, (cell,) = run_cell(POOL, condition, name)
-    assert (cell.condition, cell.method, cell.seed) == (condition, name, 3)
+    policy, run = run_cell(POOL, condition, name)
+    assert (run.condition, run.seed, run.model, run.curves) == (f"{condition}: {name}", 3, policy.name, {})
     assert policy.name == ("base" if condition == FROM_BASE else "mixed")
-    assert list(cell.numbers) == ["true score", "words", "stopped", "in order"]
-    assert all(0 <= cell.numbers[share] <= 1 for share in ("true score", "stopped", "in order"))
+    assert list(run.measured) == ["true score", "words", "stopped", "in order"]
+    assert all(0 <= run.measured[share] <= 1 for share in ("true score", "stopped", "in order"))
     start = family.load(policy.name).model.state_dict()
     moved = any(not weight.equal(start[key]) for key, weight in policy.model.state_dict().items())
     assert moved == (name != BEFORE)
@@ -163,9 +155,9 @@ def test_a_long_run_is_measured_on_the_way(tiny, monkeypatch):
     monkeypatch.setattr(
         family, "measure", lambda policy, pool: {"weight": float(policy.model.lm_head.weight.detach().sum())}
     )
-    _, cells = run_cell(POOL, TOO_LONG, "IPO")
-    assert [cell.condition for cell in cells] == [f"{TOO_LONG}, epoch {epoch}" for epoch in FOLLOWED]
-    assert len({cell.numbers["weight"] for cell in cells}) == len(FOLLOWED)
+    policy, run = run_cell(POOL, TOO_LONG, "IPO")
+    assert len(set(run.curves["weight"])) == len(FOLLOWED)
+    assert run.curves["weight"][-1] == run.measured["weight"] == float(policy.model.lm_head.weight.detach().sum())
 
 
 def test_the_order_of_held_out_pairs_is_that_of_the_mean_log_probabilities(tiny):
@@ -178,46 +170,32 @@ def test_the_order_of_held_out_pairs_is_that_of_the_mean_log_probabilities(tiny)
 # ---- what is stored ----------------------------------------------------------------------------------------
 
 
-def test_every_planned_run_is_stored_once_for_each_seed():
-    planned = Counter()
-    for condition, names in PLAN.items():
-        ends = [f", epoch {epoch}" for epoch in FOLLOWED] if condition == TOO_LONG else [""]
-        planned.update((condition + end, name, seed) for end in ends for name in names for seed in range(3))
-    planned.update((condition, BEFORE, seed) for condition in ("clean", FROM_BASE) for seed in range(3))
-    assert Counter((cell.condition, cell.method, cell.seed) for cell in CELLS) == planned
-
-
 def test_the_settings_are_those_that_the_search_found():
-    tries = [(tried.method, tried.settings, tried.rate) for tried in TRIED]
-    assert Counter(tries) == Counter(
-        (name, repr(method), rate) for name, methods in SEARCHED.items() for method in methods for rate in RATES
-    )
+    tries = stored("search")
     for name, (method, rate) in SETTINGS.items():
-        best = max((tried for tried in TRIED if tried.method == name), key=lambda tried: tried.true_score)
-        assert (best.settings, best.rate) == (repr(method), rate)
+        best = max((run for run in tries if run.about["method"] == name), key=lambda run: run.measured["true score"])
+        assert (best.about["settings"], best.about["rate"]) == (repr(method), rate)
 
 
 @pytest.mark.parametrize(("more", "words", "fits"), [(0.0, 0.0, True), (0.35, 0.0, False), (0.0, 9.0, False)])
 def test_a_run_fits_if_it_lies_near_the_stored_ones(more, words, fits):
-    numbers = {"true score": max(spread(CELLS, "clean", "DPO")) + more}
-    numbers["words"] = min(spread(CELLS, "clean", "DPO", "words")) + words
-    row = beside_stored(CELLS, Cell("clean", "DPO", 9, numbers))
+    numbers = {"true score": max(over_seeds(RUNS, "clean: DPO", "true score")) + more}
+    numbers["words"] = min(over_seeds(RUNS, "clean: DPO", "words")) + words
+    row = beside_stored(RUNS, Run("family", "clean: DPO", 9, "mixed", numbers))
     assert row["fits"] is fits and row["run"] == "DPO, clean" and row["true score"] == numbers["true score"]
 
 
 def test_what_the_lesson_says_of_the_stored_runs():
-    at_end = {name: average(CELLS, "40% flipped", name) for name in SETTINGS}
+    at_end = {name: average(RUNS, "40% flipped", name) for name in SETTINGS}
     assert min(at_end["DPO"], at_end["KTO"]) > max(at_end["ORPO"], at_end["SimPO"])
     assert at_end["IPO"] < at_end["DPO"] + 0.03
-    assert all(average(CELLS, "clean", name) > average(CELLS, "clean", BEFORE) + 0.1 for name in SETTINGS)
+    assert all(average(RUNS, "clean", name) > average(RUNS, "clean", BEFORE) + 0.1 for name in SETTINGS)
     assert (
-        average(CELLS, FROM_BASE, "DPO") + 0.3
-        < average(CELLS, FROM_BASE, "ORPO")
-        < average(CELLS, FROM_BASE, SFT) + 0.1
+        average(RUNS, FROM_BASE, "DPO") + 0.3 < average(RUNS, FROM_BASE, "ORPO") < average(RUNS, FROM_BASE, SFT) + 0.1
     )
-    words = {name: average(CELLS, LONGER, name, "words") for name in SETTINGS}
+    words = {name: average(RUNS, LONGER, name, "words") for name in SETTINGS}
     assert min(words, key=words.get) == "IPO"
-    assert words["SimPO"] > 1.5 * average(CELLS, "clean", BEFORE, "words")
+    assert words["SimPO"] > 1.5 * average(RUNS, "clean", BEFORE, "words")
 
 
 def test_every_method_of_the_package_is_in_the_harness():

@@ -9,27 +9,22 @@ import torch
 
 from course.experiments import dpo_sweeps as sweeps
 from course.experiments.dpo_sweeps import (
-    BEFORE,
-    BETAS,
-    BETAS_STORED,
     COMPARISONS,
     LENGTH_REMEDIES,
     OPINIONS,
-    REMEDIES_STORED,
     SKILL_REMEDIES,
     SKILLS,
     STEPS,
     WORDY,
-    Made,
     balanced_by_length,
     drift,
     first_gradient,
-    over_seeds,
+    run_remedy,
     some_drafts,
-    stored_runs,
     words,
 )
 from course.experiments.reward_hacking import HELD_OUT
+from course.experiments.store import stored
 from course.models import LM, clone
 from course.preferences import DPO, fit_preferences, sequence_logps
 from course.preferences.check import check_pairs
@@ -140,7 +135,7 @@ def test_a_swept_run_tells_how_it_went(lm, monkeypatch):
     assert made.curves["loss"] == run.losses
     assert made.curves["margin"] == pytest.approx([margin / 0.3 for margin in run.measured["margin"]])
     assert made.curves["drift"] == [0.0, *[1.0] * STEPS["epochs"]]
-    assert (made.case, made.setting, made.seed, made.measured["drift"]) == ("beta", "0.3", 2, 1.0)
+    assert (made.condition, made.seed, made.measured["drift"]) == ("beta 0.3", 2, 1.0)
     assert all(torch.equal(a, b) for a, b in zip(policy.model.parameters(), same.model.parameters(), strict=True))
 
 
@@ -185,28 +180,20 @@ def test_no_skill_is_what_the_pairs_are_about():
     assert not about & {asked.text for every in SKILLS.values() for asked in every}
 
 
-# ---- what is stored ----------------------------------------------------------------------------------------
-
-TRIED = {
-    "beta": (BETAS_STORED, tuple(map(str, BETAS))),
-    "length": (REMEDIES_STORED, (BEFORE, *LENGTH_REMEDIES)),
-    "skills": (REMEDIES_STORED, (BEFORE, *SKILL_REMEDIES)),
-}
+# ---- the experiments ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", TRIED)
-def test_every_setting_is_stored_for_the_same_seeds(case):
-    path, settings = TRIED[case]
-    runs = [run for run in stored_runs(path) if run.case == case]
-    seeds = {setting: sorted(run.seed for run in runs if run.setting == setting) for setting in settings}
-    assert {run.setting for run in runs} == set(settings)
-    assert len(seeds[settings[0]]) >= 5
-    assert all(found == sorted(set(seeds[settings[0]])) for found in seeds.values())
-    assert all(math.isfinite(value) for run in runs for value in run.measured.values())
+def test_a_remedy_is_run_on_the_labels_of_its_kind(lm, monkeypatch):
+    monkeypatch.setattr(sweeps, "_start", lambda labels, seed: (lm, labels))
+    monkeypatch.setattr(sweeps, "with_length_remedy", lambda lm, labels, name, seed: (f"{labels.__name__}: {name}", 0))
+    monkeypatch.setattr(sweeps, "symptoms", lambda policy, lm, seed: {"policy": policy})
+    monkeypatch.setattr(sweeps, "skills", lambda policy, seed: {"sums": policy})
+    assert run_remedy("length: balanced pairs", 1).measured == {"policy": "wordy_labels: balanced pairs"}
+    assert run_remedy("skills: before", 1).measured == {"policy": lm, "sums": lm}
 
 
 def test_a_stored_sweep_has_all_its_curves():
-    for run in stored_runs(BETAS_STORED):
+    for run in stored("betas"):
         assert len(run.curves["drift"]) == STEPS["epochs"] + 1
         assert run.curves["drift"][0] == 0
         assert run.curves["drift"][-1] == run.measured["drift"]
@@ -216,14 +203,7 @@ def test_a_stored_sweep_has_all_its_curves():
 
 
 def test_stored_shares_are_shares():
-    for run in stored_runs(REMEDIES_STORED):
-        shares = {"true score", *(SKILLS if run.case == "skills" else ())}
+    for run in stored("remedies"):
+        shares = {"true score", *(SKILLS if run.condition.startswith("skills") else ())}
         assert all(0 <= run.measured[name] <= 1 for name in shares)
         assert set(run.measured) == shares | {"words", "drift"}
-
-
-def test_numbers_over_seeds_are_in_the_order_of_the_seeds():
-    runs = [Made("length", "sums", seed, {"words": float(seed)}) for seed in (2, 0, 1)]
-    assert over_seeds(runs, "length", "sums", "words") == [0.0, 1.0, 2.0]
-    with pytest.raises(ValueError, match=r"No run of the case 'length' with 'prayer' is stored\. There are: sums\."):
-        over_seeds(runs, "length", "prayer", "words")

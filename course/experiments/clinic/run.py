@@ -8,13 +8,14 @@ or another number in one entry of a `Setup`.
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course import SEED
+from course.experiments.store import Run
 from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, whiten
 from course.models import LM, clone
 from course.plots import LiveCurve
@@ -85,22 +86,6 @@ class Setup:
     max_new_tokens: int = 24
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a run leaves behind.
-
-    Attributes:
-        history: name -> a number for each iteration, under the names of `TITLES`.
-        first, last: some answers of the first and of the last iteration, as (question, answer).
-        agreement: of stored runs with a reward of their own, what `agreement` says of it.
-    """
-
-    history: dict[str, list[float]] = field(default_factory=dict)
-    first: list[tuple[str, str]] = field(default_factory=list)
-    last: list[tuple[str, str]] = field(default_factory=list)
-    agreement: tuple[float, float] | None = None
-
-
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 
@@ -112,9 +97,12 @@ def small_ppo(
     iterations: int,
     seed: int = SEED,
     title: str = "PPO",
-) -> Record:
+) -> Run:
     """Train a policy in place; the reference is the policy as it was.
 
+    Returns:
+        Curves under the names of `TITLES`; about it, some answers of the `first` and of the `last` iteration, as
+        (question, answer).
     Raises:
         TrainingStopped: a gradient is not a number.
         ValueError: iterations below 1, or fewer questions than answers in an iteration.
@@ -129,7 +117,7 @@ def small_ppo(
     rates = (setup.learning_rate, setup.value_learning_rate)
     groups = [{"params": list(model.parameters()), "lr": rate} for model, rate in zip(models, rates, strict=True)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
-    rows, record = setup.prompts(policy, questions), Record({name: [] for name in TITLES})
+    rows, curves, answers = setup.prompts(policy, questions), {name: [] for name in TITLES}, {}
     with LiveCurve(title, iterations, x="iteration", panels=TITLES) as curve:
         for i in range(1, iterations + 1):
             # 1. The policy answers.
@@ -168,12 +156,11 @@ def small_ppo(
             if not math.isfinite(measured["gradient"]):
                 raise TrainingStopped(f"Iteration {i}: the norm of the gradient is {measured['gradient']}.")
             for name, number in measured.items():
-                record.history[name].append(number)
-            if i in (1, iterations):
-                some = [(question.text, text) for question, text in zip(asked[:4], rollouts.texts, strict=False)]
-                (record.first if i == 1 else record.last).extend(some)
+                curves[name].append(number)
+            some = [(question.text, text) for question, text in zip(asked[:4], rollouts.texts, strict=False)]
+            answers = {"first": some} | answers | {"last": some}
             curve.update(i, **measured)
-    return record
+    return Run("clinic", title, seed, policy.name, {}, curves, answers)
 
 
 def _step(

@@ -1,48 +1,57 @@
-"""Runs that were made beforehand, so that a lesson can show ten patients at once: `make clinic` makes them again.
+"""The experiment that runs all patients, and what is drawn of it: `make clinic`.
 
-Serves notebook 10 (claim H8), which runs parts of them live and compares.
+Serves notebook 10 (claim H8), which shows ten patients at once, and runs parts of them live and compares.
 """
 
-import json
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import plotly.graph_objects as go
 
-from course.experiments.clinic.run import TITLES, Record
+from course.experiments import store
+from course.experiments.clinic.patients import PATIENTS, agreement, drafts
+from course.experiments.clinic.run import TITLES, Setup, small_ppo
+from course.experiments.store import Experiment, Run
+from course.models import load
 from course.plots import panels
+from course.rewards import true_reward
+from course.world import SEEN, UNSEEN, country_questions
 
-FILE = Path(__file__).parents[1] / "results" / "clinic.json"
+ITERATIONS = 10
 HEALTHY = "healthy"
 GREY = "#85857f"
 
 
-@lru_cache(maxsize=1)
-def _read() -> dict[str, Any]:
-    return json.loads(FILE.read_text(encoding="utf-8"))
+def run_patient(name: str, seed: int) -> Run:
+    """The run of a patient, or the healthy one.
+
+    Measured is the `agreement` of a reward that is not the true score; answers are kept of seed 0.
+    """
+    policy = load("mixed", device="cpu")
+    setup = PATIENTS[name].setup(policy, seed) if name in PATIENTS else Setup()
+    measured = {}
+    run = small_ppo(policy, country_questions(SEEN), setup, iterations=ITERATIONS, seed=seed, title=name)
+    if setup.reward is not true_reward:
+        held_out = drafts(load("mixed", device="cpu"), country_questions(UNSEEN), seed)
+        measured = dict(zip(("all pairs", "equally long"), agreement(setup.reward, held_out), strict=True))
+    return replace(run, measured=measured, about=run.about if seed == 0 else {})
+
+
+EXPERIMENTS = (Experiment("clinic", (HEALTHY, *PATIENTS), run_patient),)
 
 
 def seeds() -> list[int]:
     """The seeds of which there are runs."""
-    return sorted(int(seed) for seed in _read()["runs"])
+    return sorted({run.seed for run in store.stored("clinic")})
 
 
-def stored(patient: str, seed: int = 0) -> Record:
-    """A stored run of a patient, or the healthy one; answers are kept of seed 0.
+def stored(patient: str, seed: int = 0) -> Run:
+    """A stored run of a patient, or the healthy one.
 
     Raises:
         ValueError: there is no such run.
     """
-    runs = _read()["runs"].get(str(seed), {})
-    if patient not in runs:
-        known = ", ".join(_read()["runs"]["0"])
-        raise ValueError(f"There is no stored run {patient!r} of seed {seed}; there are {known} of seeds {seeds()}.")
-    run = runs[patient]
-    first, last = ([(asked, text) for asked, text in run.get(part, [])] for part in ("first", "last"))
-    agreement = run.get("agreement")
-    return Record(run["history"], first, last, agreement and (agreement[0], agreement[1]))
+    return store.of_condition([run for run in store.stored("clinic") if run.seed == seed], patient)[0]
 
 
 def charts(*patients: str, curves: Sequence[str], seed: int = 0, title: str = "") -> go.Figure:
@@ -53,11 +62,10 @@ def charts(*patients: str, curves: Sequence[str], seed: int = 0, title: str = ""
         curves: keys of `TITLES`, a plot for each.
         seed: of the stored runs.
     """
-    records = {HEALTHY: stored(HEALTHY, seed)} | {patient: stored(patient, seed) for patient in patients}
+    runs = {HEALTHY: stored(HEALTHY, seed)} | {patient: stored(patient, seed) for patient in patients}
     drawn = {
         TITLES[curve]: {
-            name: (list(range(1, len(record.history[curve]) + 1)), record.history[curve])
-            for name, record in records.items()
+            name: (list(range(1, len(run.curves[curve]) + 1)), run.curves[curve]) for name, run in runs.items()
         }
         for curve in curves
     }

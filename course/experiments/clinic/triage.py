@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from course.plots.figures import INK, PALETTE, TEMPLATE
 
 History = Mapping[str, Sequence[float]]
-"""Name of a curve -> a number for each iteration, as in `course.experiments.clinic.Record`."""
+"""Name of a curve -> a number for each iteration, as in the `curves` of a run."""
 
 LATE = 3  # iterations at the end of a run that are averaged
 ROW = 58  # pixels: one question of the drawing

@@ -1,0 +1,73 @@
+"""Run experiments by name and store what came of them: `python -m tools.experiments cures`.
+
+The lessons draw from the files in course/experiments/results. Interrupt this whenever you like: what is stored is not
+run again, and the run in progress is all that is lost. Several may run at once. After a change of the checkpoints, of
+the sampling or of the training loops, run with --again.
+"""
+
+import argparse
+import os
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from course import experiments
+from course.experiments import store
+from course.experiments.store import Experiment
+
+
+def known() -> dict[str, Experiment]:
+    """All experiments by name, from the modules of `course.experiments`."""
+    names = [module.name for module in pkgutil.iter_modules(experiments.__path__, "course.experiments.")]
+    listed = [one for name in names for one in getattr(import_module(name), "EXPERIMENTS", ())]
+    return {one.name: one for one in listed}
+
+
+def make(
+    experiment: Experiment,
+    seeds: list[int] | None = None,
+    conditions: list[str] | None = None,
+    again: bool = False,
+    folder: Path = store.RESULTS,
+) -> None:
+    """Make and store the runs that are missing, leaving out any that another program is at."""
+    for seed in seeds or experiment.seeds:
+        for condition in conditions or experiment.conditions:
+            try:
+                with FileLock(store.lock_file(f"{experiment.name} {seed} {condition}"), timeout=0):
+                    if again or not _is_stored(experiment, condition, seed, folder):
+                        run = experiment.run(condition, seed)
+                        store.write(run, experiment.conditions, folder)
+                        said = ", ".join(f"{name} {number:.2f}" for name, number in run.measured.items())
+                        print(f"{experiment.name}, seed {seed}, {condition}: {said}", flush=True)
+            except Timeout:
+                print(f"{experiment.name}, seed {seed}, {condition}: another program is at it", flush=True)
+
+
+def _is_stored(experiment: Experiment, condition: str, seed: int, folder: Path) -> bool:
+    if not (folder / f"{experiment.name}.json").exists():
+        return False
+    return any((run.condition, run.seed) == (condition, seed) for run in store.stored(experiment.name, folder))
+
+
+def main() -> None:
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    experiments = known()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="+", choices=experiments, metavar="NAME", help=", ".join(experiments))
+    parser.add_argument("--seeds", type=int, nargs="+")
+    parser.add_argument("--conditions", nargs="+", help="only these, by name")
+    parser.add_argument("--again", action="store_true", help="run also what is stored")
+    chosen = parser.parse_args()
+    for name in chosen.names:
+        unknown = set(chosen.conditions or ()) - set(experiments[name].conditions)
+        if unknown:
+            listed = "\n  ".join(experiments[name].conditions)
+            parser.error(f"{name} has no condition {', '.join(sorted(unknown))}. Choose from:\n  {listed}")
+        make(experiments[name], chosen.seeds, chosen.conditions, chosen.again)
+
+
+if __name__ == "__main__":
+    main()
