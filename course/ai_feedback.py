@@ -37,6 +37,7 @@ from course.feedback.records import Labelled
 from course.feedback.tastes import Prompt
 from course.formats import Message
 from course.models import LM, precision
+from course.numerics import sign
 from course.preferences import sequence_logps
 from course.rollouts import sample
 from course.rollouts.generation import check_room
@@ -194,7 +195,7 @@ class AIJudge:
         records = []
         for (prompt, a, b), odds in zip(usable, self.log_odds(usable), strict=True):
             chosen, rejected = (a, b) if odds > 0 else (b, a)
-            if odds == 0:
+            if not sign(odds):
                 counts["labelled"], counts["tie"] = counts["labelled"] - 1, counts["tie"] + 1
                 continue
             sure = round(probability(abs(odds)), 4)
@@ -204,7 +205,7 @@ class AIJudge:
     def choose(self, prompt: Prompt, a: str, b: str, rng: random.Random) -> Literal["a", "b", "tie"]:
         """One choice, as a `Labeller` makes it, so that `label_pairs` takes a judge too; many are faster by `label`."""
         odds = 0.0 if a == b else self.log_odds([Pair(prompt, a, b)])[0]
-        return "a" if odds > 0 else "b" if odds < 0 else "tie"
+        return {1: "a", 0: "tie", -1: "b"}[sign(odds)]
 
     def critiques(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[str]:
         """What the judge says of each answer by one principle."""

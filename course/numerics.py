@@ -4,15 +4,17 @@ A model's scores come out a few units in the last place apart on another process
 in another batch. So nothing decides by `==`, or by 0, on what was computed: these functions do, or the inputs do.
 """
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # numbers of Python's own need no torch
+    from torch import Tensor
 
 TOLERANCE = 1e-5
 """Relative to the size of the numbers, and absolute below 1: some hundred roundings of float32, and far less than a
 reward or a log-probability that means something."""
 
 
-def tied(a: Tensor | float, b: Tensor | float) -> Tensor:
+def tied(a: "Tensor | float", b: "Tensor | float") -> "Tensor":
     """Where two computed numbers are equal up to `TOLERANCE`.
 
     Args:
@@ -20,12 +22,14 @@ def tied(a: Tensor | float, b: Tensor | float) -> Tensor:
     Returns:
         bool, of the common shape. Infinities are tied with themselves only, what is no number (nan) with nothing.
     """
+    import torch
+
     a, b = torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64)
     size = torch.maximum(a.abs(), b.abs()).clamp(min=1)
     return (a == b) | (((a - b).abs() <= TOLERANCE * size) & size.isfinite())
 
 
-def no_spread(values: Tensor, size: float | Tensor = 1.0) -> bool:
+def no_spread(values: "Tensor", size: "float | Tensor" = 1.0) -> bool:
     """Whether all these computed numbers are equal up to `TOLERANCE`: nothing may be divided by their spread then.
 
     Args:
@@ -34,3 +38,8 @@ def no_spread(values: Tensor, size: float | Tensor = 1.0) -> bool:
     """
     low, high = values.detach().double().aminmax()
     return bool(high - low <= TOLERANCE * max(float(high.abs()), float(low.abs()), float(size), 1.0))
+
+
+def sign(value: float) -> int:
+    """1, -1, or 0 for what is 0 up to `TOLERANCE`."""
+    return 0 if abs(value) <= TOLERANCE else 1 if value > 0 else -1

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from course.formats import Message
+from course.numerics import sign
 
 LETTERS = ("A", "B")
 
@@ -125,8 +126,8 @@ class Judgement(NamedTuple):
 
     @property
     def flips(self) -> bool:
-        """Whether the answer chosen is another one when the two are swapped."""
-        return (self.given > 0) == (self.swapped > 0)
+        """Whether the answer chosen is another one when the two are swapped. No choice in one order is no flip."""
+        return sign(self.given) * sign(self.swapped) > 0
 
 
 def probability(log_odds: float) -> float:
@@ -144,10 +145,10 @@ def agreement_with(log_odds: Sequence[float], worths: Sequence[float]) -> float:
         ValueError: not as many of the one as of the other, or all worths are 0.
     """
     said, true = _same_length(log_odds, worths)
-    kept = true != 0
-    if not kept.any():
+    signs = [(sign(odds), sign(worth)) for odds, worth in zip(said, true, strict=True) if sign(worth)]
+    if not signs:
         raise ValueError("In none of the pairs is one answer worth more than the other, so there is no order to agree.")
-    return float(np.mean((1 + np.sign(said[kept]) * np.sign(true[kept])) / 2))
+    return float(np.mean([(1 + odds * worth) / 2 for odds, worth in signs]))
 
 
 def position_bias(judgements: Sequence[Judgement]) -> float:

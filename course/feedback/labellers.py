@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from course.feedback.tastes import Prompt, Taste, find
+from course.numerics import sign
 
 PUBLISHED_AGREEMENT = 0.73
 """How often two of InstructGPT's labellers made the same choice (Ouyang et al. 2022, section 3.4: 72.6%)."""
@@ -65,7 +66,7 @@ class Labeller:
     def choose(self, prompt: Prompt, a: str, b: str, rng: random.Random) -> Literal["a", "b", "tie"]:
         """One choice. It is a tie where the texts are the same, or worth the same to a labeller without noise."""
         difference = self.utility(prompt, a) - self.utility(prompt, b)
-        if a == b or (self.temperature == 0 and difference == 0):
+        if a == b or (self.temperature == 0 and not sign(difference)):
             return "tie"
         return "a" if rng.random() < _sigmoid(difference, self.temperature) else "b"
 
@@ -117,7 +118,7 @@ def labeller_with_agreement(
     if not 0.5 <= agreement <= 1:
         raise ValueError(f"An agreement of {agreement} is out of reach: it lies between 0.5, by chance, and 1.")
     differences = _differences(Labeller(taste, math.inf), pairs)
-    equal = float(np.mean(differences == 0))
+    equal = float(np.mean([not sign(one) for one in differences]))
     if agreement > 1 - equal / 2:
         raise ValueError(
             f"An agreement of {agreement} is out of reach: {equal:.0%} of the pairs are worth the same to this taste. "
@@ -163,7 +164,7 @@ def _differences(labeller: Labeller, pairs: Sequence[Pair]) -> np.ndarray:
     usable = [pair for pair in checked_pairs(pairs) if not unusable(pair.a, pair.b)]
     differences = np.array([labeller.utility(p, a) - labeller.utility(p, b) for p, a, b in usable])
     if labeller.temperature == 0:
-        differences = differences[differences != 0]
+        differences = differences[[bool(sign(one)) for one in differences]]
     if not len(differences):
         raise ValueError(f"None of the {len(pairs)} pairs gives a label: their answers are empty, identical or tied.")
     return differences

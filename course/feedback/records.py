@@ -8,6 +8,7 @@ of a ranking stand in the order that a comparison gives, with the same probabili
 import math
 import random
 from collections.abc import Sequence
+from functools import cmp_to_key
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from course import SEED
 from course.feedback.labellers import Labeller, Pair, checked_pairs, unusable
 from course.feedback.tastes import Prompt
 from course.formats import Record
+from course.numerics import sign
 
 LIKERT_SCALE = (1, 7)
 
@@ -78,11 +80,17 @@ def rank(labeller: Labeller, asked: Asked, seed: int = SEED) -> Labelled:
             counts["too few"] += 1
             continue
         seen = [(_perceived(labeller, prompt, text, rng), rng.random()) for text in texts]
-        best_first = sorted(range(len(texts)), key=seen.__getitem__, reverse=True)
-        ranks = [best_first.index(i) + 1 for i in range(len(texts))]
+        best_first = sorted([(*each, i) for i, each in enumerate(seen)], key=cmp_to_key(_before))
+        place = {i: rank for rank, (*_, i) in enumerate(best_first, 1)}
+        ranks = [place[i] for i in range(len(texts))]
         records.append({"prompt": prompt.text, "completions": texts, "ranks": ranks})
         counts["ranked"] += 1
     return Labelled(records, counts)
+
+
+def _before(one: tuple[float, float, int], other: tuple[float, float, int]) -> int:
+    """Below 0 where `one` (its utility, a number by chance, its place) comes first: chance orders equal utilities."""
+    return sign(other[0] - one[0]) or (-1 if one[1] > other[1] else 1)
 
 
 def rate(labeller: Labeller, asked: Asked, seed: int = SEED) -> Labelled:
@@ -107,7 +115,7 @@ def rate(labeller: Labeller, asked: Asked, seed: int = SEED) -> Labelled:
     counts["too few"] = sum(not texts for _, texts in kept)
     utilities = [labeller.utility(prompt, text) for prompt, texts in kept for text in texts]
     worst, best = min(utilities, default=0.0), max(utilities, default=0.0)
-    if worst == best:  # nothing to tell apart: the middle of the scale, noise aside
+    if not sign(best - worst):  # nothing to tell apart: the middle of the scale, noise aside
         worst, best = worst - 0.5, best + 0.5
     edges = np.linspace(worst, best, high - low + 2)[1:-1]
     records: list[Record] = []
