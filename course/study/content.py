@@ -6,6 +6,7 @@ safe loader, which makes text, numbers, lists and mappings only; `markup` makes 
 """
 
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -16,11 +17,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from course.study.markup import to_html
-from course.study.yaml_lines import ContentError, doubles, line_of, read_mapping
+from course.study.yaml_lines import LARGEST, ContentError, cut, doubles, line_of, read_mapping
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = PACKAGE / "quizzes" if (PACKAGE / "quizzes").is_dir() else PACKAGE.parent / "quizzes"
 """Where the files are: inside the package in an installed wheel, beside it in a checkout."""
+
+
+SHOWN = 50
+"""So many mistakes of a file are written out."""
 
 
 def _check_text(text: str) -> str:
@@ -114,6 +119,9 @@ class Numeric(_Checked):
 
     @model_validator(mode="after")
     def _check_near(self) -> "Numeric":
+        values = Counter(near.value for near in self.near)
+        if twice := [value for value, n in values.items() if n > 1]:
+            raise ValueError(f"near {twice[0]:g} stands there twice; keep the text that fits")
         for near in self.near:
             if abs(near.value - self.answer) <= self.tolerance:
                 raise ValueError(
@@ -249,22 +257,28 @@ def _files() -> list[Path]:
 
 def _number(path: Path) -> str:
     """The lesson that a file says it is, without reading the rest: one broken file must not stop the others."""
-    found = re.search(r"^lesson:\s*[\"']?(\w+)", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        found = re.search(r"^lesson:\s*[\"']?(\w{1,9})", file.read(LARGEST), re.MULTILINE)
     return found[1] if found else ""
 
 
 @lru_cache(maxsize=64)
 def _read(path: Path, changed: int) -> Lesson:
     value, node = read_mapping(path)
+    more = 0
     problems = [(line, f"the field `{name}` stands there twice; keep one") for line, name in doubles(node)]
     try:
         lesson = Lesson.model_validate(value)
         problems += _id_problems(lesson, node)
     except ValidationError as error:
-        problems += [_problem(details, value, node) for details in error.errors(include_url=False)]
+        errors = error.errors(include_url=False)
+        more = len(errors[20 * SHOWN :])  # to find the lines of thousands would take minutes
+        problems += [_problem(details, value, node) for details in errors[: 20 * SHOWN]]
     if problems:
-        lines = "\n".join(f"  line {line}: {text}" for line, text in sorted(problems))
-        raise ContentError(f"{path} needs mending:\n{lines}")
+        lines = [f"  line {line}: {cut(text)}" for line, text in sorted(problems)]
+        if len(lines) > SHOWN:
+            lines[SHOWN:] = [f"  ... and {len(lines) - SHOWN + more} more"]
+        raise ContentError("\n".join([f"{path} needs mending:", *lines]))
     return lesson
 
 
@@ -282,22 +296,22 @@ def _id_problems(lesson: Lesson, node: Any) -> Iterator[tuple[int, str]]:
 def _problem(details: Any, value: dict[str, Any], node: Any) -> tuple[int, str]:
     """A pydantic error as the line it is about and a sentence that says what to do."""
     loc = [part for part in details["loc"] if part not in QUESTION_TYPES]  # the union puts its tag into the path
-    given = details["input"]
-    tag = details.get("ctx", {}).get("tag")
+    given, ctx = reprlib.repr(details["input"]), details.get("ctx", {})
+    tag = reprlib.repr(ctx.get("tag"))
     message = {
         "missing": "it is missing; add it",
         "extra_forbidden": "there is no such field; remove it or correct its name",
-        "string_type": f"{given!r} is not text; put it in quotes",
-        "bool_type": f"{given!r} is neither true nor false; write one of them, without quotes",
-        "float_type": f"{given!r} is not a number; write one, without quotes",
-        "list_type": f"{given!r} is not a list; start each item on a line of its own with a hyphen",
-        "model_attributes_type": f"{given!r} is not a set of fields; write `id:` and the others on lines of their own",
-        "too_short": f"it has too few items; it needs {details.get('ctx', {}).get('min_length')} or more",
+        "string_type": f"{given} is not text; put it in quotes",
+        "bool_type": f"{given} is neither true nor false; write one of them, without quotes",
+        "float_type": f"{given} is not a number; write it in digits, as in 0.25 or 1e3, and without quotes",
+        "list_type": f"{given} is not a list; start each item on a line of its own with a hyphen",
+        "model_attributes_type": f"{given} is not a set of fields; write `id:` and the others on lines of their own",
+        "too_short": f"it has too few items; it needs {ctx.get('min_length')} or more",
         "union_tag_not_found": f"`type` is missing; write one of {', '.join(QUESTION_TYPES)}",
-        "union_tag_invalid": f"the type {tag!r} is unknown; write one of {', '.join(QUESTION_TYPES)}",
+        "union_tag_invalid": f"the type {tag} is unknown; write one of {', '.join(QUESTION_TYPES)}",
     }.get(details["type"], details["msg"].removeprefix("Value error, "))
     if loc == ["lesson"]:
-        message = f'{given!r} is not a lesson; write its two digits in quotes, as in "01"'
+        message = f'{given} is not a lesson; write its two digits in quotes, as in "01"'
     names = [f"{part + 1}" if isinstance(part, int) else part for part in loc]
     if len(loc) > 1 and isinstance(loc[1], int):
         item = value[loc[0]][loc[1]]

@@ -13,12 +13,10 @@ from pypdf import PdfReader
 
 from course.study import content, flashcards, pipeline_map, quiz, warm_up
 from course.study.progress import Progress
-from course.study.widget import STATIC
 from tests.standalone import page_of
 
 pytestmark = pytest.mark.browser
 SAMPLE = Path(__file__).parents[1] / "study" / "sample"
-COMMON = (STATIC / "common.js").read_text(encoding="utf-8")
 
 
 # The tests below name options by their place in the file.
@@ -93,9 +91,9 @@ def test_several_choices_say_what_is_wrong_and_what_is_missing(show):
 def test_a_number_is_read_kindly_or_said_to_be_unreadable(show):
     third = section(show(page_of(quiz("01"))), 2)
     box = third.get_by_role("textbox", name="Your number")
-    box.fill("12,5")
+    box.fill("12 or 5")
     check(third)
-    expect(status(third)).to_contain_text("I cannot read “12,5” as a number.")
+    expect(status(third)).to_contain_text("I cannot read “12 or 5” as a number")
     expect(box).to_be_focused()
     box.fill("25 tokens")
     box.press("Enter")
@@ -104,43 +102,6 @@ def test_a_number_is_read_kindly_or_said_to_be_unreadable(show):
     box.fill("1.25e2")
     check(third)
     expect(status(third)).to_have_text("✓ Correct. It is 125 tokens.")
-
-
-NUMBERS = [
-    ("1,000", "", 1000),
-    ("1 000", "", 1000),
-    ("12,345,678.5", "", 12345678.5),
-    ("1e3", "", 1000),
-    ("-2.5E-3", "", -0.0025),
-    ("\u22125", "", -5),
-    ("50 %", "", 0.5),
-    ("50 %", "%", 50),
-    ("50", "%", 50),
-    ("125 tokens", "tokens", 125),
-    ("$3.50", "$", 3.5),
-    (".5", "", 0.5),
-    ("+7", "", 7),
-    ("\uff11\uff12", "", 12),
-    ("", "", None),
-    ("abc", "", None),
-    ("1,5", "", None),
-    ("1,00", "", None),
-    ("1.2.3", "", None),
-    ("1e999", "", None),
-    ("Infinity", "", None),
-    ("0x10", "", None),
-    ("12 apples", "tokens", None),
-]
-
-
-def test_numbers_as_people_write_them(show):
-    read = show("<p>").evaluate(
-        f"(cases) => {{ {COMMON}; return cases.map(([text, unit]) => parseNumber(text, unit)); }}",
-        [[text, unit] for text, unit, _ in NUMBERS],
-    )
-    assert [(text, value) for (text, _, _), value in zip(NUMBERS, read, strict=True)] == [
-        (text, pytest.approx(value) if value is not None else None) for text, _, value in NUMBERS
-    ]
 
 
 def test_short_answer_is_written_before_the_model_answer_opens(show):

@@ -1,11 +1,12 @@
 """Lesson files: every mistake is answered with its line and its mend, and no text can run."""
 
+import contextlib
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from course.study import content
@@ -216,13 +217,77 @@ def test_one_broken_file_does_not_stop_the_lesson_beside_it(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.system ['true']", "!!python/name:os.system", "!evil x"])
 def test_yaml_tags_make_no_objects(tmp_path, tag):
-    with pytest.raises(ContentError, match="could not determine a constructor"):
+    with pytest.raises(ContentError, match=r"tags \(!\) are not used here"):
         read_lesson(write(tmp_path, f'lesson: "01"\ntitle: {tag}\n'))
 
 
 def test_an_alias_that_contains_itself_ends(tmp_path):
     with pytest.raises(ContentError):
         read_lesson(write(tmp_path, 'lesson: "01"\ntitle: T\ncards: &a [*a]\n'))
+
+
+NUMERIC = question("{id: 01-a, type: numeric, prompt: p, tolerance: 0, explanation: e, answer: %s}")
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("1e3", 1000), ("-2.5E-3", -0.0025), ("010", 10), (".5", 0.5), ("5.", 5), ("+7", 7), ("100000", 100000)],
+)
+def test_numbers_are_what_a_reader_takes_them_for(tmp_path, written, value):
+    assert read_lesson(write(tmp_path, NUMERIC % written)).questions[0].answer == value
+
+
+@pytest.mark.parametrize("written", ["1:30", "1_000", "0x10", "0o17", "'3'", "six", "yes", "2020-01-01", "1 000"])
+def test_what_is_no_number_to_a_reader_is_refused(tmp_path, written):
+    with pytest.raises(
+        ContentError, match=r"line 4: question 01-a, answer: .* is not a number; write it in digits, as in"
+    ):
+        read_lesson(write(tmp_path, NUMERIC % written))
+
+
+@given(number=st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**300), 10**300))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+def test_every_number_in_a_file_is_read_as_itself(tmp_path, number):
+    content._read.cache_clear()
+    assert read_lesson(write(tmp_path, NUMERIC % repr(number))).questions[0].answer == float(number)
+
+
+START = 'lesson: "01"\ntitle: T\n'
+BOMBS = {
+    "brackets": (START + "cards: " + "[" * 30_000, "line 3: this is nested more than 20 levels deep"),
+    "braces": (START + "cards: " + "{a: " * 30_000, "line 3: this is nested more than 20 levels deep"),
+    "hyphens": (START + "cards:\n" + "- " * 30_000, "nested more than 20 levels deep"),
+    "aliases": (
+        START
+        + "a: &a [x]\n"
+        + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        "line 3: anchors (&) and aliases (*) are not used here",
+    ),
+    "a large file": (START + "cards: " + "a" * 10_000_000, "is larger than 1,000,000 bytes"),
+    "a long text": (START + "cards: " + "a" * 900_000, "line 3: a text of 900,000 characters"),
+    "a long number": (NUMERIC % ("1" * 5000), "line 4: a number of 5,000 digits"),
+    "many parts": (START + "".join(f"k{i}: 1\n" for i in range(50_000)), "the file has more than 20,000 parts"),
+    "many mistakes": (START + "".join(f"k{i}: 1\n" for i in range(5_000)), "... and 4950 more"),
+    "long names": (START + "".join(f"{'k' * 900}{i}: 1\n" for i in range(900)), "... and 850 more"),
+    "a long value": (START + "cards: " + "a" * 19_000, "line 3: cards: 'aaaaaaaaaaaa...aaaaaaaaaaaaa' is not a list"),
+    "a bad tag": (START + "cards: !!int xx", "line 3: tags (!) are not used here"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), BOMBS.values(), ids=BOMBS)
+def test_a_file_made_to_harm_is_refused_in_a_few_words(tmp_path, text, says):
+    with pytest.raises(ContentError) as error:
+        read_lesson(write(tmp_path, text))
+    assert says in str(error.value)
+    assert len(str(error.value)) < 20_000
+
+
+@given(st.text(alphabet=st.sampled_from(list("ab1:-[]{},&*!|>'\"%@`#? \n\t<0.e")), max_size=40))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+def test_no_file_at_all_breaks_the_reader(tmp_path, text):
+    content._read.cache_clear()
+    with contextlib.suppress(ContentError):
+        read_lesson(write(tmp_path, START + text))
 
 
 TAGS = """p em strong code pre ul ol li a br hr blockquote h1 h2 h3 h4 h5 h6 span math mrow mi mo mn mtext mspace

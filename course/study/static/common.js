@@ -30,19 +30,104 @@ function button(label, onclick, more = "") {
 
 // ---- reading numbers -------------------------------------------------------------------------------------
 
-// What a learner types as a number: 1,000 and 1 000 and 1e3, −5, 50 % (0.5, or 50 where the unit is %), 12 tokens.
-// Returns a number, or null when it cannot be read; 1,5 is not read, for it is 15 to nobody and 1.5 only to some.
-function parseNumber(text, unit = "") {
-  let rest = text.normalize("NFKC").replace(/[\u2212\u2013]/g, "-").trim().toLowerCase();
-  const name = unit.trim().toLowerCase();
-  if (name && rest.endsWith(name)) rest = rest.slice(0, -name.length).trim();
-  else if (name && rest.startsWith(name)) rest = rest.slice(name.length).trim();
-  let scale = 1;
-  if (rest.endsWith("%")) [rest, scale] = [rest.slice(0, -1).trim(), 0.01];
-  if (/^[+-]?\d{1,3}([, _]\d{3})+(?![\d, _])/.test(rest)) rest = rest.replace(/[, _](?=\d{3})/g, "");
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/.test(rest)) return null;
-  const value = Number(rest) * scale;
-  return Number.isFinite(value) ? value : null;
+// What a learner types as a number: 1,000 and 1 000 and 1e3, 1.5×10^-3, −5, ≈7.4, 1/8, 0,693, 12 tokens, 10k, and 50 %
+// (0.5, or 50 where the unit is % or points). Returns null when it cannot be read, else {value, said, other}: `said` is
+// how it was read, unless that is plain to see, and `other` the second reading of 1,234 and 10.000, where one separator
+// before three digits may mean thousands or decimals. `value` is the English reading.
+function readNumber(text, unit = "") {
+  const clean = plainDigits(text).toLowerCase().trim();
+  const [start, sign] = clean.match(/^(?:(?:[≈≃≅~∼=]|(?:about|around|roughly|approximately|approx\.?|circa|ca\.?)(?![a-z]))\s*)?([+-]?)\s*/);
+  const found = withoutUnit(clean.slice(start.length), unit);
+  const read = found && readFraction(found.rest);
+  if (!read) return null;
+  const whole = (value) => value === undefined ? undefined : (sign === "-" ? -value : value) * found.times / found.per;
+  const [value, other] = [whole(read.value), whole(read.other)];
+  if (!Number.isFinite(value)) return null;
+  const plain = /^[+-]?(\d+|\d*\.\d+|[1-9]\d{0,2}(,\d{3})+)$/.test(sign + found.rest) && found.plain;
+  return { value, other, said: plain ? "" : `${written(value)} ${found.per === 1 ? unit : ""}`.trim() };
+}
+
+// A value with all its digits: 1234567.5, 0.00003125.
+function written(value) {
+  const [digits, power] = Number(value.toPrecision(15)).toString().split("e");
+  return power === undefined || Math.abs(power) > 15 ? digits + (power ? `e${power}` : "") : value.toFixed(20).replace(/\.?0+$/, "");
+}
+
+// Digits of any script as 0 to 9, every minus as -, every space as one, and powers of ten as e. A raised ² is no 2.
+function plainDigits(text) {
+  const digit = (char) => {
+    const wide = char.normalize("NFKC"); // full-width and mathematical digits
+    if (/\d/.test(wide)) return wide;
+    let n = 0; // every other script has its ten digits in a row
+    while (n < 9 && /\p{Nd}/u.test(String.fromCodePoint(char.codePointAt(0) - n - 1))) n++;
+    return String(n);
+  };
+  const power = (_, ten, sign, digits) => `${ten}^${sign === "⁻" ? "-" : ""}${digits.normalize("NFKC")}`;
+  return text
+    .replace(/\p{Cf}/gu, "").replace(/[\p{Zs}\s]/gu, " ").replace(/[\uff01-\uff0f\uff1a-\uff5e]/g, (char) => char.normalize("NFKC"))
+    .replace(/\p{Nd}/gu, digit).replace(/[\u2010-\u2015\u2212\ufe63]/g, "-").replace(/٫/g, ".").replace(/٬/g, "'").replace(/٪/g, "%")
+    .replace(/[¼½¾⅐-⅞]/g, (char) => ` ${char.normalize("NFKC")} `).replace(/[⁄∕÷]/g, "/")
+    .replace(/(10)([⁺⁻]?)([⁰¹²³⁴-⁹]+)/g, power)
+    .replace(/\s*[×·∙⋅*x]\s*10\s*(?:\^|\*\*)\s*\(?\s*([+-]?\d+)\s*\)?/gi, "e$1")
+    .replace(/(^|[^\d.,])10\s*(?:\^|\*\*)\s*\(?\s*([+-]?\d+)\s*\)?/g, "$11e$2");
+}
+
+const PERCENT = ["%", "percent", "per cent", "pct"];
+const DOLLAR = ["$", "us$", "usd", "dollar"];
+const UNITS = {
+  $: DOLLAR, dollar: DOLLAR, "%": PERCENT, gb: ["gb", "gigabyte"],
+  point: ["point", "percentage point", "percent point", "%-point", "pp", ...PERCENT],
+  "token per second": ["token per second", "token/second", "token/s", "tok/s"],
+};
+const TIMES = { k: 1e3, thousand: 1e3, million: 1e6, billion: 1e9 };
+
+// The text without its unit: {rest, times, per, plain}, or null where it names another one.
+function withoutUnit(text, unit) {
+  const singular = (words) => words.trim().toLowerCase().replace(/([a-z]{2,})s(?![a-z])/g, "$1").replace(/\s*\/\s*/g, "/");
+  const name = singular(unit);
+  const names = name ? UNITS[name] ?? [name] : [];
+  const parts = text.match(/^([^\d.,+-]*?)\s*((?:[.,]?\d)(?:.*\d)?[.]?)\s*([^\d]*)$/);
+  if (!parts) return null;
+  const front = singular(parts[1]);
+  const [, size, behind] = singular(parts[3]).match(/^((?:k|thousand|million|billion)(?![a-z]))?\s*(.*)$/);
+  const share = !name && PERCENT.includes(behind);
+  const known = (word) => !word || names.includes(word);
+  if (!known(front) || !(known(behind) || share) || (front && behind)) return null;
+  const plain = !size && !share && (name === "%" || !PERCENT.includes(behind));
+  return { rest: parts[2], times: TIMES[size] ?? 1, per: share ? 100 : 1, plain };
+}
+
+// a or a/b, with unit and sign taken off: {value, other}, or null.
+function readFraction(text) {
+  const parts = text.split("/").map((part) => readDecimal(part.trim()));
+  if (parts.length > 2 || parts.includes(null)) return null;
+  const [above, below] = parts;
+  if (!below) return above;
+  const doubtful = above.other !== undefined || below.other !== undefined;
+  const other = doubtful ? (above.other ?? above.value) / (below.other ?? below.value) : undefined;
+  return below.value === 0 ? null : { value: above.value / below.value, other };
+}
+
+// Digits with separators, and perhaps an exponent: {value, other}, or null.
+function readDecimal(text) {
+  const [, digits, power = ""] = text.match(/^([\d.,'’_ ]+)(e[+-]?\d+)?$/) ?? [null, ""];
+  const as = (plain) => {
+    const value = Number(plain + power);
+    return !Number.isFinite(value) || (value === 0 && /[1-9]/.test(plain)) ? null : value;
+  };
+  const reading = (plain, other) => {
+    const value = as(plain);
+    return value === null ? null : { value, other: other ? as(other) ?? undefined : undefined };
+  };
+  if (/^(\d+\.?\d*|\.\d+)$/.test(digits)) return reading(digits, /^[1-9]\d{0,2}\.\d{3}$/.test(digits) && digits.replace(".", ""));
+  if (/^[1-9]\d{0,2},\d{3}$/.test(digits)) return reading(digits.replace(",", ""), digits.replace(",", "."));
+  if (/^\d*,\d+$/.test(digits)) return reading(digits.replace(",", ".")); // no group of thousands begins with 0 or has four digits
+  const grouped = [
+    /^([1-9]\d{0,2}(?:,\d{3})+)(?:\.(\d*))?$/, /^([1-9]\d{0,2}(?:\.\d{3})+)(?:,(\d+))?$/, // 1,234.5 and 1.234,5
+    /^([1-9]\d{0,2}(?: \d{3})+)(?:[.,](\d+))?$/, /^([1-9]\d{0,2}(?:['’]\d{3})+)(?:[.,](\d+))?$/, /^([1-9]\d{0,2}(?:_\d{3})+)(?:\.(\d+))?$/,
+    /^([1-9]\d?(?:,\d\d)+,\d{3})(?:\.(\d*))?$/, // lakhs and crores
+  ].map((form) => digits.match(form)).find(Boolean);
+  return grouped ? reading(`${grouped[1].replace(/\D/g, "")}.${grouped[2] ?? ""}`) : null;
 }
 
 // ---- drawing charts -------------------------------------------------------------------------------------

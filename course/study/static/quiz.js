@@ -20,7 +20,7 @@ function kept(study, question) {
 function judge(question, saved) {
   if (question.type === "short") return { done: Boolean(saved.shown && saved.grade), right: saved.grade >= 3 };
   if (!saved.checked) return { done: false, right: false };
-  if (question.type === "numeric") return judgeNumber(question, parseNumber(saved.text, question.unit));
+  if (question.type === "numeric") return judgeNumber(question, readNumber(saved.text, question.unit)?.value);
   const chosen = question.options.filter((option) => saved.chosen.includes(option.key));
   const wanted = question.options.filter((option) => option.right);
   const hits = chosen.filter((option) => option.right).length;
@@ -29,9 +29,11 @@ function judge(question, saved) {
 }
 
 function judgeNumber(question, value) {
-  if (value === null) return { done: false, right: false };
-  const within = (target) => Math.abs(value - target) <= question.tolerance + 1e-9 * Math.max(1, Math.abs(target));
-  return { done: true, right: within(question.answer), near: question.near.find((near) => within(near.value)) };
+  if (value === undefined) return { done: false, right: false };
+  const away = (target) => Math.abs(value - target);
+  const within = (target) => away(target) <= question.tolerance + 1e-9 * Math.max(1, Math.abs(target));
+  const nearest = question.near.filter((near) => within(near.value)).sort((a, b) => away(a.value) - away(b.value))[0];
+  return { done: true, right: within(question.answer), near: nearest };
 }
 
 // ---- drawing -----------------------------------------------------------------------------------------------
@@ -135,16 +137,23 @@ function paintNumber({ question, body, after, saved, save, say, repaint, status 
     onkeydown: (event) => { if (event.key === "Enter" && !verdict.done) check(); },
   });
   input.value = now.text ?? "";
+  let doubted; // the text whose reading was shown before it is judged
   const check = () => {
-    const value = parseNumber(input.value, question.unit);
-    if (value === null) {
-      const text = input.value.trim();
+    const read = readNumber(input.value, question.unit);
+    const text = input.value.trim();
+    if (!read) {
       input.setAttribute("aria-invalid", "true");
       input.focus();
-      return say("wrong", `${text ? `I cannot read “${text}” as a number.` : "Write a number first."} `
-        + "Write it like 1,000 or 1e3 or 0.25 or 50 %.");
+      return say("wrong", `${text ? `I cannot read “${text}” as a number${question.unit && ` (${question.unit})`}.` : "Write a number first."} `
+        + "Write it like 1,000 or 1e3 or 0.25 or 1/4.");
     }
-    save({ text: input.value, checked: true, right: judgeNumber(question, value).right, tries: (saved().tries ?? 0) + 1 });
+    const { right } = judgeNumber(question, read.value);
+    if (!right && read.other !== undefined && doubted !== text) { // not judged by a reading that the learner did not mean
+      doubted = text;
+      const [value, other] = [written(read.value), written(read.other)];
+      return say("noted", `I read “${text}” as ${value}. If you mean ${other}, write it like that; to answer ${value}, press Check again.`);
+    }
+    save({ text: input.value, checked: true, right, tries: (saved().tries ?? 0) + 1 });
     repaint();
     status.focus();
   };
@@ -158,7 +167,11 @@ function paintNumber({ question, body, after, saved, save, say, repaint, status 
   after.replaceChildren();
   if (!verdict.done) return after.append(button("Check", check, "pt-primary"));
   if (verdict.right) say("right", ...verdictOf(true), `It is ${question.answer_text}.`);
-  else say("wrong", ...verdictOf(false, verdict.near?.why_html));
+  else {
+    const { said } = readNumber(now.text, question.unit);
+    const how = said && `${verdict.near ? " " : ""}I read “${now.text.trim()}” as ${said}.`;
+    say("wrong", ...verdictOf(false, verdict.near?.why_html), how);
+  }
   after.append(...explanation(question, verdict.right), button(verdict.right ? "Answer again" : "Try again", again));
 }
 
