@@ -41,5 +41,5 @@ def no_spread(values: "Tensor", size: "float | Tensor" = 1.0) -> bool:
 
 
 def sign(value: float) -> int:
-    """1, -1, or 0 for what is 0 up to `TOLERANCE`."""
-    return 0 if abs(value) <= TOLERANCE else 1 if value > 0 else -1
+    """1, -1, or 0 for what is 0 up to `TOLERANCE` or no number (nan)."""
+    return (value > TOLERANCE) - (value < -TOLERANCE)
