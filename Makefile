@@ -32,8 +32,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e ".[lab,dev]"
 	@touch $@
 
-lab: $(READY) ## Install if needed, then open the course in JupyterLab
-	$(BIN)/jupyter lab $(AS_ROOT) notebooks/00_start_here.ipynb
+lab: $(READY) ## Install if needed, then open your copy of the notebooks in JupyterLab
+	$(BIN)/python -m course copy
+	$(BIN)/jupyter lab $(AS_ROOT) my_notebooks/00_start_here.ipynb
 
 test: $(READY) ## Install if needed, then run every test: style, unit, browser and all notebooks
 	$(BIN)/ruff check .
@@ -88,6 +89,6 @@ pins: ## Write constraints.txt anew from the newest versions that pyproject.toml
 		| grep -v '^pip==' | sed 's/+[a-z0-9]*$$//'; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt
 
-clean: ## Remove what was installed or built here; progress and runs/ are kept
+clean: ## Remove what was installed or built here; progress, my_notebooks/ and runs/ are kept
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
