@@ -42,4 +42,4 @@ def no_spread(values: "Tensor", size: "float | Tensor" = 1.0) -> bool:
 
 def sign(value: float) -> int:
     """1, -1, or 0 for what is 0 up to `TOLERANCE` or no number (nan)."""
-    return (value > TOLERANCE) - (value < -TOLERANCE)
+    return int(value > TOLERANCE) - int(value < -TOLERANCE)
