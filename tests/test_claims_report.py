@@ -76,7 +76,11 @@ def test_a_run_records_claims_goes_on_after_a_failure_and_is_kept(
 ) -> None:
     monkeypatch.setattr(report, "KEPT", tmp_path / "kept")
     path = tmp_path / "05_lesson.ipynb"
-    cells = [v4.new_code_cell(LESSON), v4.new_code_cell("1 / 0"), v4.new_code_cell('claim("S1", "It is said.", True, "said")')]
+    cells = [
+        v4.new_code_cell(LESSON),
+        v4.new_code_cell("1 / 0"),
+        v4.new_code_cell('claim("S1", "It is said.", True, "said")'),
+    ]
     write(v4.new_notebook(cells=cells), path)
 
     first = report.run(path, seed=1)
