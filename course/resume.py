@@ -1,4 +1,4 @@
-"""What a training run keeps, so that it can be stopped and resumed: its record, its state file, its interrupt.
+"""What every training loop shares: a driver that survives a stop, the record of a run, the file to resume it from.
 
 Serves `course.train`, and through it every lesson that trains, and `course.rl`. No formula is here; `train.py` is the
 one to read first.
@@ -9,8 +9,10 @@ import json
 import os
 import signal
 import threading
+import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,42 +22,74 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from course.plots import LiveCurve
+
 
 @dataclass
-class Run:
-    """What a training run did.
+class Progress:
+    """How far a run has come, whatever it trains.
+
+    Attributes:
+        seconds: time spent, earlier parts of a resumed run included.
+        interrupted: the run was stopped before its last step.
+    """
+
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def done(self) -> int:
+        """Number of steps taken."""
+        raise NotImplementedError
+
+
+@dataclass
+class Run(Progress):
+    """What a training run did, besides `seconds` and `interrupted`.
 
     Attributes:
         losses: mean loss per labelled token of each optimizer step, in nats, before that step's update.
-        held_out: (step, loss) pairs on the held-out examples: at the start and after each epoch.
+        held_out: (steps taken, loss) pairs on the held-out examples: at the start and after each epoch.
         measured: by name, what else was measured at each optimizer step, such as the margin of preferred answers.
         tokens: tokens that went through the model, padding left out.
-        seconds: time spent, earlier parts of a resumed run included.
-        interrupted: the run was stopped before its last step.
     """
 
     losses: list[float] = field(default_factory=list)
     held_out: list[tuple[int, float]] = field(default_factory=list)
     measured: dict[str, list[float]] = field(default_factory=dict)
     tokens: int = 0
-    seconds: float = 0.0
-    interrupted: bool = False
 
     def __post_init__(self) -> None:
         self.held_out = [(step, loss) for step, loss in self.held_out]  # read back from a file, pairs are lists
+
+    @property
+    def done(self) -> int:
+        return len(self.losses)
 
 
 class TrainingStopped(RuntimeError):
     """Training cannot go on; the message says where it stopped and what to check."""
 
 
+R = TypeVar("R", bound=Progress)
+SAVE_EVERY = 20.0  # seconds between saved states: a killed kernel loses no more than this
+_pressed: list[int] | None = None  # interrupts since the outermost `deferred_interrupt` began
+
+
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn the first interrupt into a flag, so that no step is cut in half; a second one interrupts at once."""
+    """Turn the first interrupt into a flag, so that no step is cut in half; a second one interrupts at once.
+
+    It also decorates a function whose preparations must not be cut either; what is inside shares the outer one's flag.
+    """
+    global _pressed
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    pressed: list[int] = []
+    if _pressed is not None:
+        yield lambda: bool(_pressed)
+        return
+    pressed = _pressed = []
     previous = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: Any) -> None:
@@ -68,6 +102,77 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(pressed)
     finally:
         signal.signal(signal.SIGINT, previous)
+        _pressed = None
+
+
+def drive(
+    run: R,
+    steps: int,
+    step_fn: Callable[[int], None],
+    curve: LiveCurve,
+    shown: Callable[[int], Mapping[str, float]],
+    keeper: "State | None" = None,
+    finish: Callable[[], None] = lambda: None,
+) -> R:
+    """Take the steps of a run that are left, draw them, save them, and stop between two of them when asked to.
+
+    A stop that comes while the run is prepared is honoured after its first step, so that a run has at least one.
+
+    Args:
+        run: what was done so far; each step adds to it.
+        steps: of the whole run.
+        step_fn: takes the next step, given how many were taken before, and writes into the run what it measured.
+        curve: on which the run is drawn, earlier parts of it included.
+        shown: what is drawn of the run after so many steps, by name.
+        keeper: where the run is saved.
+        finish: what remains to be done after the last step.
+    """
+    began = time.monotonic() - run.seconds
+    saved, stop = time.monotonic(), False
+    run.interrupted = False
+    with deferred_interrupt() as interrupted, curve:
+        for done in range(run.done + 1):
+            curve.replay(done, **shown(done))
+        while run.done < steps and not stop:
+            step_fn(run.done)
+            run.seconds = time.monotonic() - began
+            curve.update(run.done, **shown(run.done))
+            stop = interrupted()  # asked once: an interrupt between two questions would end the run unsaved
+            if keeper and (stop or time.monotonic() - saved > SAVE_EVERY):
+                keeper.save(run)
+                saved = time.monotonic()
+        run.interrupted = run.done < steps
+        if not run.interrupted:
+            finish()
+    run.seconds = time.monotonic() - began
+    if run.interrupted:
+        print(f"Stopped at {curve.x} {run.done} of {steps}. {_how_to_go_on(keeper)}")
+    elif keeper:
+        keeper.remove()
+    return run
+
+
+def _how_to_go_on(keeper: "State | None") -> str:
+    if keeper is None:
+        return (
+            "What was learnt until here is in the model. Run again, the cell begins anew; with state='runs/name.state' "
+            "among the arguments of the call, a stopped run is kept in that file, and running the cell goes on from it."
+        )
+    if keeper.failed:
+        return "What was learnt until here is in the model; its last steps are in no file."
+    return f"Run the cell again to go on from {keeper.path}."
+
+
+@contextmanager
+def evaluating(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Evaluation mode before and after, whatever happens inside; no gradient from before, and none left behind."""
+    optimizer.zero_grad(set_to_none=True)  # a learner's own loop may have left some
+    model.eval()
+    try:
+        yield
+    finally:
+        model.eval()
+        optimizer.zero_grad(set_to_none=True)
 
 
 def fingerprint(examples: Sequence[Mapping[str, Sequence[int]]], settings: list[Any]) -> str:
@@ -78,19 +183,49 @@ def fingerprint(examples: Sequence[Mapping[str, Sequence[int]]], settings: list[
     return digest.hexdigest()
 
 
-T = TypeVar("T")
-SAVE_EVERY = 20.0  # seconds between saved states: a killed kernel loses no more than this
+def checksum(tensors: Mapping[str, Tensor], about: str = "") -> str:
+    """What tells these tensors from any others, by name, shape and every bit; a gigabyte takes about a second."""
+    marks = [about]
+    for name, tensor in sorted(tensors.items()):
+        bits = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        marks.append(f"{name} {tuple(tensor.shape)} {tensor.dtype} {zlib.crc32(bits)}")
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()
+
+
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps for each weight
 
 
 class State:
-    """The file that a run can be resumed from: weights, AdamW's two moments and the run so far, as safetensors."""
+    """The file that a run can be resumed from: weights, AdamW's two moments and the run so far, as safetensors.
+
+    Attributes:
+        path: the file.
+        failed: it could not be written the last time.
+    """
 
     def __init__(
-        self, path: Path | str, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer, hint: str = ""
+        self,
+        path: Path | str,
+        fingerprint: str,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        given: nn.Module | None = None,
+        start_only: bool = False,
     ):
+        """Make sure that the file can be written, and note the weights that the run begins from.
+
+        Args:
+            path: the file.
+            fingerprint: of data and settings.
+            model, optimizer: what is saved.
+            given: the part of the model that was there before the run; all of it if not given.
+            start_only: the run can go on only from the weights that it began from, since they are also its reference;
+                otherwise also from those that it was stopped with.
+        Raises:
+            TrainingStopped: the file cannot be written.
+        """
         self.path, self.fingerprint, self.model, self.optimizer = Path(path), fingerprint, model, optimizer
-        self.hint = hint  # what to do, besides, where the file is of another run
+        self.given, self.start_only, self.failed = model if given is None else given, start_only, False
         self.part = self.path.with_name(self.path.name + ".part")
         try:  # better to learn now that the file cannot be written than after the first minutes of training
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,24 +235,46 @@ class State:
             raise TrainingStopped(
                 f"The training state cannot be written to {self.path} ({error}). Give another file name as `state`."
             ) from error
+        self.start = self._now()
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
-    def save(self, run: Any) -> None:
-        """Write the state; `run` is a dataclass of what JSON can hold."""
+    def _now(self) -> str:
+        return checksum(dict(self.given.named_parameters()))
+
+    def save(self, run: Progress) -> None:
+        """Write the state; `run` is a dataclass of what JSON can hold. A full disk is said, and the run goes on."""
         tensors = {}
         for name, weight in self._weights().items():
             moments = self.optimizer.state[weight]
             tensors[f"weight/{name}"] = weight.detach()
             tensors |= {f"{key}/{name}": moments[key] for key in _MOMENTS}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        about = {"fingerprint": self.fingerprint, "run": json.dumps(run.__dict__)}
-        save_file(tensors, self.part, metadata=about)
-        os.replace(self.part, self.path)  # atomic: a kill leaves the old state or the new, never half of one
+        about = {"fingerprint": self.fingerprint, "start": self.start, "left": self._now()}
+        about["run"] = json.dumps(run.__dict__)
+        about["checksum"] = checksum(tensors, about["run"])
+        try:
+            save_file(tensors, self.part, metadata=about)
+            os.replace(self.part, self.path)  # atomic: a kill leaves the old state or the new, never half of one
+            self.failed = False
+        except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                self.part.unlink()
+            if not self.failed:
+                older = f" The state in {self.path} is an older one." if self.path.exists() else ""
+                print(
+                    f"The training state cannot be written to {self.path} ({error}). The run goes on in memory and "
+                    f"tries again every {SAVE_EVERY:.0f} seconds: make room on the disk.{older}"
+                )
+            self.failed = True
 
-    def restore(self, kind: type[T]) -> T | None:
-        """Bring model and optimizer to where the file has them; returns the run so far, None if there is no file."""
+    def restore(self, kind: type[R]) -> R | None:
+        """Bring model and optimizer to where the file has them; returns the run so far, None if there is no file.
+
+        Raises:
+            TrainingStopped: the file is damaged, or of another run.
+        """
         if not self.path.exists():
             return None
         try:
@@ -126,17 +283,29 @@ class State:
                 if about["fingerprint"] != self.fingerprint:
                     raise TrainingStopped(
                         f"{self.path} holds the state of another run (other data or settings). Give this run another "
-                        f"file, or delete that one to begin anew. {self.hint}".rstrip()
+                        "file, or delete that one to begin anew."
                     )
-                run = kind(**json.loads(about["run"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+                if checksum(tensors, about["run"]) != about["checksum"]:
+                    raise ValueError("what it holds is not what was written")
+                run = kind(**json.loads(about["run"]))
                 missing = {f"{key}/{name}" for key in ("weight", *_MOMENTS) for name in self._weights()} - set(tensors)
                 if missing:
                     raise KeyError(f"no {min(missing)}")
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, TrainingStopped):
+                raise
             raise TrainingStopped(
                 f"The training state in {self.path} cannot be read ({error}). Delete the file to begin anew."
             ) from error
+        if self.start != about["start"] and (self.start_only or self.start != about["left"]):
+            raise TrainingStopped(
+                f"{self.path} holds the state of a run that began from another model. To go on with that run, give the "
+                "model as it was when the run began, loaded or cloned anew"
+                + (": it is also the reference, " if self.start_only else ", ")
+                + "and the state brings it to where the run stopped. To begin anew, delete the file."
+            )
+        self.start = about["start"]
         with torch.no_grad():  # only now that all of it could be read: the model is resumed whole or not at all
             for name, weight in self._weights().items():
                 weight.copy_(tensors[f"weight/{name}"])
@@ -148,10 +317,8 @@ class State:
         return run
 
     def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-
-
-def say_interrupted(done: int, total: int, unit: str, state: Path | str | None) -> None:
-    """One line on where an interrupted run stands and how it goes on."""
-    how = f"Run the cell again to go on from {state}." if state else "Give `state=` a file name to be able to go on."
-    print(f"Stopped after {done} of {total} {unit}. {how}")
+        """Delete the file of a finished run."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            print(f"The run is finished, but its state in {self.path} cannot be deleted ({error}). Delete it yourself.")

@@ -8,9 +8,7 @@ purpose: several devices, mixed data sources, callbacks.
 
 import math
 import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,9 +21,9 @@ from course import SEED
 from course.batching import IGNORE, Example, blocks, check_examples, clip, collate, make_labels
 from course.formats.records import describe
 from course.losses.sft import token_losses
-from course.models import LM, precision, require_list
+from course.models import LM, precision, require_list, seeded
 from course.plots import LiveCurve
-from course.resume import SAVE_EVERY, Run, State, TrainingStopped, deferred_interrupt, fingerprint, say_interrupted
+from course.resume import Run, State, TrainingStopped, deferred_interrupt, drive, evaluating, fingerprint
 from course.templates import Template
 
 
@@ -77,6 +75,7 @@ def chat_examples(
     return kept
 
 
+@deferred_interrupt()
 def fit(
     lm: LM,
     examples: Sequence[dict[str, list[int]]],
@@ -99,7 +98,7 @@ def fit(
 
     Interrupt it (the stop button, Ctrl-C) and the step at hand is finished, the state saved, and the run so far
     returned. Called again with the same arguments and `state`, it goes on where it stopped and ends with the numbers
-    that an uninterrupted run gives.
+    that an uninterrupted run gives. The model must then be the one that the run began from, or that it stopped with.
 
     Args:
         lm: the model; weights that do not require gradients stay as they are.
@@ -108,7 +107,7 @@ def fit(
         learning_rate: the highest rate, reached after warm-up.
         batch_size: examples in a forward pass.
         accumulate: forward passes per optimizer step.
-        warmup: share of the steps in which the rate rises from 0.
+        warmup: share of the steps in which the rate rises; at least the first step.
         clip: largest norm of the gradient.
         weight_decay: AdamW's, on matrices only.
         shuffle: take the examples in random order, another one in each epoch; otherwise in the order given.
@@ -118,8 +117,8 @@ def fit(
         title: shown above the live curve.
         state: a file to save to and resume from.
     Raises:
-        TrainingStopped: the loss or its gradient is not a number, or the state file is damaged, of another run, or
-            cannot be written.
+        TrainingStopped: the loss or its gradient is not a number, or the state file is damaged, of another run or
+            model, or cannot be written when the run begins.
         ValueError: no examples, an example (or a held-out one) without a labelled token, or a count below 1.
     """
     check_examples(examples)
@@ -127,14 +126,15 @@ def fit(
         check_examples(held_out, "held_out")
     pad = lm.tokenizer.pad_token_id
 
-    def learn(batches: list[list[Example]]) -> Learnt:
+    def step_fn(batches: list[list[Example]]) -> Learnt:
+        lm.model.train()
         parts = [collate(half, pad) for batch in batches for half in _halves(batch)]
         return Learnt(_backward(lm, parts), sum(int(part["attention_mask"].sum()) for part in parts))
 
     return loop(
         lm.model,
         examples,
-        learn,
+        step_fn,
         Recipe(epochs, learning_rate, batch_size, accumulate, warmup, clip, weight_decay, shuffle, seed),
         measure=(lambda: mean_loss(lm, held_out)) if held_out else None,
         after_epoch=after_epoch,
@@ -176,7 +176,7 @@ class Learnt(NamedTuple):
 def loop(
     model: nn.Module,
     examples: Sequence[Example],
-    learn: Callable[[list[list[Example]]], Learnt],
+    step_fn: Callable[[list[list[Example]]], Learnt],
     recipe: Recipe,
     *,
     measure: Callable[[], float] | None = None,
@@ -186,23 +186,23 @@ def loop(
     panels: Mapping[str, str] | None = None,
     state: Path | str | None = None,
     about: Sequence[Any] = (),
-    hint: str = "",
+    start_only: bool = False,
 ) -> Run:
     """Train a model in place on examples of any kind: the part of `fit` that does not depend on what is learnt.
 
     Args:
         model: weights that do not require gradients stay as they are.
         examples: dicts of lists of numbers.
-        learn: given the batches of one optimizer step, each a list of examples, adds the gradient of their mean loss
-            to the model.
+        step_fn: given the batches of one optimizer step, each a list of examples, adds the gradient of their mean loss
+            to the model, which it finds in evaluation mode, without dropout.
         recipe: rate, epochs, batches and their order.
         measure: the loss on held-out examples.
         after_epoch, title, state: as in `fit`.
         y: what the loss is counted in.
-        panels: draws the loss (`training`), the `held_out` one and what `learn` measured in plots of their own, with
+        panels: draws the loss (`training`), the `held_out` one and what `step_fn` measured in plots of their own, with
             these titles.
         about: what else tells this run from another, as JSON can hold it.
-        hint: what else to check where the state file is of another run.
+        start_only: as in `State`.
     Raises:
         TrainingStopped, ValueError: as `fit`, but for the examples.
     """
@@ -210,98 +210,60 @@ def loop(
         if getattr(recipe, name) < 1:
             raise ValueError(f"{name}={getattr(recipe, name)}: give at least 1.")
     plan = _plan(len(examples), recipe)
-    weights = [p for p in model.parameters() if p.requires_grad]
-    optimizer = _optimizer(model, recipe.learning_rate, recipe.weight_decay)
-    settings = [*astuple(recipe), sum(p.numel() for p in model.parameters()), *about]
-    keeper = State(state, fingerprint(examples, settings), model, optimizer, hint) if state else None
-    run = (keeper.restore(Run) if keeper else None) or Run()
-    run.interrupted = False
     steps_per_epoch = len(plan) // recipe.epochs
-    began, before = time.monotonic(), run.seconds
-    saved = began
-    with (
-        _training(model, optimizer),
-        LiveCurve(title, len(plan), y=y, panels=panels) as curve,
-        deferred_interrupt() as interrupted,
-    ):
-        for step, loss in enumerate(run.losses):
-            curve.replay(step, training=loss, **_numbers({name: each[step] for name, each in run.measured.items()}))
-        for step, loss in run.held_out:
-            curve.replay(step, held_out=loss)
-        for step in range(len(run.losses), len(plan)):
-            if step % steps_per_epoch == 0:
-                _between_epochs(model, run, step, steps_per_epoch, measure, after_epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * rate_at(step, len(plan), recipe.warmup)
-            loss, tokens, measured = learn([[examples[i] for i in batch] for batch in plan[step]])
-            norm = float(nn.utils.clip_grad_norm_(weights, recipe.clip))
-            if not math.isfinite(loss + norm):
-                raise TrainingStopped(_not_finite(loss, norm, step, optimizer.param_groups[0]["lr"], run.losses))
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            run.losses.append(loss)
-            for name, value in measured.items():
-                run.measured.setdefault(name, []).append(value)
-            run.tokens += tokens
-            run.seconds = before + time.monotonic() - began
-            latest = {"held_out": run.held_out[-1][1]} if run.held_out and run.held_out[-1][0] == step else {}
-            curve.update(step, training=loss, **_numbers(measured), **latest)
-            stop = interrupted()  # asked once: an interrupt between two questions would end the run unsaved
-            if keeper and (stop or time.monotonic() - saved > SAVE_EVERY):
-                keeper.save(run)
-                saved = time.monotonic()
-            if stop:
-                run.interrupted = step + 1 < len(plan)
-                break
-        if not run.interrupted:
-            _between_epochs(model, run, len(plan), steps_per_epoch, measure, after_epoch)
-            curve.update(len(plan), **({"held_out": run.held_out[-1][1]} if run.held_out else {}))
-    run.seconds = before + time.monotonic() - began
-    if run.interrupted:
-        say_interrupted(len(run.losses), len(plan), "steps", state)
-    elif keeper:
-        keeper.remove()
-    return run
+    weights = [p for p in model.parameters() if p.requires_grad]
+    if not weights:
+        raise ValueError("No weight of the model requires a gradient, so there is nothing to train.")
+    optimizer = _optimizer(model, recipe.learning_rate, recipe.weight_decay)
+    settings = [*astuple(recipe), *about]
+    keeper = State(state, fingerprint(examples, settings), model, optimizer, start_only=start_only) if state else None
+    run = (keeper.restore(Run) if keeper else None) or Run()
+    curve = LiveCurve(title, len(plan), y=y, panels=panels)
 
-
-def _numbers(measured: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in measured.items() if not math.isnan(value)}
-
-
-@contextmanager
-def _training(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Training mode inside; outside, whatever happened, evaluation mode again and no gradient left for the next run."""
-    optimizer.zero_grad(set_to_none=True)  # a learner's own loop may have left some
-    model.train()
-    try:
-        yield
-    finally:
+    def between_epochs(step: int) -> None:
         model.eval()
+        if measure:
+            run.held_out.append((step, measure()))
+            curve.replay(step, held_out=run.held_out[-1][1])
+        if step:
+            after_epoch(step // steps_per_epoch)
+
+    def take_step(step: int) -> None:
+        if step % steps_per_epoch == 0:
+            between_epochs(step)
+        model.eval()
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * rate_at(step, len(plan), recipe.warmup)
+        with seeded(1_000_003 * recipe.seed + step, weights[0].device):  # dropout: resumed, it draws the same
+            loss, tokens, measured = step_fn([[examples[i] for i in batch] for batch in plan[step]])
+        norm = float(nn.utils.clip_grad_norm_(weights, recipe.clip))
+        if not math.isfinite(loss + norm):
+            raise TrainingStopped(_not_finite(loss, norm, step, optimizer.param_groups[0]["lr"], run.losses))
+        optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        run.losses.append(loss)
+        for name, value in measured.items():
+            run.measured.setdefault(name, []).append(value)
+        run.tokens += tokens
 
+    def shown(done: int) -> dict[str, float]:
+        values = dict([("held_out", loss) for step, loss in run.held_out if step == done])
+        if done:
+            values |= {"training": run.losses[done - 1]} | {name: each[done - 1] for name, each in run.measured.items()}
+        return {name: value for name, value in values.items() if not math.isnan(value)}
 
-def _between_epochs(
-    model: nn.Module,
-    run: Run,
-    step: int,
-    steps_per_epoch: int,
-    measure: Callable[[], float] | None,
-    after_epoch: Callable[[int], None],
-) -> None:
-    model.eval()
-    if measure:
-        run.held_out.append((step, measure()))
-    if step:
-        after_epoch(step // steps_per_epoch)
-    model.train()
+    with evaluating(model, optimizer):
+        return drive(run, len(plan), take_step, curve, shown, keeper, finish=lambda: between_epochs(len(plan)))
 
 
 def rate_at(step: int, steps: int, warmup: float) -> float:
-    """Share of the highest learning rate at a step: linear from 0 up, then linear down to 0 at the end."""
-    rising = math.ceil(warmup * steps)
-    if step < rising:
-        return step / rising
-    return (steps - step) / max(1, steps - rising)
+    """Share of the highest learning rate at a step, counted from 0: a linear rise, then a linear fall.
+
+    No step is taken at rate 0: the rise ends at 1 with its last step, and the fall would reach 0 after the last step.
+    transformers' `get_linear_schedule_with_warmup` gives the same one step later, for its own first step has rate 0.
+    """
+    rising = max(1, math.ceil(warmup * steps))
+    return min((step + 1) / rising, (steps - step) / (steps + 1 - rising))
 
 
 @torch.no_grad()
@@ -341,7 +303,9 @@ def labelled_losses(lm: LM, batch: dict[str, Tensor]) -> Tensor:
     labels = batch["labels"]
     first = int((labels[:, 1:] != IGNORE).any(dim=0).int().argmax())  # the scores here are for the token at first + 1
     with precision(lm.device):
-        logits = lm.model(input_ids=batch["input_ids"].to(lm.device), logits_to_keep=labels.shape[1] - first).logits
+        logits = lm.model(
+            input_ids=batch["input_ids"].to(lm.device), logits_to_keep=labels.shape[1] - first, use_cache=False
+        ).logits
     return token_losses(logits, labels[:, first:].to(lm.device))
 
 

@@ -60,14 +60,13 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], **
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch):
-    """Have a function called with each step, after its update of the weights and before the state is saved."""
+    """Have a function called with each step, counted from 0, after its update and before the state is saved."""
 
     def install(callback) -> None:
         class Watched(train.LiveCurve):
             def update(self, step: int, **values: float) -> None:
                 super().update(step, **values)
-                if "training" in values:
-                    callback(step)
+                callback(step - 1)
 
         monkeypatch.setattr(train, "LiveCurve", Watched)
 
@@ -112,7 +111,9 @@ def test_a_whole_run_is_the_librarys_step_by_step():
         [{"params": groups[0], "weight_decay": 0.1}, {"params": groups[1], "weight_decay": 0.0}], lr=1e-2
     )
     steps = 2 * math.ceil(len(EXAMPLES) / 3)
-    schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(0.3 * steps), steps)
+    schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(0.3 * steps), steps + 1)
+    optimizer.step()  # without gradients, nothing
+    schedule.step()  # its step 0 has rate 0
     losses = []
     for step in range(steps):
         first = 3 * (step % (steps // 2))
@@ -128,17 +129,18 @@ def test_a_whole_run_is_the_librarys_step_by_step():
 
 
 @given(steps=st.integers(1, 60), warmup=st.floats(0, 1))
-def test_the_rate_is_the_librarys_schedule(steps, warmup):
+def test_the_rate_is_the_librarys_schedule_one_step_on(steps, warmup):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(warmup * steps), steps)
+    schedule = get_linear_schedule_with_warmup(optimizer, max(1, math.ceil(warmup * steps)), steps + 1)
     for step in range(steps):
-        assert rate_at(step, steps, warmup) == pytest.approx(schedule.get_last_lr()[0])
         optimizer.step()
-        schedule.step()
+        schedule.step()  # one step on: the library's first step has rate 0, and learns nothing
+        assert rate_at(step, steps, warmup) == pytest.approx(schedule.get_last_lr()[0]) != 0
 
 
 def test_the_rate_by_hand():
-    assert [rate_at(step, 6, 1 / 3) for step in range(6)] == [0, 0.5, 1, 0.75, 0.5, 0.25]
+    assert [rate_at(step, 6, 1 / 3) for step in range(6)] == pytest.approx([0.5, 1, 0.8, 0.6, 0.4, 0.2])
+    assert rate_at(0, 1, 0.05) == 1
     assert [rate_at(step, 4, 0) for step in range(4)] == [1, 0.75, 0.5, 0.25]
 
 
@@ -221,7 +223,7 @@ def test_the_curve_ends_at_the_last_step_with_and_without_held_out_examples(monk
     fit(tiny(), EXAMPLES, held_out=EXAMPLES[:3], **SETTINGS)
     assert [(curve.step, curve.total) for curve in curves] == [(14, 14)] * 2
     assert [step for step, _ in curves[1].points["held out"]] == [0, 7, 14]
-    assert [step for step, _ in curves[0].points["training"]] == list(range(14))
+    assert [step for step, _ in curves[0].points["training"]] == list(range(1, 15))
 
 
 def test_frozen_weights_stay():
@@ -301,8 +303,8 @@ def test_interrupted_and_resumed_equals_undisturbed(whole, watch, tmp_path, caps
     assert part.interrupted
     assert part.losses == whole[0].losses[: step + 1]
     assert not lm.model.training
-    assert f"Stopped after {step + 1} of 14 steps. Run the cell again to go on from {state}." in capsys.readouterr().out
-    again = tiny(seed=1)  # whatever the weights were: the state holds them all
+    assert f"Stopped at step {step + 1} of 14. Run the cell again to go on from {state}." in capsys.readouterr().out
+    again = tiny()
     run = fit(again, EXAMPLES, **arguments)
     assert (run.losses, run.held_out, run.tokens) == (whole[0].losses, whole[0].held_out, whole[0].tokens)
     assert_same(weights(again), whole[1])
@@ -333,7 +335,7 @@ def test_interrupted_without_a_state_file_says_what_would_help(watch, capsys):
     watch(interrupt_at(1))
     run = fit(tiny(), EXAMPLES, **SETTINGS)
     assert run.interrupted and len(run.losses) == 2
-    assert "Give `state=` a file name to be able to go on." in capsys.readouterr().out
+    assert "with state='runs/name.state' among the arguments of the call" in capsys.readouterr().out
 
 
 def test_a_second_interrupt_stops_at_once(watch):
@@ -362,16 +364,16 @@ def test_it_runs_outside_the_main_thread(whole):
 
 KILLED = """
 import sys, time
-from course import train
+from course import resume, train
 from tests import test_train as t
 
 class Slow(train.LiveCurve):
     def update(self, step, **values):
-        if step == 4:  # the states of steps 0 to 3 are saved by now
+        if step == 5:  # the states of four steps are saved by now
             print("saved", flush=True)
             time.sleep(600)
 
-train.LiveCurve, train.SAVE_EVERY = Slow, 0.0
+train.LiveCurve, resume.SAVE_EVERY = Slow, 0.0
 train.fit(t.tiny(), t.EXAMPLES, held_out=t.EXAMPLES[:5], state=sys.argv[1], **t.SETTINGS)
 """
 
@@ -418,15 +420,15 @@ def test_a_resumed_curve_is_whole_and_its_time_left_counts_this_part_only(watch,
         def update(self, step: int, **values: float) -> None:
             clock.now += 10
             super().update(step, **values)
-            if step == 10:
+            if step == 11:
                 curves.append(self)
                 said.append(self._status())
 
     said: list[str] = []
     monkeypatch.setattr(train, "LiveCurve", Timed)
     run = fit(tiny(), EXAMPLES, **arguments)
-    assert said[0].startswith("step 10 of 14 · 40 s left")
-    assert curves[0].points == {"training": list(enumerate(run.losses)), "held out": run.held_out}
+    assert said[0].startswith("step 11 of 14 · 30 s left")
+    assert curves[0].points == {"training": list(enumerate(run.losses, 1)), "held out": run.held_out}
     assert run.losses[:10] == part.losses
 
 
@@ -436,10 +438,10 @@ def test_a_resumed_optimizer_keeps_all_its_numbers_where_the_weights_are(tmp_pat
     optimizer = train._optimizer(lm.model, 1e-3, 0.0)
     lm.model(**collate(EXAMPLES, 0)).loss.backward()
     optimizer.step()
-    State(tmp_path / "state", "run", lm.model, optimizer).save(Run(losses=[1.0]))
+    State(tmp_path / "state", "run", lm.model, optimizer, given=torch.nn.Identity()).save(Run(losses=[1.0]))
     elsewhere = lm.model.to("meta")
     optimizer = train._optimizer(elsewhere, 1e-3, 0.0)
-    State(tmp_path / "state", "run", elsewhere, optimizer).restore(Run)
+    State(tmp_path / "state", "run", elsewhere, optimizer, given=torch.nn.Identity()).restore(Run)
     assert len(optimizer.state) == len(list(elsewhere.parameters()))
     assert {value.device.type for kept in optimizer.state.values() for value in kept.values()} == {"meta"}
 

@@ -4,7 +4,6 @@ Serves notebooks 11 to 13. The reference never changes, so its log-probabilities
 step; while the policy learns there is one model in memory.
 """
 
-import contextlib
 import json
 import math
 import random
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 
 from course import SEED
 from course.batching import IGNORE, Example, check_examples
@@ -24,7 +22,7 @@ from course.formats import Record, validate
 from course.models import LM
 from course.preferences.methods import DPO, KTO, Method, Pairs, Singles
 from course.preferences.sequences import SequenceLogps, batch_logps, encode_answer, measured_logps
-from course.resume import Run
+from course.resume import Run, deferred_interrupt
 from course.train import Learnt, Recipe, loop
 
 SIDES = ("chosen", "rejected")
@@ -42,10 +40,6 @@ PANELS = {
 """What is drawn of a run: its name, and the title above its plot."""
 _OF_PAIRS = ("margin", "accuracy", "chosen reward", "rejected reward")
 _OF_SINGLES = ("desirable reward", "undesirable reward", "kl")
-_HINT = (
-    "If it should be the same run, give the model as it was when the run began, loaded or cloned anew: it is also the "
-    "reference, and the state brings it to where the run stopped."
-)
 
 Item = dict[str, Any]
 """A record as tokens. A pair has `chosen` and `rejected`, a single answer `answer`, `mismatched` and `label`: examples,
@@ -53,6 +47,7 @@ and beside each, where the method has a reference, its log-probability of the an
 is `shown`."""
 
 
+@deferred_interrupt()
 def fit_preferences(
     lm: LM,
     records: Sequence[Record],
@@ -81,8 +76,8 @@ def fit_preferences(
         method: `DPO`, `IPO`, `KTO`, `ORPO` or `SimPO` with their settings.
         epochs, learning_rate, seed, state: as in `fit`; the usual rate is well below that of SFT.
         batch_size: records in a step; of pairs, twice as many answers are read.
-        reference: what the policy is held to. If not given, the policy as it is now, or, of a policy with LoRA
-            adapters, the model with them switched off. Methods without a reference take none.
+        reference: what the policy is held to. If not given, the policy as it is now, adapters included. Methods without
+            a reference take none.
         sft_examples: demonstrations as from `chat_examples`, for `sft_share`.
         sft_share: share of the examples that are demonstrations, 0 to below 1. Each counts in a step's mean as much as
             a record does, by its mean loss per token.
@@ -106,11 +101,11 @@ def fit_preferences(
     encode = _encode_singles if isinstance(method, KTO) else _encode_pairs
     items, others = encode(lm, records, rng), encode(lm, held_out, rng) if held_out else []
     if method.has_reference:
-        _note_reference(lm if reference is None else reference, [*items, *others], adapters=reference is not None)
+        _note_reference(lm if reference is None else reference, [*items, *others])
     count = round(len(items) * sft_share / (1 - sft_share))
     shown = [{"shown": dict(sft_examples[i])} for i in _cycle(len(sft_examples), count, rng)]
 
-    def learn(batches: list[list[Item]]) -> Learnt:
+    def step_fn(batches: list[list[Item]]) -> Learnt:
         batch = list(chain.from_iterable(batches))
         preferred, demonstrations = [i for i in batch if "shown" not in i], [i["shown"] for i in batch if "shown" in i]
         rows = [*_answers(preferred), *demonstrations]
@@ -133,7 +128,7 @@ def fit_preferences(
     return loop(
         lm.model,
         items + shown,
-        learn,
+        step_fn,
         Recipe(epochs, learning_rate, batch_size, seed=seed),
         measure=mean_loss if others else None,
         after_epoch=after_epoch,
@@ -142,7 +137,7 @@ def fit_preferences(
         panels={name: PANELS[name] for name in ("training", *watched, *(["held out"] if others else []))},
         state=state,
         about=[type(method).__name__, *astuple(method)],
-        hint=_HINT,
+        start_only=method.has_reference and reference is None,
     )
 
 
@@ -235,11 +230,9 @@ def _answers(items: Sequence[Item]) -> Iterator[Example]:
     return (item[side] for side in (_sides(items[0]) if items else ()) for item in items)
 
 
-def _note_reference(reference: LM, items: Sequence[Item], adapters: bool) -> None:
+def _note_reference(reference: LM, items: Sequence[Item]) -> None:
     """Write the reference's log-probabilities into the items."""
-    off = isinstance(reference.model, PeftModel) and not adapters
-    with reference.model.disable_adapter() if off else contextlib.nullcontext():
-        logps = measured_logps(reference, list(_answers(items))).logps.tolist()
+    logps = measured_logps(reference, list(_answers(items))).logps.tolist()
     for k, side in enumerate(_sides(items[0])):
         for item, value in zip(items, logps[k * len(items) :], strict=False):
             item[f"ref {side}"] = [value]

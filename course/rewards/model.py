@@ -20,7 +20,7 @@ from course.batching import Example, pad, read_by_length
 from course.formats import Message, Record, as_messages, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
 from course.models import LM, CannotLoad, Pretrained, open_checkpoint, precision, require_list, save, seeded
-from course.resume import Run
+from course.resume import Run, deferred_interrupt
 from course.rewards.functions import Prompt, RewardFunction
 from course.templates import until_end
 from course.train import Learnt, Recipe, loop
@@ -100,6 +100,7 @@ def new_reward_model(lm: LM, seed: int = SEED) -> RewardModel:
     return RewardModel(lm.name, model.requires_grad_(True).to(lm.device).eval(), tokenizer)
 
 
+@deferred_interrupt()
 def fit_reward(
     model: RewardModel,
     pairs: Sequence[Record],
@@ -133,7 +134,7 @@ def fit_reward(
     examples = _pair_examples(model, pairs)
     others = _pair_examples(model, held_out) if held_out else []
 
-    def learn(batches: list[list[Example]]) -> Learnt:
+    def step_fn(batches: list[list[Example]]) -> Learnt:
         batch = list(chain.from_iterable(batches))
         rows = [pair[side] for side in ("chosen", "rejected") for pair in batch]
         scores = _scores_in_halves(model, rows)
@@ -150,7 +151,7 @@ def fit_reward(
     return loop(
         model.model,
         examples,
-        learn,
+        step_fn,
         Recipe(epochs, learning_rate, batch_size, seed=seed),
         measure=mean_loss if others else None,
         title=title,
@@ -251,4 +252,5 @@ def _scores_in_halves(model: RewardModel, rows: list[list[int]]) -> Tensor:
 
 @torch.no_grad()
 def _measure(model: RewardModel, rows: list[list[int]], batch_size: int = 64) -> Tensor:
+    model.model.eval()
     return read_by_length(rows, len, batch_size, lambda part: _scores(model, part)).cpu()

@@ -7,6 +7,7 @@ model and the value model. `steps.py` has the formulas in action. Left out on pu
 rate, anything that runs while something else does.
 """
 
+import copy
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -20,10 +21,10 @@ from torch import Tensor, nn
 
 from course import SEED
 from course.batching import Example, check_examples
-from course.models import LM, clone
+from course.models import LM
 from course.numerics import no_spread
 from course.plots import LiveCurve
-from course.resume import SAVE_EVERY, State, TrainingStopped, deferred_interrupt, fingerprint, say_interrupted
+from course.resume import State, TrainingStopped, checksum, deferred_interrupt, drive, evaluating, fingerprint
 from course.rewards import RewardFunction
 from course.rl.advantages import AdaptiveKL, FixedKL
 from course.rl.memory import moved
@@ -34,6 +35,7 @@ from course.rollouts import Rollouts, chat_prompts, sample
 from course.world import Question, Request
 
 
+@deferred_interrupt()
 def ppo(
     policy: LM,
     reward: RewardFunction,
@@ -63,8 +65,8 @@ def ppo(
         iterations: how often to sample and to learn.
         kl: the KL penalty, for leaving the reference. An adaptive one stays as it is; the run's beta is in the run.
         settings: the hyperparameters, see `PPOConfig`.
-        reference: what the policy must stay near. If not given, the policy as it is now: a frozen copy of it, or, of
-            a policy with LoRA adapters, the model with them switched off, which takes no memory.
+        reference: what the policy must stay near. If not given, a frozen copy of the policy as it is now; of a policy
+            with LoRA adapters only these are copied.
         value: trained in place. If not given, a copy of the policy that at first expects nothing.
         sft_examples: as from `chat_examples`, for `settings.sft_coefficient`.
         watch: measured and drawn as the true score, and not learnt from.
@@ -81,8 +83,9 @@ def ppo(
         raise ValueError(f"iterations={iterations}: give at least 1.")
     if settings.sft_coefficient:
         check_examples(sft_examples, "sft_examples")
-    if reference is None and not isinstance(policy.model, PeftModel):
-        reference = clone(policy)
+    given = policy.model if value is None else nn.ModuleDict({"policy": policy.model, "value": value})
+    start_only, shares = reference is None, isinstance(policy.model, PeftModel) and not settings.offload
+    reference = reference or _as_it_is(policy, shares)
     value = value or ValueModel.of(policy)
     both = nn.ModuleDict({"policy": policy.model, "value": value})
     optimizer = torch.optim.AdamW(
@@ -93,65 +96,60 @@ def ppo(
         weight_decay=0.0,
         fused=True,
     )
-    about = [iterations, *astuple(settings), type(kl).__name__, *astuple(kl), seed, _digest(policy, reference)]
     data = [{"prompt": row} for row in rows] + [dict(example) for example in sft_examples]
-    keeper = State(state, fingerprint(data, about), both, optimizer, _HINT) if state else None
+    about = [iterations, *astuple(settings), type(kl).__name__, *astuple(kl), seed]
+    if not start_only:
+        about.append(checksum(dict(reference.model.named_parameters())))
+    keeper = State(state, fingerprint(data, about), both, optimizer, given, start_only) if state else None
     run = (keeper.restore(PPORun) if keeper else None) or PPORun(beta=kl.beta)
     kl = replace(kl, beta=run.beta)
     panels = {name: title for name, title in PANELS.items() if watch or name != "true score"}
-    run.interrupted, saved, said = False, time.monotonic(), set[str]()
+    curve, said = LiveCurve(title, iterations, x="iteration", panels=panels), set[str]()
     waiting, home = ([reward, watch, value, reference] if settings.offload else []), torch.device("cpu")
-    with (
-        _without_gradients(both, optimizer),
-        moved(waiting, home, policy.device),
-        LiveCurve(title, iterations, x="iteration", panels=panels) as curve,
-        deferred_interrupt() as interrupted,
-    ):
-        for i, past in enumerate(run.history, 1):
-            curve.replay(i, **drawn(past))
-        for i in range(len(run.history) + 1, iterations + 1):
-            took = _Stopwatch()
-            # 1. The policy answers the next prompts.
-            chosen = _next(len(rows), settings.rollout_batch_size, i - 1, seed)
-            asked = [prompts[k] for k in chosen]
-            rollouts = sample(
-                policy,
-                [rows[k] for k in chosen],
-                max_new_tokens=settings.max_new_tokens,
-                temperature=settings.temperature,
-                seed=100_000 * seed + i,
-            )
-            took("generation")
-            # 2. The answers are scored, and 3. each token gets its advantage over what was expected of it.
-            with moved(waiting, policy.device, home):
-                scores = _scores(reward, "reward", asked, rollouts, i)
-                with _located(i):
-                    experience, measured = score_rollouts(policy, reference, value, rollouts, scores, kl.beta, settings)
-                if watch:
-                    measured["watch"] = float(_scores(watch, "watch", asked, rollouts, i).mean())
-            _remark(scores, rollouts, i, said)
-            took("scoring")
-            # 4. The policy and the value model learn from that.
-            order = random.Random(f"{seed} {i}")
-            with moved([value] * settings.offload, policy.device, home), _located(i):
-                measured |= update(policy, value, optimizer, experience, settings, sft_examples, order)
-            took("update")
-            run.history.append(measured | {"beta": kl.beta, "seconds": took.seconds})
-            kl.update(measured["kl"], settings.rollout_batch_size)
-            run.beta = kl.beta
-            curve.update(i, **drawn(run.history[-1]))
-            stop = interrupted()  # asked once: an interrupt between two questions would end the run unsaved
-            if keeper and (stop or time.monotonic() - saved > SAVE_EVERY):
-                keeper.save(run)
-                saved = time.monotonic()
-            if stop:
-                run.interrupted = i < iterations
-                break
-    if run.interrupted:
-        say_interrupted(len(run.history), iterations, "iterations", state)
-    elif keeper:
-        keeper.remove()
-    return run
+
+    def iterate(done: int) -> None:
+        took, i = _Stopwatch(), done + 1
+        # 1. The policy answers the next prompts.
+        chosen = _next(len(rows), settings.rollout_batch_size, done, seed)
+        asked = [prompts[k] for k in chosen]
+        rollouts = sample(
+            policy,
+            [rows[k] for k in chosen],
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            seed=100_000 * seed + i,
+        )
+        took("generation")
+        # 2. The answers are scored, and 3. each token gets its advantage over what was expected of it.
+        with moved(waiting, policy.device, home):
+            scores = _scores(reward, "reward", asked, rollouts, i)
+            with _located(i):
+                experience, measured = score_rollouts(policy, reference, value, rollouts, scores, kl.beta, settings)
+            if watch:
+                measured["watch"] = float(_scores(watch, "watch", asked, rollouts, i).mean())
+        _remark(scores, rollouts, i, said)
+        took("scoring")
+        # 4. The policy and the value model learn from that.
+        order = random.Random(f"{seed} {i}")
+        with moved([value] * settings.offload, policy.device, home), _located(i):
+            measured |= update(policy, value, optimizer, experience, settings, sft_examples, order)
+        took("update")
+        run.history.append(measured | {"beta": kl.beta, "seconds": took.seconds})
+        kl.update(measured["kl"], settings.rollout_batch_size)
+        run.beta = kl.beta
+
+    def shown(done: int) -> dict[str, float]:
+        return drawn(run.history[done - 1]) if done else {}
+
+    reference.model.eval()
+    with evaluating(both, optimizer), moved(waiting, home, policy.device):
+        return drive(run, iterations, iterate, curve, shown, keeper)
+
+
+def _as_it_is(policy: LM, shares: bool) -> LM:
+    """A copy to be the reference. If it shares the weights that training leaves alone, only adapters are held twice."""
+    kept = {id(p): p for p in policy.model.parameters() if shares and not p.requires_grad}
+    return replace(policy, model=copy.deepcopy(policy.model, kept).requires_grad_(False))
 
 
 def _encode(policy: LM, prompts: Sequence[Question | Request], settings: PPOConfig) -> list[list[int]]:
@@ -166,18 +164,6 @@ def _encode(policy: LM, prompts: Sequence[Question | Request], settings: PPOConf
             "out, or lower max_new_tokens."
         )
     return rows
-
-
-_HINT = (
-    "If it should be the same run, give the policy as it was when the run began, loaded or cloned anew: it is also the "
-    "reference, and the state brings it to where the run stopped."
-)
-
-
-def _digest(policy: LM, reference: LM | None) -> list[float]:
-    """What tells one reference from another: the first number of each of its weights."""
-    weights = policy.model.parameters() if reference is None else reference.model.parameters()
-    return [float(p.detach().flatten()[0]) for p in weights if reference is not None or not p.requires_grad]
 
 
 def _next(count: int, answers: int, iteration: int, seed: int) -> list[int]:
@@ -246,14 +232,3 @@ class _Stopwatch:
     def __call__(self, name: str) -> None:
         now = time.perf_counter()
         self.seconds[name], self._last = now - self._last, now
-
-
-@contextmanager
-def _without_gradients(both: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Evaluation mode, so that dropout makes no other policy than the one that sampled; no gradient before or after."""
-    optimizer.zero_grad(set_to_none=True)  # a learner's own loop may have left some
-    both.eval()
-    try:
-        yield
-    finally:
-        optimizer.zero_grad(set_to_none=True)

@@ -3,13 +3,14 @@
 Serves notebook 09 (claims O1 and O8). Gradient checkpointing: Chen et al. 2016.
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -18,40 +19,20 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 def checkpointing(*models: PreTrainedModel) -> Iterator[None]:
     """Inside, each layer keeps only its input, and computes the rest again in the backward pass.
 
-    The gradients are the same; there is less to keep, and each layer runs forward twice. The models are in evaluation
-    mode inside too, so that no dropout acts: the ratio of the first minibatch is 1.
+    The gradients are the same; there is less to keep, and each layer runs forward twice. transformers' own switch works
+    in training mode only, where dropout would make the policy another one than that which sampled. So the layers are
+    wrapped here, and the models are in evaluation mode. Read without a cache (`use_cache=False`), which would be filled twice.
     """
-    with warnings.catch_warnings():
-        # transformers renames these within the range of versions that the course admits; the old names work in all
-        warnings.simplefilter("ignore", FutureWarning)
-        for model in models:
-            model.eval()
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-            for layer in (m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)):
-                layer.training = True  # transformers asks this of a layer, not of its parts, before it checkpoints
-                layer._gradient_checkpointing_func = _evaluating(layer, layer._gradient_checkpointing_func)
-        try:
-            yield
-        finally:
-            for model in models:
-                model.gradient_checkpointing_disable()
-                model.eval()
-
-
-def _evaluating(layer: nn.Module, checkpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """`checkpoint`, but the layer is in evaluation mode while it computes, both times."""
-
-    def run(compute: Callable[..., Any], *inputs: Any) -> Any:
-        def forward(*inputs: Any) -> Any:
-            layer.training, before = False, layer.training
-            try:
-                return compute(*inputs)
-            finally:
-                layer.training = before
-
-        return checkpoint(forward, *inputs)
-
-    return run
+    for model in models:
+        model.eval()
+    layers = [layer for model in models for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]
+    for layer in layers:
+        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward  # the class's own is back
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from course.losses.policy import KL_KINDS
+from course.resume import Progress
 
 PANELS = {
     "reward": "reward",
@@ -72,8 +73,8 @@ class PPOConfig:
 
 
 @dataclass
-class PPORun:
-    """What a PPO run did.
+class PPORun(Progress):
+    """What a PPO run did, besides `seconds` and `interrupted`.
 
     Attributes:
         history: a dict for each iteration, measured on its answers before their update, except for the two that
@@ -85,12 +86,14 @@ class PPORun:
             the value model, see `course.losses.policy.explained_variance`; `beta`: the penalty at that time;
             `seconds`: of generation, scoring and update.
         beta: the penalty after the last iteration.
-        interrupted: the run was stopped before its last iteration.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
     beta: float = 0.0
-    interrupted: bool = False
+
+    @property
+    def done(self) -> int:
+        return len(self.history)
 
     def curves(self) -> dict[str, tuple[list[int], list[float]]]:
         """What was drawn while it ran: title -> (iterations from 1, values)."""

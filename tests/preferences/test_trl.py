@@ -46,7 +46,7 @@ def trl_losses(theirs: LM, folder: str, pairs: list[dict[str, str]], **settings)
         per_device_train_batch_size=BATCH,
         learning_rate=RATE,
         lr_scheduler_type="linear",
-        warmup_steps=1,
+        warmup_steps=0,
         train_sampling_strategy="sequential",
         gradient_checkpointing=None,
         logging_steps=1,

@@ -222,7 +222,7 @@ def test_the_model_is_left_as_any_model_is_wanted(whole):
 # --- models that share, or wait ---------------------------------------------------------------------------------------
 
 
-def test_the_adapter_switched_off_is_as_good_a_reference_as_a_copy():
+def test_a_copy_of_the_adapters_is_as_good_a_reference_as_a_copy_of_the_model():
     shared, copied = with_lora(tiny(), rank=2), with_lora(tiny(), rank=2)
     one, other = (
         ppo(lm, vowels, PROMPTS, reference=reference, **ARGUMENTS)
@@ -268,7 +268,7 @@ def test_resumed_equals_uninterrupted(whole, watch, tmp_path, capsys, iteration)
     watch(interrupt_at(iteration))
     part = ppo(tiny(), vowels, PROMPTS, **arguments)
     assert part.interrupted and numbers(part) == numbers(whole[0])[:iteration]
-    assert f"Stopped after {iteration} of 4 iterations. Run the cell again" in capsys.readouterr().out
+    assert f"Stopped at iteration {iteration} of 4. Run the cell again" in capsys.readouterr().out
     lm = tiny()
     run = ppo(lm, vowels, PROMPTS, **arguments)
     assert numbers(run) == numbers(whole[0]) and not run.interrupted
@@ -281,19 +281,20 @@ def test_adapters_are_resumed_too(watch, tmp_path):
     undisturbed = with_lora(tiny(), rank=2)
     wanted = ppo(undisturbed, vowels, PROMPTS, **ARGUMENTS)
     watch(interrupt_at(2))
+    ppo(with_lora(tiny(), rank=2), vowels, PROMPTS, state=tmp_path / "state", **ARGUMENTS)
     lm = with_lora(tiny(), rank=2)
-    ppo(lm, vowels, PROMPTS, state=tmp_path / "state", **ARGUMENTS)
-    run = ppo(lm, vowels, PROMPTS, state=tmp_path / "state", **ARGUMENTS)  # the trained adapter is no other reference
+    run = ppo(lm, vowels, PROMPTS, state=tmp_path / "state", **ARGUMENTS)
     assert numbers(run) == numbers(wanted)
     assert_same(weights(lm), weights(undisturbed))
 
 
-def test_resumed_with_the_trained_policy_in_the_references_place_is_refused(watch, tmp_path):
-    lm = tiny()
+@pytest.mark.parametrize("made", [lambda lm: lm, lambda lm: with_lora(lm, rank=2)], ids=["all weights", "adapters"])
+def test_resumed_with_the_trained_policy_in_the_references_place_is_refused(watch, tmp_path, made):
+    lm = made(tiny())
     watch(interrupt_at(2))
     ppo(lm, vowels, PROMPTS, state=tmp_path / "state", **ARGUMENTS)
     before = weights(lm)
-    with pytest.raises(TrainingStopped, match=r"state of another run .* give the policy as it was when the run began"):
+    with pytest.raises(TrainingStopped, match=r"began from another model.* it is also the reference"):
         ppo(lm, vowels, PROMPTS, state=tmp_path / "state", **ARGUMENTS)
     assert_same(weights(lm), before)
 
