@@ -1,4 +1,4 @@
-"""What every loop promises: the first step learns, dropout disturbs no comparison, and runs survive whatever happens."""
+"""What every loop promises: each step learns, dropout disturbs no comparison, and runs survive whatever happens."""
 
 import math
 import os
@@ -155,7 +155,7 @@ def test_another_model_does_not_go_on_with_a_runs_state(train, made, stop_at, tm
     train(made(llama()), state=tmp_path / "state", **FAST)
     other = made(llama(seed=1))
     before = weights(other)
-    with pytest.raises(TrainingStopped, match="began from another model.*as it was when the run began"):
+    with pytest.raises(TrainingStopped, match=r"began from another model.*as it was when the run began"):
         train(other, state=tmp_path / "state", **FAST)
     assert torch.equal(weights(other), before) and (tmp_path / "state").exists()
 
@@ -267,7 +267,7 @@ def test_a_half_zeroed_state_is_refused(where, stop_at, tmp_path):
     state.write_bytes(data)
     fresh = llama()
     before = weights(fresh)
-    with pytest.raises(TrainingStopped, match="cannot be read .* Delete the file to begin anew"):
+    with pytest.raises(TrainingStopped, match=r"cannot be read .* Delete the file to begin anew"):
         sft(fresh, state=state, **FAST)
     assert torch.equal(weights(fresh), before)
 
