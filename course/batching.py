@@ -82,28 +82,22 @@ def check_examples(examples: Sequence[Example], name: str = "examples") -> None:
         )
 
 
-def collate(examples: Sequence[Example], pad_id: int, side: str = "right") -> dict[str, Tensor]:
-    """A batch for the model: pad with `pad_id`, attend to real tokens only, learn nothing from padding.
+def collate(examples: Sequence[Example], pad_id: int) -> dict[str, Tensor]:
+    """A batch to train on: pad on the right with `pad_id`, attend to real tokens only, learn nothing from padding.
 
     Args:
         examples: dicts of `input_ids` and `labels`.
         pad_id: the token to fill up with. Its value changes nothing, since it is masked twice.
-        side: "right" to train, "left" to generate, where every prompt must end at the same place.
     Returns:
         `input_ids`, `attention_mask` and `labels`, each int64 of shape (batch, longest example).
     Raises:
         ValueError: as `check_examples`.
     """
     check_examples(examples)
-    labels = [list(example["labels"]) for example in examples]
-    if side == "left":
-        # Nothing stands before an example's first token, so nothing may learn to predict it; on the left it
-        # is preceded by padding, whose output would.
-        labels = [[IGNORE, *row[1:]] for row in labels]
     return {
-        "input_ids": pad([example["input_ids"] for example in examples], pad_id, side),
-        "attention_mask": pad([[1] * len(example["input_ids"]) for example in examples], 0, side),
-        "labels": pad(labels, IGNORE, side),
+        "input_ids": pad([example["input_ids"] for example in examples], pad_id),
+        "attention_mask": pad([[1] * len(example["input_ids"]) for example in examples], 0),
+        "labels": pad([example["labels"] for example in examples], IGNORE),
     }
 
 

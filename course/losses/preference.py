@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course.numerics import TOLERANCE
+
 
 class PreferenceLoss(NamedTuple):
     """A loss to minimise, and what is worth watching beside it.
@@ -40,8 +42,12 @@ def dpo_loss(
 ) -> PreferenceLoss:
     """Direct preference optimisation: Bradley and Terry's loss on the rewards beta * log(policy / reference).
 
+    -log sigmoid(beta * [log pi(y_w) / pi_ref(y_w) - log pi(y_l) / pi_ref(y_l)]), mean over the pairs, for a chosen
+    answer y_w and a rejected one y_l. On means over the tokens instead of sums, a long answer gains no more by its
+    length than a short one; beta is then per token, and usual values are larger, 2 to 5 (Lambert et al. 2024, eq. 6).
+
     Args:
-        policy_chosen_logps, policy_rejected_logps: the policy's sums, shape (batch,).
+        policy_chosen_logps, policy_rejected_logps: the policy's sums, or means over the tokens, shape (batch,).
         ref_chosen_logps, ref_rejected_logps: the reference's, shape (batch,).
         beta: what a nat of distance from the reference costs, in units of the reward; above 0. Usual: 0.1 to 0.5.
         label_smoothing: the share of labels that are taken to be the wrong way round, 0 to below 0.5.
@@ -49,42 +55,12 @@ def dpo_loss(
         Loss log 2 where policy and reference are the same.
     Raises:
         ValueError: shapes differ, the batch is empty, a log-probability is not a number, or a setting is out of range.
-    Source: Rafailov et al. 2023, eq. 7; equals TRL's "sigmoid". The smoothing is Mitchell 2023's conservative DPO.
+    Source: Rafailov et al. 2023, eq. 7; equals TRL's "sigmoid", and on means "sigmoid_norm". The smoothing is Mitchell
+        2023's conservative DPO.
     """
-    rewards = _log_ratios(policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps)
-    chosen, rejected = (_positive(beta=beta) * ratio for ratio in rewards)
-    return _of_pairs(_bradley_terry(chosen - rejected, label_smoothing), chosen, rejected)
-
-
-def normalised_dpo_loss(
-    policy_chosen_mean_logps: Tensor,
-    policy_rejected_mean_logps: Tensor,
-    ref_chosen_mean_logps: Tensor,
-    ref_rejected_mean_logps: Tensor,
-    *,
-    beta: float = 0.1,
-    label_smoothing: float = 0.0,
-) -> PreferenceLoss:
-    """DPO on means per token: a long answer gains no more by its length than a short one.
-
-    Beta is then per token, so that usual values are larger, 2 to 5.
-
-    Args:
-        policy_chosen_mean_logps, policy_rejected_mean_logps, ref_chosen_mean_logps, ref_rejected_mean_logps: means over
-            the answers' tokens, shape (batch,).
-        beta, label_smoothing: as in `dpo_loss`.
-    Raises:
-        ValueError: as `dpo_loss`.
-    Source: Lambert et al. 2024 (Tülu 3), eq. 6; equals TRL's "sigmoid_norm".
-    """
-    return dpo_loss(
-        policy_chosen_mean_logps,
-        policy_rejected_mean_logps,
-        ref_chosen_mean_logps,
-        ref_rejected_mean_logps,
-        beta=beta,
-        label_smoothing=label_smoothing,
-    )
+    logps = (policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps)
+    chosen, rejected = (_positive(beta=beta) * ratio for ratio in _log_ratios(*logps))
+    return _of_pairs(_bradley_terry(chosen - rejected, label_smoothing), chosen, rejected, _tie(beta, *logps))
 
 
 def ipo_loss(
@@ -95,48 +71,24 @@ def ipo_loss(
     *,
     beta: float = 0.1,
 ) -> PreferenceLoss:
-    """Identity preference optimisation as printed: the log-ratio of a pair is to be 1 / (2 beta), and no more.
+    """Identity preference optimisation: the log-ratio of a pair should be 1 / (2 beta), and no more.
+
+    (log pi(y_w) / pi_ref(y_w) - log pi(y_l) / pi_ref(y_l) - 1 / (2 beta))^2, mean over the pairs.
 
     Args:
-        policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps: sums, shape (batch,).
+        policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps: sums, as the paper prints it,
+            or means over the tokens, as its authors ran it; shape (batch,).
         beta: the paper's tau, above 0; the smaller, the wider the margin that is aimed at.
     Returns:
         The mean squared distance from that margin. Rewards are beta times log-ratios, so the margin ends at 1/2.
     Raises:
         ValueError: as `dpo_loss`.
-    Source: Azar et al. 2023, eq. 17.
+    Source: Azar et al. 2023, eq. 17; on means equals TRL's "ipo".
     """
-    ratios = _log_ratios(policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps)
-    chosen, rejected = ratios
+    logps = (policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps)
+    chosen, rejected = _log_ratios(*logps)
     loss = (chosen - rejected - 1 / (2 * _positive(beta=beta))).square().mean()
-    return _of_pairs(loss, beta * chosen, beta * rejected)
-
-
-def normalised_ipo_loss(
-    policy_chosen_mean_logps: Tensor,
-    policy_rejected_mean_logps: Tensor,
-    ref_chosen_mean_logps: Tensor,
-    ref_rejected_mean_logps: Tensor,
-    *,
-    beta: float = 0.1,
-) -> PreferenceLoss:
-    """IPO on means per token, as its authors ran it and as libraries compute it; the paper prints sums.
-
-    Args:
-        policy_chosen_mean_logps, policy_rejected_mean_logps, ref_chosen_mean_logps, ref_rejected_mean_logps: means over
-            the answers' tokens, shape (batch,).
-        beta: as in `ipo_loss`, per token.
-    Raises:
-        ValueError: as `dpo_loss`.
-    Source: Azar et al. 2023, eq. 17, on means; equals TRL's "ipo".
-    """
-    return ipo_loss(
-        policy_chosen_mean_logps,
-        policy_rejected_mean_logps,
-        ref_chosen_mean_logps,
-        ref_rejected_mean_logps,
-        beta=beta,
-    )
+    return _of_pairs(loss, beta * chosen, beta * rejected, _tie(beta, *logps))
 
 
 def kto_loss(
@@ -153,8 +105,9 @@ def kto_loss(
 ) -> PreferenceLoss:
     """Kahneman-Tversky optimisation: single answers, each good or bad, against a reference point.
 
-    The reference point is how far the policy has moved from the reference altogether, their KL divergence, estimated
-    on answers that belong to other prompts, and at least 0. It carries no gradient.
+    weight * (1 - sigmoid(beta * (log pi(y) / pi_ref(y) - z))) of a good answer, with the sign of the inner bracket
+    turned for a bad one; z is the reference point. That is how far the policy has moved from the reference altogether,
+    their KL divergence, estimated on answers that belong to other prompts, and at least 0. It carries no gradient.
 
     Args:
         policy_desirable_logps, ref_desirable_logps: sums of the good answers, shape (D,).
@@ -196,7 +149,8 @@ def orpo_loss(
 ) -> PreferenceLoss:
     """Odds ratio preference optimisation: the loss of SFT, and a push on the odds of chosen against rejected.
 
-    The odds of an answer are p / (1 - p), with p the geometric mean of its tokens' probabilities.
+    chosen_nll - lam * log sigmoid(log odds(y_w) / odds(y_l)), mean over the pairs. The odds are p / (1 - p), with p the
+    geometric mean of its tokens' probabilities.
 
     Args:
         policy_chosen_mean_logps, policy_rejected_mean_logps: means over the answers' tokens, shape (batch,), at most 0.
@@ -214,11 +168,11 @@ def orpo_loss(
     _not_empty(chosen)
     if chosen_nll.ndim or not chosen_nll.isfinite():
         raise ValueError(f"chosen_nll is to be one finite number, a tensor without axes, not {chosen_nll}.")
-    if (highest := max(float(chosen.detach().max()), float(rejected.detach().max()))) > 0:
+    if (highest := max(float(chosen.detach().max()), float(rejected.detach().max()))) > TOLERANCE:
         raise ValueError(f"The highest log-probability is {highest:.4g}; the logarithm of a probability is at most 0.")
     log_odds_ratio = _log_odds(chosen) - _log_odds(rejected)
     loss = chosen_nll - _positive(lam=lam) * F.logsigmoid(log_odds_ratio).mean()
-    return _of_pairs(loss, lam * chosen, lam * rejected)
+    return _of_pairs(loss, lam * chosen, lam * rejected, _tie(lam, chosen, rejected))
 
 
 def simpo_loss(
@@ -230,6 +184,8 @@ def simpo_loss(
     label_smoothing: float = 0.0,
 ) -> PreferenceLoss:
     """Simple preference optimisation: the reward is beta times the mean log-probability, without a reference.
+
+    -log sigmoid(beta * [mean log pi(y_w) - mean log pi(y_l)] - gamma), mean over the pairs.
 
     Args:
         policy_chosen_mean_logps, policy_rejected_mean_logps: means over the answers' tokens, shape (batch,).
@@ -250,7 +206,8 @@ def simpo_loss(
     if not 0 <= gamma < math.inf:
         raise ValueError(f"gamma={gamma} is to be 0 or more.")
     chosen, rejected = (_positive(beta=beta) * logps for logps in mean_logps.values())
-    return _of_pairs(_bradley_terry(chosen - rejected - gamma, label_smoothing), chosen, rejected)
+    loss = _bradley_terry(chosen - rejected - gamma, label_smoothing)
+    return _of_pairs(loss, chosen, rejected, _tie(beta, *mean_logps.values()))
 
 
 # --- what they share --------------------------------------------------------------------------------------------------
@@ -288,11 +245,16 @@ def _log_odds(logps: Tensor) -> Tensor:
     return logps - torch.log(-torch.expm1(logps))
 
 
-def _of_pairs(loss: Tensor, chosen: Tensor, rejected: Tensor) -> PreferenceLoss:
+def _tie(factor: float, *logps: Tensor) -> float:
+    """The margin up to which two rewards, a factor times differences of these log-probabilities, are equal."""
+    return factor * TOLERANCE * max(1.0, *(float(each.detach().abs().max()) for each in logps))
+
+
+def _of_pairs(loss: Tensor, chosen: Tensor, rejected: Tensor, tie: float) -> PreferenceLoss:
     margins = (chosen - rejected).detach()
     metrics = {
         "margin": float(margins.mean()),
-        "accuracy": float(((margins > 0).float() + 0.5 * (margins == 0).float()).mean()),
+        "accuracy": float(((margins > tie).float() + 0.5 * (margins.abs() <= tie).float()).mean()),
         "chosen reward": float(chosen.detach().mean()),
         "rejected reward": float(rejected.detach().mean()),
     }

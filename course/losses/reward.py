@@ -6,12 +6,14 @@ Serves notebook 07 (claim R1). Bradley & Terry 1952; as the loss of a reward mod
 import torch.nn.functional as F
 from torch import Tensor
 
+from course.numerics import tied
+
 
 def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
     """Negative log-likelihood that each chosen answer beats its rejected one.
 
-    Bradley and Terry's model gives that a probability of sigmoid(r_chosen - r_rejected). Only differences enter, so
-    the zero of a reward model's scores means nothing.
+    -log sigmoid(r_chosen - r_rejected), mean over the pairs: the sigmoid is Bradley and Terry's probability. Only
+    differences enter, so the zero of a reward model's scores means nothing.
 
     Args:
         chosen, rejected: scores r(x, y), shape (batch,), any float dtype.
@@ -26,7 +28,7 @@ def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
 
 
 def pairwise_accuracy(chosen: Tensor, rejected: Tensor) -> float:
-    """Share of pairs in which the chosen answer has the higher score; equal scores count one half, as a guess would.
+    """Share of pairs in which the chosen answer has the higher score; scores equal up to rounding count one half.
 
     Args:
         chosen, rejected: scores, shape (batch,).
@@ -34,7 +36,8 @@ def pairwise_accuracy(chosen: Tensor, rejected: Tensor) -> float:
         ValueError: as `bradley_terry_loss`.
     """
     _same_batch(chosen=chosen, rejected=rejected)
-    return float(((chosen > rejected).float() + 0.5 * (chosen == rejected).float()).mean())
+    equal = tied(chosen, rejected)
+    return float((((chosen > rejected) & ~equal).float() + 0.5 * equal.float()).mean())
 
 
 def _same_batch(**scores: Tensor) -> None:

@@ -24,8 +24,6 @@ from course.losses.preference import (
     dpo_loss,
     ipo_loss,
     kto_loss,
-    normalised_dpo_loss,
-    normalised_ipo_loss,
     orpo_loss,
     simpo_loss,
 )
@@ -104,11 +102,11 @@ def ours(name: str, answers: Answers) -> PreferenceLoss:
         case "DPO":
             return dpo_loss(*answers.sums, **settings)
         case "DPO per token":
-            return normalised_dpo_loss(*answers.means, **settings)
+            return dpo_loss(*answers.means, **settings)
         case "IPO as printed":
             return ipo_loss(*answers.sums, **settings)
         case "IPO per token":
-            return normalised_ipo_loss(*answers.means, **settings)
+            return ipo_loss(*answers.means, **settings)
         case "KTO":
             return kto_loss(*answers.sums, answers.policy_mismatched, answers.ref_mismatched, **settings)
         case "ORPO":

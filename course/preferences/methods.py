@@ -13,8 +13,6 @@ from course.losses.preference import (
     dpo_loss,
     ipo_loss,
     kto_loss,
-    normalised_dpo_loss,
-    normalised_ipo_loss,
     orpo_loss,
     simpo_loss,
 )
@@ -49,7 +47,7 @@ class DPO:
 
     Attributes:
         beta, label_smoothing: as in `dpo_loss`.
-        per_token: means over the tokens instead of sums, see `normalised_dpo_loss`; beta is then per token.
+        per_token: means over the tokens instead of sums; beta is then per token.
     """
 
     beta: float = 0.1
@@ -59,8 +57,7 @@ class DPO:
     learns_from: ClassVar[str] = "preference"
 
     def loss(self, pairs: Pairs) -> PreferenceLoss:
-        function = normalised_dpo_loss if self.per_token else dpo_loss
-        return function(*_four(pairs, self.per_token), beta=self.beta, label_smoothing=self.label_smoothing)
+        return dpo_loss(*_four(pairs, self.per_token), beta=self.beta, label_smoothing=self.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -78,8 +75,7 @@ class IPO:
     learns_from: ClassVar[str] = "preference"
 
     def loss(self, pairs: Pairs) -> PreferenceLoss:
-        function = normalised_ipo_loss if self.per_token else ipo_loss
-        return function(*_four(pairs, self.per_token), beta=self.beta)
+        return ipo_loss(*_four(pairs, self.per_token), beta=self.beta)
 
 
 @dataclass(frozen=True)

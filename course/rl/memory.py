@@ -21,7 +21,8 @@ def checkpointing(*models: PreTrainedModel) -> Iterator[None]:
 
     The gradients are the same; there is less to keep, and each layer runs forward twice. transformers' own switch works
     in training mode only, where dropout would make the policy another one than that which sampled. So the layers are
-    wrapped here, and the models are in evaluation mode. Read without a cache (`use_cache=False`), which would be filled twice.
+    wrapped here, and the models are in evaluation mode. Read without a cache (`use_cache=False`), which would be filled
+    twice.
     """
     for model in models:
         model.eval()

@@ -11,7 +11,7 @@ from torch.nn.functional import logsigmoid
 
 from course.exercises import EXERCISES
 from course.exercises.lesson_12 import ipo_per_token, orpo_push, reference_point
-from course.losses.preference import kto_loss, normalised_ipo_loss, orpo_loss
+from course.losses.preference import ipo_loss, kto_loss, orpo_loss
 from course.study.judge import judge
 
 IPO, POINT, PUSH = (EXERCISES[f"12-{name}"] for name in ("ipo", "reference-point", "orpo-push"))
@@ -36,7 +36,7 @@ def ipo_by_loop(c, r, nc, nr, beta):
         ipo_by_loop,
         lambda c, r, nc, nr, b: ((1 / (2 * b) - c / nc + r / nr) ** 2).mean(),
         lambda c, r, nc, nr, b: torch.nn.functional.mse_loss(c / nc - r / nr, torch.full_like(c, 0.5 / b)),
-        lambda c, r, nc, nr, b: normalised_ipo_loss(c / nc, r / nr, c * 0, r * 0, beta=b).loss,
+        lambda c, r, nc, nr, b: ipo_loss(c / nc, r / nr, c * 0, r * 0, beta=b).loss,
     ],
 )
 def test_ipo_right(attempt):
@@ -71,7 +71,7 @@ RATIOS = st.lists(
 def test_ipo_is_the_packages(rows, beta):
     c, r, nc, nr = (torch.tensor(column, dtype=torch.float64) for column in zip(*rows, strict=True))
     ref = torch.full_like(c, -3.0)
-    expected = normalised_ipo_loss(c / nc + ref, r / nr + ref, ref, ref, beta=beta).loss
+    expected = ipo_loss(c / nc + ref, r / nr + ref, ref, ref, beta=beta).loss
     assert float(ipo_per_token(c, r, nc, nr, beta)) == pytest.approx(float(expected), rel=1e-6, abs=1e-9)
 
 

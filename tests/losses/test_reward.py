@@ -109,3 +109,11 @@ def test_what_is_no_batch_of_pairs_is_refused(function):
         function(torch.zeros(0), torch.zeros(0))
     with pytest.raises(ValueError, match=r"rejected\[1\] is not a number"):
         function(torch.zeros(2), torch.tensor([0.0, math.nan]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=8), st.integers(0, 99))
+def test_noise_of_a_millionth_decides_no_pair(pairs, seed):
+    chosen, rejected = (torch.tensor(side, dtype=torch.float32) for side in zip(*pairs, strict=True))
+    noise = 1e-6 * torch.randn(2, len(pairs), generator=torch.Generator().manual_seed(seed))
+    assert pairwise_accuracy(chosen + noise[0], rejected + noise[1]) == pairwise_accuracy(chosen, rejected)
