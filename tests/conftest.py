@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from course import claims
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from transformers import PreTrainedTokenizerFast
@@ -24,6 +26,12 @@ def require_browser() -> str:
     if path is None:
         pytest.skip(notebooks.NO_BROWSER)
     return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_stopped() -> None:
+    """Runs that another test stopped are none of this one's."""
+    claims.unfinished.clear()
 
 
 @pytest.fixture(scope="session")

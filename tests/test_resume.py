@@ -10,6 +10,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from course import resume
+from course.claims import ClaimFailed, claim
 from course.models import LM, clone, with_lora
 from course.preferences import DPO, KTO, ORPO, fit_preferences
 from course.resume import Run, TrainingStopped, checksum
@@ -218,6 +219,16 @@ def test_a_stop_while_the_reference_is_read_is_honoured_too(monkeypatch):
     monkeypatch.setattr(module, "measured_logps", lambda *a: os.kill(os.getpid(), signal.SIGINT) or real(*a))
     assert dpo(llama(), **FAST).done == 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_claim_that_fails_after_a_stop_says_which_run_is_missing(stop_at, capsys):
+    stop_at(2)
+    sft(llama(), title="my run", **FAST)
+    claim("S1", False, "nothing")
+    assert "That says nothing yet: 'my run' was stopped at step 2 of 6." in capsys.readouterr().out
+    sft(llama(), title="my run", **FAST)
+    with pytest.raises(ClaimFailed):
+        claim("S1", False, "nothing")
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), resume.SafetensorError("I/O error")])

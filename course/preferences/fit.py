@@ -22,7 +22,7 @@ from course.formats import Record, validate
 from course.models import LM
 from course.preferences.methods import DPO, KTO, Method, Pairs, Singles
 from course.preferences.sequences import SequenceLogps, batch_logps, encode_answer, measured_logps
-from course.resume import Run, deferred_interrupt
+from course.resume import Run, checksum, deferred_interrupt
 from course.train import Learnt, Recipe, loop
 
 SIDES = ("chosen", "rejected")
@@ -43,7 +43,7 @@ _OF_SINGLES = ("desirable reward", "undesirable reward", "kl")
 
 Item = dict[str, Any]
 """A record as tokens. A pair has `chosen` and `rejected`, a single answer `answer`, `mismatched` and `label`: examples,
-and beside each, where the method has a reference, its log-probability of the answer (`ref chosen` ...). A demonstration
+and beside each, where the method has a reference, its log-probability of the answer (`ref_chosen_logps` ...). A demonstration
 is `shown`."""
 
 
@@ -101,7 +101,7 @@ def fit_preferences(
     encode = _encode_singles if isinstance(method, KTO) else _encode_pairs
     items, others = encode(lm, records, rng), encode(lm, held_out, rng) if held_out else []
     if method.has_reference:
-        _note_reference(lm if reference is None else reference, [*items, *others])
+        precompute_ref_logps(lm if reference is None else reference, [*items, *others])
     count = round(len(items) * sft_share / (1 - sft_share))
     shown = [{"shown": dict(sft_examples[i])} for i in _cycle(len(sft_examples), count, rng)]
 
@@ -136,7 +136,11 @@ def fit_preferences(
         y="loss (nats)",
         panels={name: PANELS[name] for name in ("training", *watched, *(["held out"] if others else []))},
         state=state,
-        about=[type(method).__name__, *astuple(method)],
+        about=[
+            type(method).__name__,
+            *astuple(method),
+            checksum(dict(reference.model.named_parameters())) if reference and state else "",
+        ],
         start_only=method.has_reference and reference is None,
     )
 
@@ -230,12 +234,12 @@ def _answers(items: Sequence[Item]) -> Iterator[Example]:
     return (item[side] for side in (_sides(items[0]) if items else ()) for item in items)
 
 
-def _note_reference(reference: LM, items: Sequence[Item]) -> None:
+def precompute_ref_logps(reference: LM, items: Sequence[Item]) -> None:
     """Write the reference's log-probabilities into the items."""
     logps = measured_logps(reference, list(_answers(items))).logps.tolist()
     for k, side in enumerate(_sides(items[0])):
         for item, value in zip(items, logps[k * len(items) :], strict=False):
-            item[f"ref {side}"] = [value]
+            item[f"ref_{side}_logps"] = [value]
 
 
 def _gathered(items: Sequence[Item], logps: SequenceLogps) -> Pairs | Singles:
@@ -244,7 +248,9 @@ def _gathered(items: Sequence[Item], logps: SequenceLogps) -> Pairs | Singles:
     one, other = logps.rows(0, half), logps.rows(half, 2 * half)
     refs = []
     for side, policy in zip(_sides(items[0]), (one, other), strict=True):
-        given = [item.get(f"ref {side}", [math.nan])[0] for item in items]  # NaN where the method has no reference
+        given = [
+            item.get(f"ref_{side}_logps", [math.nan])[0] for item in items
+        ]  # NaN where the method has no reference
         refs.append(SequenceLogps(torch.tensor(given).to(policy.logps), policy.tokens))
     if "chosen" in items[0]:
         return Pairs(one, other, *refs)
