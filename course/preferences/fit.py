@@ -43,8 +43,8 @@ _OF_SINGLES = ("desirable reward", "undesirable reward", "kl")
 
 Item = dict[str, Any]
 """A record as tokens. A pair has `chosen` and `rejected`, a single answer `answer`, `mismatched` and `label`: examples,
-and beside each, where the method has a reference, its log-probability of the answer (`ref_chosen_logps` ...). A demonstration
-is `shown`."""
+and beside each, where the method has a reference, its log-probability of the answer (`ref_chosen_logps` ...). A
+demonstration is `shown`."""
 
 
 @deferred_interrupt()
