@@ -86,10 +86,7 @@ class LiveCurve:
             self._bar.initial = self._bar.n = self.step
 
     def update(self, step: int, **values: float) -> None:
-        """Add what was measured at `step`. An underscore in a name is shown as a space.
-
-        A loop may count from 0, as `fit` does, whose loss at a step is that before the step's update, or from 1.
-        """
+        """Add what was measured at `step`. An underscore in a name is shown as a space."""
         self._first_step = step if self._first_step is None else self._first_step
         self._add(step, values)
         if self._bar is not None:
