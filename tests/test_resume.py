@@ -224,11 +224,11 @@ def test_a_stop_while_the_reference_is_read_is_honoured_too(monkeypatch):
 def test_a_claim_that_fails_after_a_stop_says_which_run_is_missing(stop_at, capsys):
     stop_at(2)
     sft(llama(), title="my run", **FAST)
-    claim("S1", False, "nothing")
+    claim("S1", "It is so.", False, "nothing")
     assert "That says nothing yet: 'my run' was stopped at step 2 of 6." in capsys.readouterr().out
     sft(llama(), title="my run", **FAST)
     with pytest.raises(ClaimFailed):
-        claim("S1", False, "nothing")
+        claim("S1", "It is so.", False, "nothing")
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), resume.SafetensorError("I/O error")])
