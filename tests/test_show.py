@@ -233,3 +233,9 @@ def test_outside_a_notebook_the_text_is_printed(capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr()
     assert "^^^^ ^^^^" in printed.out and "caption\na" in printed.out
     assert "<table" not in printed.out and printed.err == ""
+
+
+def test_signs_that_turn_the_direction_are_written_out(capsys):
+    show_table([{"answer": "safe\u202egnp.exe"}], "One \u2066answer\u2069")
+    shown = capsys.readouterr().out
+    assert "safe\u27e8U+202E\u27e9gnp.exe" in shown and "\u27e8U+2066\u27e9answer" in shown

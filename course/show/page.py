@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from course.text import show_direction
+
 ACCENTS = {"loss": "#1783c6", "wrong": "#dd4444", "partly": "#b07a10"}
 
 
@@ -25,7 +27,11 @@ def in_notebook() -> bool:
 
 
 def publish(html: str, text: str) -> None:
-    """Display HTML with its plain-text twin in a notebook; print the text anywhere else."""
+    """Display HTML with its plain-text twin in a notebook; print the text anywhere else.
+
+    Signs that turn the direction of text are written out, so that no answer reads otherwise than it is stored.
+    """
+    html, text = show_direction(html), show_direction(text)
     if in_notebook():
         from IPython.display import display
 

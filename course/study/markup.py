@@ -19,6 +19,8 @@ from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from course.text import show_direction
+
 LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 NOT_IN_MATH = {"href", "class", "style", "def", "newcommand", "newenvironment", "DeclareMathOperator"}
 
@@ -58,7 +60,7 @@ def static_text(text: str) -> str:
 
     Readers typeset `$...$` and `\\(...\\)` wherever they find them in a run of text, with all that LaTeX may do there.
     """
-    return re.sub(r"[$\\]", r"<span>\g<0></span>", escapeHtml(text))
+    return re.sub(r"[$\\]", r"<span>\g<0></span>", escapeHtml(show_direction(text)))
 
 
 def _markdown(raw_math: bool) -> MarkdownIt:
@@ -99,6 +101,6 @@ def to_html(text: str, raw_math: bool = False) -> str:
     Raises:
         ValueError: a formula that `to_mathml` refuses.
     """
-    html = _markdown(raw_math).render(text).strip()
+    html = _markdown(raw_math).render(show_direction(text)).strip()
     inner = html.removeprefix("<p>").removesuffix("</p>")
     return inner if html.startswith("<p>") and "<p>" not in inner and inner.count("</p>") == 0 else html

@@ -406,3 +406,8 @@ def test_only_links_to_pages_and_mail_become_links():
 
 def test_links_open_beside_the_notebook():
     assert 'target="_blank" rel="noopener noreferrer"' in to_html("[x](https://arxiv.org/abs/2203.02155)")
+
+
+def test_signs_that_turn_the_direction_are_written_out():
+    for made in (to_html("a\u202eb `c\u2067`"), to_html("a\u202eb `c\u2067`", raw_math=True), static_text("a\u202eb")):
+        assert "\u27e8U+202E\u27e9" in made and not {"\u202e", "\u2067"} & set(made)

@@ -14,9 +14,14 @@ function h(tag, attributes = {}, ...children) {
     else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  const shown = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  node.append(...shown.map((child) => typeof child === "string" ? showDirection(child) : child));
   return node;
 }
+
+// Signs that turn the direction of text written out, as `course.text.show_direction` does.
+const showDirection = (text) => text.replace(/[\u202a-\u202e\u2066-\u2069]/g,
+  (sign) => `⟨U+${sign.charCodeAt(0).toString(16).toUpperCase()}⟩`);
 
 // A DOM id that no other widget on the page has; for labels, radio groups and aria-describedby.
 const newId = () => `pt-${Math.random().toString(36).slice(2, 10)}`;
