@@ -37,6 +37,7 @@ from transformers.utils import logging as transformers_logging
 from course import SEED
 from course.formats import Message
 from course.templates import CHATML, DOCUMENT, END, START, Encoded, Template, template_of
+from course.text import half_character
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
@@ -136,14 +137,22 @@ class LM(Pretrained):
 
 
 def require_list(values: Any, name: str) -> None:
-    """Return quietly if it is no single text or record, which Python would take apart letter by letter.
+    """Return quietly if it is a list, of whole texts or of anything else.
 
     Raises:
-        ValueError: it is one.
+        ValueError: a single text or record, which Python would take apart letter by letter; a table, of which it would
+            see the columns' names; half of a surrogate pair in one of the texts, which no tokenizer takes.
     """
     if isinstance(values, str | bytes | dict):
         kind = "record" if isinstance(values, dict) else "text"
         raise ValueError(f"{name} is one {kind} where a list is asked: put it in brackets, {name}=[...].")
+    if hasattr(values, "iloc"):
+        raise ValueError(
+            f"{name} is a {type(values).__name__} where a list is asked: read it with load_records, or .tolist()."
+        )
+    for i, value in enumerate(values if isinstance(values, list | tuple) else ()):
+        if isinstance(value, str) and (half := half_character(value)):
+            raise ValueError(f"{name}[{i}] holds half of a character ({half}): write the whole one.")
 
 
 def best_device() -> torch.device:

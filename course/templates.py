@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from course.formats import ROLES, Message
 from course.formats.records import describe
+from course.text import half_character
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -170,6 +171,8 @@ def _check(messages: Sequence[Message]) -> None:
             raise ValueError(f"messages[{i}].role is {message.get('role')!r}; use one of {', '.join(ROLES)}.")
         if not isinstance(message.get("content"), str):
             raise ValueError(f"messages[{i}].content is {message.get('content')!r}, not text; write a string.")
+        if half := half_character(message["content"]):
+            raise ValueError(f"messages[{i}].content holds half of a character ({half}); write the whole one.")
 
 
 def _marker_id(tokenizer: "PreTrainedTokenizerBase", text: str, name: str) -> int:

@@ -2,9 +2,13 @@
 
 import unicodedata
 
+import pandas
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from course.models import require_list
+from course.templates import CHATML
 from course.text import canonical, half_character, segments, show_direction, visible, word_count
 
 
@@ -43,3 +47,26 @@ def test_half_a_character_is_what_utf8_refuses(text):
 
 def test_signs_that_turn_the_direction_are_written_out():
     assert show_direction("a\u202eb\u2066c\u200fd") == "a\u27e8U+202E\u27e9b\u27e8U+2066\u27e9c\u200fd"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ("Hello", r"prompts is one text where a list is asked"),
+        ({"messages": []}, r"prompts is one record where a list is asked"),
+        (["Hello", "a \ud83d"], r"prompts\[1\] holds half of a character \(U\+D83D at character 3\)"),
+        (
+            pandas.DataFrame([{"prompt": "Hello"}]),
+            "prompts is a DataFrame where a list is asked: read it with load_records",
+        ),
+    ],
+)
+def test_what_is_no_list_of_whole_texts_is_refused_wherever_texts_enter(values, says):
+    with pytest.raises(ValueError, match=says):
+        require_list(values, "prompts")
+
+
+def test_half_a_character_in_a_turn_is_refused():
+    turns = [{"role": "user", "content": "Hi \ud83d"}]
+    with pytest.raises(ValueError, match=r"messages\[0\]\.content holds half of a character"):
+        CHATML.encode(None, turns)

@@ -19,7 +19,7 @@ import torch
 from course import SEED
 from course.batching import IGNORE, Example, check_examples
 from course.formats import Record, validate
-from course.models import LM
+from course.models import LM, require_list
 from course.preferences.methods import DPO, KTO, Method, Pairs, Singles
 from course.preferences.sequences import SequenceLogps, batch_logps, encode_answer, measured_logps
 from course.resume import Run, checksum, deferred_interrupt
@@ -97,6 +97,7 @@ def fit_preferences(
         raise ValueError(f"sft_share={sft_share} is to be at least 0 and below 1.")
     if sft_share:
         check_examples(sft_examples, "sft_examples")
+    require_list(records, "records")
     rng = random.Random(seed)
     encode = _encode_singles if isinstance(method, KTO) else _encode_pairs
     items, others = encode(lm, records, rng), encode(lm, held_out, rng) if held_out else []
