@@ -71,6 +71,7 @@ def write(notebook: NotebookNode, path: Path) -> None:
 def environment(home: Path, seed: int) -> dict[str, str]:
     """The variables of a run: seeded, hub switched off, no progress bars, nobody's progress and no cache."""
     return os.environ | {
+        "COURSE_FACE": "static",
         "COURSE_HOME": str(home),
         "COURSE_SEED": str(seed),
         "HF_HOME": str(home / "hub"),

@@ -16,6 +16,7 @@ gives each its turn.
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,13 +24,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import traitlets
 from filelock import FileLock
 
 from course import SEED
 from course.formats import DataError, Problem, Record, load_records
 from course.study.markup import static_text
-from course.study.widget import StudyWidget
+from course.study.widget import WAITED, StudyWidget
 from course.text import visible
 
 CHOICES = ("a", "b", "tie", "skip")
@@ -197,13 +197,10 @@ class Journal:
 class Annotation(StudyWidget):
     """The widget. `state` has {choice, n} by the pair's key: "a", "b", "tie", "skip" or None once it is undone.
 
-    n counts the decisions, undoing included, so that the last one is known. `written` is the n up to which they are
-    on the disk; what is above it still waits, and the widget says so.
+    n counts the decisions, undoing included, so that the last one is known.
     """
 
     script = "annotate"
-
-    written = traitlets.Int().tag(sync=True)
 
     def __init__(self, pairs: Mapping[str, Record], journal: Journal, given: int, seed: int) -> None:
         self.pairs, self.journal = pairs, journal
@@ -212,8 +209,7 @@ class Annotation(StudyWidget):
         shown = [{"id": key, **self._shown(key), "flipped": key in self.flipped} for key in pairs]
         data = {"pairs": shown, "left_out": _left_out(self.left_out), "file": journal.path.name}
         super().__init__(data, ids=pairs)
-        self._kept = dict(self.state)
-        self.written = len(self.state)
+        self.store = f"annotate/{journal.path.name}"
         if others := len(journal.read()[0].keys() - pairs.keys()):
             self.notice = f"Also in {journal.name}: {_count(others, 'earlier choice')} between other answers."
 
@@ -227,22 +223,28 @@ class Annotation(StudyWidget):
                 state[key] = {"choice": choice, "n": len(state) + 1}
         return state
 
-    def _on_state(self, change: dict[str, Any]) -> None:
+    def _keep(self) -> None:
         """Writes down all that is not yet on the disk, also what failed before; in one go, for it is one list."""
-        new = change["new"]
-        news = {key: new[key] for key in new if new[key] != self._kept.get(key) and self._fits(key, new[key])}
+        state, kept = {key: self._settled(key, value) for key, value in self.state.items()}, dict(self.kept)
+        news = {key: state[key] for key in state if state[key] != kept.get(key) and self._fits(key, state[key])}
         in_order = sorted(news, key=lambda key: news[key]["n"])
+        trouble = ""
         try:
             self.journal.append([self._event_of(key, news[key]["choice"]) for key in in_order])
         except OSError as problem:
-            self.notice = (
-                f"Not saved: {self.journal.path} could not be written ({problem}). It is tried again with your next "
-                "click; until then, what is not saved is lost when the kernel stops."
-            )
-            return
-        self._kept |= news
-        self.notice = ""
-        self.written = max([self.written, *(value["n"] for value in news.values())])
+            trouble = f"{self.journal.path} could not be written ({problem})."
+        with self.hold_sync():
+            self.kept, self.state = kept if trouble else {**kept, **news}, state
+            self.notice = trouble
+
+    def _settled(self, key: str, value: Any) -> Any:
+        """What counts: a choice that waited in the browser does not replace one that was saved after it was made."""
+        if not isinstance(value, dict) or WAITED not in value:
+            return value
+        event = self.journal.read()[0].get(key)
+        if event and value[WAITED] / 1000 < datetime.fromisoformat(event["at"]).timestamp() < time.time():
+            return self.kept.get(key)
+        return {name: part for name, part in value.items() if name != WAITED}
 
     def _fits(self, key: str, value: Any) -> bool:
         """Whether this is what our script sends; nothing else gets into the files."""

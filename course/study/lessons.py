@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 
 from course.study.content import Lesson, load_all, load_lesson
-from course.study.progress import ProgressError, progress
+from course.study.progress import ProgressError, RESET, progress
 from course.study.schedule import due_times
 
 KIND = "lesson"
@@ -126,9 +126,9 @@ def reset(what: str, sure: bool = False) -> None:
 
     def meant(kind: str, id: str) -> bool:
         whole_lesson = re.fullmatch(r"\d\d", what) and id.startswith(f"{what}-")
-        return what in ("everything", id) or bool(whole_lesson)
+        return kind != RESET and (what in ("everything", id) or bool(whole_lesson))
 
-    entries = progress().atomically(lambda t: [*t.kept(), *t.logged()])
+    entries = [entry for entry in progress().atomically(lambda t: [*t.kept(), *t.logged()]) if entry.kind != RESET]
     found = sorted({entry.id for entry in entries if meant(entry.kind, entry.id)})
     if not found:
         near = get_close_matches(what, {entry.id for entry in entries}, n=1)
@@ -139,6 +139,7 @@ def reset(what: str, sure: bool = False) -> None:
         print(f"This would take out what was kept of {names}. To do it, run reset({what!r}, sure=True).")
         return
     _, copy = progress().remove(meant)
+    progress().put(RESET, what, {})  # an answer that still waits in a browser must not come back
     print(f"Taken out: {names}. Your progress as it was before is in {copy}. Run the cells again to start anew.")
 
 

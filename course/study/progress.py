@@ -36,6 +36,7 @@ WAIT_SECONDS = 30.0
 NAMED = 8  # so many damaged rows are named in a message
 DRIVE = Path("/content/drive/MyDrive")
 KAGGLE = Path("/kaggle/working")
+RESET = "reset"  # the kind under which it is kept when something was taken out
 TABLES = {"log": ["n", "kind", "id", "value", "at", "sum"], "state": ["kind", "id", "value", "at", "sum"]}
 SCHEMA = (
     "create table state(kind text not null, id text not null, value text not null, at text not null, "

@@ -4,9 +4,16 @@ One widget has one content (`data`, made in Python) and one drawing of it (`stat
 
 1. live: an anywidget in JupyterLab, Notebook 7, Binder, Colab and VS Code. What the learner does arrives
    in the `state` trait and is kept by `progress`;
-2. stand-alone: the same script with a small local model, answers in the browser's localStorage. This is
-   what Kaggle's notebooks show;
-3. static: `static_html()`, plain `<details>` in the same output, for GitHub and other readers without script.
+2. stand-alone: the same script with a small local model, answers in the browser's localStorage. Kaggle's
+   notebooks show it, a saved notebook whose kernel is gone, and an exported page;
+3. static: `static_html()`, plain `<details>`, for GitHub and other readers without script.
+
+A cell therefore has two outputs: the live view, and the stand-alone face, which hides while the view lives.
+JupyterLab shows a stored view as an error the next day, and would show nothing else if both were one output.
+
+What a learner does is first put into localStorage, and taken out when the `kept` trait says that it is on the
+disk. Until then the widget says "Not saved yet"; the next live widget with the same item, in this or in a later
+session, hands it over.
 
 To derive a widget
 ------------------
@@ -37,7 +44,8 @@ JavaScript, `static/mood.js`, one function called `draw` (helpers are in `static
     }
 
 `study.save(id, value)` puts one JSON object for one id; it reaches `remember(id, value)` here, which by
-default writes it to `progress()`. The next time the cell runs, also after a kernel restart, `state`
+default writes it to `progress()` and raises OSError when it cannot. A section with the attribute `data-item`
+says by itself when the item of that id is not saved. The next time the cell runs, also after a kernel restart, `state`
 starts from what `recall(ids)` finds there. When Python assigns `widget.data`, or another view of the
 same widget changes `state`, the widget is drawn again. Other traits of a subclass are read by
 `study.trait(name)`, and `study.watch(name, listener)` calls when one changes.
@@ -48,7 +56,9 @@ Serves all lessons.
 
 import json
 import os
+import time
 from collections.abc import Iterable
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -57,9 +67,12 @@ from typing import Any, ClassVar
 import anywidget
 import traitlets
 
-from course.study.progress import KAGGLE, progress
+from course.study.progress import KAGGLE, RESET, progress
 
 STATIC = Path(__file__).parent / "static"
+VIEW = "application/vnd.jupyter.widget-view+json"
+WAITED = "waited"
+"""Added by the script to an entry that waited in the browser for a kernel: when it was made, in ms since 1970."""
 
 
 @cache
@@ -76,13 +89,13 @@ def to_script_json(value: object) -> str:
     return text
 
 
-def shows_standalone() -> bool:
-    """Whether this front end needs the stand-alone face, because it runs no anywidget.
+def face() -> str:
+    """Which face this front end gets: "live", "standalone" where it runs no anywidget, or "static".
 
-    Kaggle is known by its working folder. The environment variable COURSE_FACE ("live" or "standalone") wins.
+    Kaggle is known by its working folder. The environment variable COURSE_FACE wins; the tool that makes the
+    committed notebooks sets "static".
     """
-    face = os.environ.get("COURSE_FACE", "")
-    return face == "standalone" if face else KAGGLE.is_dir()
+    return os.environ.get("COURSE_FACE") or ("standalone" if KAGGLE.is_dir() else "live")
 
 
 class StudyWidget(anywidget.AnyWidget):
@@ -91,12 +104,13 @@ class StudyWidget(anywidget.AnyWidget):
     script: ClassVar[str] = ""
     kind: ClassVar[str] = ""
 
-    # ipywidgets 7 (Colab) would display itself through this method and leave text/html out.
-    _ipython_display_ = None
-
     data = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
+    kept = traitlets.Dict().tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
+    store = traitlets.Unicode().tag(sync=True)
+    ids = traitlets.List().tag(sync=True)
+    place = traitlets.Unicode().tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -112,8 +126,12 @@ class StudyWidget(anywidget.AnyWidget):
             data: what the script draws, JSON only. HTML in it must come from `markup.to_html`.
             ids: the items whose earlier entries `recall` looks up.
         """
-        super().__init__(data=data, state=self.recall(ids))
-        self.observe(self._on_state, names="state")
+        ids = list(ids)
+        state = self.recall(ids)
+        super().__init__(data=data, state=state, kept=state, ids=ids, store=self.kind)
+        self.place = self._place()
+        self.observe(lambda _: self._keep(), names="state")
+        self.on_msg(lambda *_: self._keep())  # the script sends a message to have a failed write tried again
 
     def static_html(self) -> str:
         """The face without script. The same on every run: not a function of state, time or chance."""
@@ -135,35 +153,81 @@ class StudyWidget(anywidget.AnyWidget):
         if self.kind:
             progress().put(self.kind, id, value)
 
-    def _standalone(self) -> str:
+    def last_kept(self, id: str) -> tuple[dict[str, Any] | None, datetime | None]:
+        """What is on the disk for one item now, and since when: when it was written, or else taken out by `reset`."""
+        value, since = progress().get_dated(self.kind, id)
+        resets = [progress().get_dated(RESET, name)[1] for name in (id, id[:2], "everything")]
+        return value, since or max(filter(None, resets), default=None)
+
+    def _place(self) -> str:
+        """The class by which the stand-alone face is found in the page: the same on every run, unlike a random id."""
+        content = to_script_json({"store": self.store, "data": self.data})
+        return f"pt-{sha256(content.encode()).hexdigest()[:12]}"
+
+    def _standalone(self, state: dict[str, Any]) -> str:
         """The stand-alone face as a part of a page: the static face, and a script that replaces it."""
-        content = to_script_json({"kind": self.kind or self.script, "data": self.data})
-        place = f"pt-{sha256(content.encode()).hexdigest()[:12]}"  # the same on every run, unlike a random id
-        call = f'standalone("{place}", {content});'
+        content = {"store": self.kind or self.script, "data": self.data, "ids": self.ids, "state": state}
+        call = f'standalone("{self.place}", {to_script_json(content)});'
         return (
-            f'<div class="{place}">{self.static_html()}</div><style>{read_static("study.css")}</style>'
+            f'<div class="{self.place}">{self.static_html()}</div><style>{read_static("study.css")}</style>'
             f'<script>(() => {{ "use strict";\n{_source(self.script)}\n{call} }})();</script>'
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        if shows_standalone():
-            return {"text/html": self._standalone(), "text/plain": self.plain()}, {}
+        """All that there is to show, in one bundle, for those who ask for one."""
+        html = self._standalone({}) if face() == "standalone" else self.static_html()
+        readable = {"text/html": html, "text/plain": self.plain()}
+        if face() != "live":
+            return readable, {}
         bundle = super()._repr_mimebundle_(**kwargs)
         # The metadata stays: in Colab it carries the address of the widget manager.
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        return {**data, "text/html": self.static_html(), "text/plain": self.plain()}, metadata
+        return {**data, **readable}, metadata
 
-    def _on_state(self, change: dict[str, Any]) -> None:
-        problems = []
-        for id, value in change["new"].items():
-            if value == change["old"].get(id):
+    def _ipython_display_(self, **_: Any) -> None:
+        from IPython.display import display
+
+        bundle, metadata = self._repr_mimebundle_()
+        if view := bundle.pop(VIEW, None):
+            # The empty HTML is what readers without widgets show in its place; the face below is for them.
+            display({VIEW: view, "text/html": ""}, metadata=metadata, raw=True)
+            bundle["text/html"] = self._standalone(dict(self.state))
+        display(bundle, raw=True)
+
+    def _keep(self) -> None:
+        """Write down what is not on the disk yet, also what failed before. `kept` then tells the script."""
+        state, kept, trouble = dict(self.state), dict(self.kept), []
+        for id, value in self.state.items():
+            if value == kept.get(id):
                 continue
             try:
-                self.remember(id, value)
-            except Exception as problem:  # an exception in a message handler reaches no cell: say it in the widget
-                problems.append(str(problem))
-        lost = "; ".join(dict.fromkeys(problems))
-        self.notice = f"This could not be kept and will be lost with the kernel: {lost}" if problems else ""
+                state[id] = kept[id] = self._settle(id, value)
+            except OSError as problem:
+                trouble.append(str(problem))
+            except Exception as problem:  # not what our script sends: trying again will not help
+                state = {**state, id: kept[id]} if id in kept else {k: v for k, v in state.items() if k != id}
+                trouble.append(f"an entry for {id} was left out, since it cannot be read ({problem})")
+        with self.hold_sync():
+            self.kept, self.state = kept, state
+            self.notice = "; ".join(dict.fromkeys(trouble))
+
+    def _settle(self, id: str, value: Any) -> Any:
+        """Make sure that an answer is on the disk; return what is there.
+
+        One that waited in a browser does not replace what was saved after it was given, in another notebook say.
+        """
+        waited = value.get(WAITED) if isinstance(value, dict) else None
+        if waited is None:
+            self.remember(id, value)
+            return value
+        if id not in self.ids:
+            raise ValueError("it belongs to another widget")
+        value = {name: part for name, part in value.items() if name != WAITED}
+        saved, since = self.last_kept(id)
+        if saved == value or (since is not None and waited / 1000 < since.timestamp() < time.time()):
+            return saved
+        self.remember(id, value)
+        return value
 
 
 def _source(script: str) -> str:

@@ -59,7 +59,7 @@ def test_each_click_is_in_both_files_at_once(path):
     for i, choice in enumerate(["a", "b", "tie", "skip", "a"]):
         click(widget, i, choice)
         assert annotations(path)[-1]["choice"] == choice
-        assert widget.written == i + 1 and widget.notice == ""
+        assert widget.kept == widget.state and widget.notice == ""
     assert lines(path) == [wanted(0, "a"), wanted(1, "b"), wanted(4, "a")]
     assert [record["choice"] for record in annotations(path)] == ["a", "b", "tie", "skip", "a"]
     assert {*annotations(path)[0]} == {"prompt", "a", "b", "choice", "left", "at"}
@@ -91,7 +91,7 @@ def test_several_clicks_in_one_message_are_written_in_their_order(path):
         KEYS[1]: {"choice": "b", "n": 1},
         KEYS[2]: {"choice": None, "n": 2},
     }
-    assert lines(path) == [wanted(1, "b"), wanted(0, "a")] and widget.written == 3
+    assert lines(path) == [wanted(1, "b"), wanted(0, "a")] and widget.kept == widget.state
     assert len(Journal(path).file.read_text().splitlines()) == 2  # undoing what was never chosen is no event
 
 
@@ -101,7 +101,7 @@ def test_running_the_cell_again_goes_on_where_one_stopped(path):
         click(first, i, choice)
     second = annotate(PAIRS, path)
     assert second.state == {KEYS[2]: {"choice": "tie", "n": 1}, KEYS[0]: {"choice": "a", "n": 2}}
-    assert second.written == 2 and second.notice == ""
+    assert second.kept == second.state and second.notice == ""
     before = Journal(path).file.read_bytes()
     second.state = dict(second.state)
     annotate(PAIRS, path)
@@ -321,9 +321,9 @@ def test_what_could_not_be_written_is_said_and_comes_with_the_next_click(path, m
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", _full)
         click(widget, 1, "b")
-        assert "Not saved" in widget.notice and "no space left" in widget.notice and widget.written == 1
+        assert "could not be written" in widget.notice and "no space left" in widget.notice and [*widget.kept] == [KEYS[0]]
     click(widget, 2, "a")
-    assert widget.notice == "" and widget.written == 3
+    assert widget.notice == "" and widget.kept == widget.state
     assert {record["chosen"] for record in lines(path)} == {"Answer A0.", "Answer B1.", "Answer A2."}
 
 
@@ -352,7 +352,7 @@ pairs = [{"prompt": f"Question {i}?", "a": f"Answer A{i}.", "b": f"Answer B{i}."
 widget = annotate(pairs[start:end], path)
 for n, pair in enumerate(pairs[start:end], start=1):
     widget.state = {key_of(pair): {"choice": "a", "n": n}}
-    print(widget.written, flush=True)
+    print(len(widget.kept), flush=True)
 """
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from course.study import widget as module
+from course.study.lessons import reset
 from course.study.progress import progress
 from course.study.widget import STATIC, StudyWidget, to_script_json
 from tests.standalone import page_of
@@ -48,8 +50,6 @@ def test_the_bundle_has_a_view_a_static_face_and_a_line():
     assert set(data) == {VIEW, "text/html", "text/plain"}
     assert data["text/html"] == "<p>static</p>"
     assert data["text/plain"] == "Mood <&>"
-    # ipywidgets 7 would call this first and leave the HTML out
-    assert Mood._ipython_display_ is None
 
 
 def test_script_and_style_travel_with_the_widget():
@@ -83,18 +83,31 @@ def test_a_widget_without_a_kind_touches_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_answer_that_cannot_be_kept_is_announced_in_the_widget(monkeypatch):
-    mood = Mood()
-
-    def full(self, id, value):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Mood, "remember", full)
-    mood.state = {"01-a": {"x": 1}}
-    assert "could not be kept" in mood.notice and "disk full" in mood.notice
+def full(self, id, value):
+    raise OSError("disk full")
 
 
-def test_of_several_answers_in_one_change_each_that_cannot_be_kept_is_announced(monkeypatch):
+def test_what_could_not_be_kept_is_said_until_it_is_on_the_disk(monkeypatch):
+    mood = Mood("01-a", "01-b")
+    with monkeypatch.context() as patch:
+        patch.setattr(Mood, "remember", full)
+        mood.state = {"01-a": {"x": 1}}
+        assert "disk full" in mood.notice and mood.kept == {}
+    mood.state = {**mood.state, "01-b": {"x": 2}}  # room again: the lost one comes along with the next
+    assert mood.notice == "" and mood.kept == mood.state
+    assert progress().get("mood", "01-a") == {"x": 1}
+
+
+def test_the_script_can_have_it_tried_again(monkeypatch):
+    mood = Mood("01-a")
+    with monkeypatch.context() as patch:
+        patch.setattr(Mood, "remember", full)
+        mood.state = {"01-a": {"x": 1}}
+    mood._handle_custom_msg({"retry": True}, [])
+    assert mood.notice == "" and mood.kept == {"01-a": {"x": 1}} and progress().get("mood", "01-a") == {"x": 1}
+
+
+def test_each_of_several_that_cannot_be_kept_is_announced_and_the_others_are_kept(monkeypatch):
     mood = Mood()
 
     def odd_ones_fail(self, id, value):
@@ -104,8 +117,62 @@ def test_of_several_answers_in_one_change_each_that_cannot_be_kept_is_announced(
     monkeypatch.setattr(Mood, "remember", odd_ones_fail)
     mood.state = {"01-a": {"x": 1}, "01-b": {"x": 2}, "01-c": {"x": 3}}
     assert "no room for 01-a" in mood.notice and "no room for 01-c" in mood.notice
-    mood.state = {**mood.state, "01-b": {"x": 4}}
-    assert mood.notice == ""
+    assert mood.kept == {"01-b": {"x": 2}}
+
+
+def milliseconds(**ago: float) -> float:
+    return (datetime.now(UTC) - timedelta(**ago)).timestamp() * 1000
+
+
+def test_what_waited_in_a_browser_is_kept_without_its_mark():
+    mood = Mood("01-a")
+    mood.state = {"01-a": {"x": 1, "waited": milliseconds(days=1)}}
+    assert mood.state == mood.kept == {"01-a": {"x": 1}} and progress().get("mood", "01-a") == {"x": 1}
+
+
+def test_what_waited_does_not_replace_what_was_saved_later_nor_come_twice(monkeypatch):
+    progress().put("mood", "01-a", {"x": 2})
+    remembered = []
+    monkeypatch.setattr(Mood, "remember", lambda self, id, value: remembered.append(value))
+    mood = Mood("01-a")
+    mood.state = {"01-a": {"x": 1, "waited": milliseconds(days=1)}}
+    assert mood.state == mood.kept == {"01-a": {"x": 2}}
+    mood.state = {"01-a": {"x": 2, "waited": milliseconds(days=-1)}}  # two tabs hand over the same
+    assert remembered == [] and mood.state == mood.kept == {"01-a": {"x": 2}}
+    mood.state = {"01-a": {"x": 3, "waited": milliseconds(days=-1)}}
+    assert remembered == [{"x": 3}]
+
+
+@pytest.mark.parametrize("what", ["01-a", "01", "everything"])
+def test_what_waited_before_a_reset_does_not_come_back(what):
+    progress().put("mood", "01-a", {"x": 1})
+    reset(what, sure=True)
+    mood = Mood("01-a")
+    mood.state = {"01-a": {"x": 2, "waited": milliseconds(hours=1)}}
+    assert mood.state == {} and progress().get("mood", "01-a") is None
+    mood.state = {"01-a": {"x": 3}}
+    assert progress().get("mood", "01-a") == {"x": 3}
+
+
+@pytest.mark.parametrize("value", [3, "x", None, ["x"], {"x": 1, "waited": "soon"}, {"x": 1, "waited": None}])
+def test_what_our_script_does_not_send_stops_nothing(value):
+    mood = Mood("01-a", "01-b")
+    mood.state = {"01-a": value, "01-b": {"x": 2}, "77-z": {"x": 1, "waited": milliseconds(days=1)}}
+    assert mood.kept["01-b"] == {"x": 2} and progress().get("mood", "77-z") is None
+
+
+def test_two_outputs_the_view_and_the_face_that_outlives_it(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **_: shown.append(bundle))
+    progress().put("mood", "01-a", {"text": "mine"})
+    mood = Mood("01-a")
+    mood._ipython_display_()
+    view, face = shown
+    assert view.keys() == {VIEW, "text/html"} and view["text/html"] == ""
+    assert VIEW not in face and mood.place in face["text/html"] and "mine" in face["text/html"]
+    monkeypatch.setenv("COURSE_FACE", "static")
+    mood._ipython_display_()
+    assert shown[2:] == [{"text/html": "<p>static</p>", "text/plain": "Mood <&>"}]
 
 
 def test_kaggle_gets_the_standalone_face(monkeypatch):
@@ -118,11 +185,11 @@ def test_kaggle_gets_the_standalone_face(monkeypatch):
 def test_kaggle_is_known_by_its_folder_and_the_environment_wins(tmp_path, monkeypatch):
     monkeypatch.delenv("COURSE_FACE")
     monkeypatch.setattr(module, "KAGGLE", tmp_path / "working")
-    assert not module.shows_standalone()
+    assert module.face() == "live"
     (tmp_path / "working").mkdir()
-    assert module.shows_standalone()
+    assert module.face() == "standalone"
     monkeypatch.setenv("COURSE_FACE", "live")
-    assert not module.shows_standalone()
+    assert module.face() == "live"
 
 
 def test_all_faces_are_the_same_on_every_run():

@@ -1,7 +1,6 @@
 // Draws pairs of answers to choose between; course/study/annotate.py says what `data` and the state look like.
 
 const KEPT = ["a", "b", "tie", "skip"];
-const PATIENCE = 1500; // milliseconds after which a choice that the kernel has not written yet is said to wait
 
 function draw(study) {
   const { data, root } = study;
@@ -45,8 +44,7 @@ function draw(study) {
       h("div", { class: "pt-row" }, tally, saved), download?.node,
       data.left_out && h("div", { class: "pt-small" }, data.left_out))));
   show();
-  study.watch("written", () => paintSaved(true));
-  paintSaved(true);
+  study.watch("kept", paintSaved);
 
   // ---- what the learner can do -------------------------------------------------------------------------------
   // A second click on the same place would decide a pair that nobody has read: `detail` counts clicks.
@@ -87,7 +85,6 @@ function draw(study) {
 
   function keep(decided, what) {
     study.save(decided.id, { choice: what, n: latest() + 1 });
-    setTimeout(() => paintSaved(true), PATIENCE);
   }
 
   // The next open pair behind this one, else the first that is open.
@@ -120,7 +117,7 @@ function draw(study) {
     if (done) paintEnd();
     else [prompt, first, second].forEach((node, i) => { node.textContent = [pairs[at].prompt, pairs[at].first, pairs[at].second][i]; });
     download?.paint();
-    paintSaved(false);
+    paintSaved();
   }
 
   function paintEnd() {
@@ -134,16 +131,10 @@ function draw(study) {
       })) : "");
   }
 
-  // Whether the kernel has written all choices. It may be busy with another cell, or have stopped.
-  function paintSaved(late) {
+  function paintSaved() {
     if (!study.live) return;
-    const waits = pairs.filter((one) => number(one) > study.trait("written")).length;
-    saved.classList.toggle("pt-says", waits > 0 && late);
-    if (!waits) saved.textContent = those(...KEPT).length ? `Saved in ${file}.` : `They will be saved in ${file}.`;
-    else if (late) {
-      saved.textContent = `Not saved yet: ${count(waits, "choice")}. The kernel is busy or has stopped; `
-        + "if it has stopped, run this cell again before you go on.";
-    }
+    if (pairs.some((one) => study.waits(one.id))) saved.textContent = "";
+    else saved.textContent = those(...KEPT).length ? `Saved in ${file}.` : `They will be saved in ${file}.`;
   }
 
   // Without a kernel the choices live in the browser, and leave it as a file.

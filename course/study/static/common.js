@@ -211,7 +211,46 @@ function withUnit(data, value) {
   return `${numeral(value, data)}${!unit ? "" : unit === "%" ? "%" : ` ${unit}`}`;
 }
 
+// ---- what waits in the browser -----------------------------------------------------------------------------
+
+// Entries that no kernel has confirmed yet: {value, at} by id, under one key of localStorage each. Another page, another
+// tab and whoever uses this browser may write there too, so nothing is believed but its form.
+function browserStore(kind, ids) {
+  const key = (id) => `post-training-hands-on/${kind}/${id}`;
+  const read = (id) => {
+    try {
+      const entry = JSON.parse(localStorage.getItem(key(id)));
+      const sound = entry && typeof entry.value === "object" && entry.value && !Array.isArray(entry.value) && Number.isFinite(entry.at);
+      return sound ? entry : null;
+    } catch { return null; }
+  };
+  return {
+    works() {
+      try {
+        localStorage.setItem(key(""), "");
+        localStorage.removeItem(key(""));
+        return true;
+      } catch { return false; }
+    },
+    all: () => ids.map((id) => [id, read(id)]).filter(([, entry]) => entry),
+    put(id, value) {
+      try { localStorage.setItem(key(id), JSON.stringify({ value, at: Date.now() })); } catch { /* said by `works` */ }
+    },
+    // Only what is confirmed: another tab may have put a newer answer there.
+    remove(id, value) {
+      const entry = read(id);
+      if (entry && same(entry.value, value)) try { localStorage.removeItem(key(id)); } catch { /* nothing is kept */ }
+    },
+  };
+}
+
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 // ---- the two models --------------------------------------------------------------------------------------
+
+const SOON = 700; // milliseconds after which an answer that is not confirmed is said to be not saved
+const RETRY = 10000; // milliseconds between two requests to try it again
+const NO_STORAGE = "This browser keeps nothing for this page: your answers last until you leave it.";
 
 // Draw a widget into `el` and keep it in step with `model` (anywidget's, or localModel's below).
 function mount(model, el, live) {
@@ -222,15 +261,25 @@ function mount(model, el, live) {
     if (!saves) event.stopPropagation();
   });
   const notice = h("div", { class: "pt-notice", role: "status" });
-  el.replaceChildren(root, notice);
+  el.replaceChildren(notice, root);
+  if (live) hideStandalone(model.get("place"), el);
 
+  const kind = model.get("store");
+  const ids = model.get("ids") ?? [];
+  const store = browserStore(kind, ids);
   let state = { ...model.get("state") };
+  let elsewhere = {}; // what another widget of the page has done with our items, and has the kernel keep
   let watched = [];
+  let late = true; // whether the last answer is older than SOON
+  let timer;
+
+  const waits = (id) => live && Boolean(kind) && state[id] !== undefined && !same(state[id], model.get("kept")?.[id]) && !same(state[id], elsewhere[id]);
   const study = {
     root,
     live, // whether a kernel listens
     get data() { return model.get("data"); },
     get: (id) => state[id],
+    waits, // whether an item is not on the disk yet
     // Another trait of the model, and a call whenever it changes, until the widget is drawn again.
     trait: (name) => model.get(name),
     watch(name, listener) {
@@ -239,64 +288,136 @@ function mount(model, el, live) {
     },
     save(id, value) {
       state = { ...state, [id]: value };
+      if (kind) store.put(id, value);
       model.set("state", state);
       model.save_changes();
+      late = false;
+      clearTimeout(timer);
+      timer = setTimeout(() => { late = true; paintNotice(); }, SOON);
+      window.dispatchEvent(new CustomEvent("pt-saved", { detail: { kind, id, value, from: root } }));
     },
+  };
+
+  const paintNotice = () => {
+    const reason = model.get("notice") ?? "";
+    const waiting = Object.keys(state).filter(waits);
+    const shown = waiting.length > 0 && late;
+    const words = !shown ? [reason] : [
+      `Not saved yet: ${waiting.length === 1 ? "1 answer" : `${waiting.length} answers`}.`,
+      reason || "The kernel is busy, or it has stopped or been restarted. If so, run all cells again (Run > Run All Cells).",
+      store.works() ? "Until it is saved, it waits in this browser, and it is tried again." : "This browser stores nothing, so it is lost when you leave this page.",
+    ];
+    const text = words.filter(Boolean).join(" ");
+    if (notice.textContent !== text) notice.textContent = text;
+    for (const item of root.querySelectorAll("[data-item]")) {
+      const mark = item.querySelector(":scope > .pt-unsaved");
+      if (!(shown && waiting.includes(item.dataset.item))) mark?.remove();
+      else if (!mark) item.append(h("div", { class: "pt-unsaved pt-small" }, "Not saved yet."));
+    }
   };
   const unwatch = () => { watched.forEach(([event, listener]) => model.off(event, listener)); watched = []; };
-  const redraw = () => { unwatch(); root.replaceChildren(); draw(study); };
+  const redraw = () => { unwatch(); root.replaceChildren(); draw(study); paintNotice(); };
+  const confirm = () => {
+    for (const id of ids) if (live && kind && !waits(id)) store.remove(id, state[id]);
+    paintNotice();
+  };
   const onState = () => {
-    if (JSON.stringify(model.get("state")) === JSON.stringify(state)) return; // it is our own change
-    state = { ...model.get("state") };
+    if (same(model.get("state"), state)) return; // it is our own change
+    if (same(unmarked(model.get("state")), state)) return;
+    state = unmarked(model.get("state"));
+    redraw();
+    confirm();
+  };
+  const onElsewhere = ({ detail: { kind: where, id, value, from } }) => {
+    if (from === root || !kind || where !== kind || !ids.includes(id) || same(state[id], value)) return;
+    elsewhere = { ...elsewhere, [id]: value };
+    state = { ...state, [id]: value };
     redraw();
   };
-  const onNotice = () => { notice.textContent = model.get("notice") ?? ""; };
   model.on("change:state", onState);
+  model.on("change:kept", confirm);
   model.on("change:data", redraw);
-  model.on("change:notice", onNotice);
+  model.on("change:notice", paintNotice);
+  window.addEventListener("pt-saved", onElsewhere);
+
+  // What an earlier session left in the browser goes to the kernel, marked as what has waited.
+  const left = live && kind ? store.all().filter(([id, { value }]) => !same(value, model.get("kept")?.[id])) : [];
+  if (left.length) {
+    state = { ...state, ...Object.fromEntries(left.map(([id, { value }]) => [id, value])) };
+    model.set("state", { ...state, ...Object.fromEntries(left.map(([id, { value, at }]) => [id, { ...value, waited: at }])) });
+    model.save_changes();
+  }
+  if (!live && kind && !store.works()) notice.textContent = NO_STORAGE;
   redraw();
-  onNotice();
+  confirm();
+  const retry = live && setInterval(() => {
+    if (!Object.keys(state).some(waits)) return;
+    try { model.send({ retry: true }); } catch { /* there is no kernel to hear it */ }
+  }, RETRY);
   return () => {
     unwatch();
+    clearTimeout(timer);
+    clearInterval(retry);
+    window.removeEventListener("pt-saved", onElsewhere);
     model.off("change:state", onState);
+    model.off("change:kept", confirm);
     model.off("change:data", redraw);
-    model.off("change:notice", onNotice);
+    model.off("change:notice", paintNotice);
   };
 }
 
-// The stand-alone face's model: the same four methods, kept in localStorage under one key for each item.
-function localModel(kind, data) {
-  const prefix = `post-training-hands-on/${kind}/`;
-  const values = { data, state: {}, notice: "" };
-  const listeners = {};
-  const tell = (name) => (listeners[`change:${name}`] ?? []).forEach((listener) => listener());
-  try {
-    for (let i = 0; i < localStorage.length; i++) {
-      const key = localStorage.key(i);
-      if (!key.startsWith(prefix)) continue;
-      try { values.state[key.slice(prefix.length)] = JSON.parse(localStorage.getItem(key)); } catch { /* not ours */ }
-    }
-  } catch { /* no storage here; said with the first answer, for not every widget has something to keep */ }
-  return {
-    get: (name) => values[name],
-    set(name, value) { values[name] = value; },
-    save_changes() {
-      try {
-        for (const [id, value] of Object.entries(values.state)) localStorage.setItem(prefix + id, JSON.stringify(value));
-      } catch {
-        values.notice = "This browser keeps nothing for this page: your answers last until you leave it.";
-        tell("notice");
-      }
-    },
-    on(event, listener) { (listeners[event] ??= []).push(listener); },
-    off(event, listener) { listeners[event] = (listeners[event] ?? []).filter((other) => other !== listener); },
-  };
+// A state without the marks of what has waited: Python has not answered yet, or another view of the widget sent it.
+function unmarked(state) {
+  return Object.fromEntries(Object.entries(state).map(([id, value]) => {
+    if (typeof value !== "object" || value === null || !("waited" in value)) return [id, value];
+    const { waited, ...rest } = value;
+    return [id, rest];
+  }));
 }
 
-// Replace the static face by the live one, wherever the page shows this widget and no script has drawn it yet.
-function standalone(place, { kind, data }) {
+// The stand-alone face's model: the same methods, kept in localStorage. `state` is what the page was stored with.
+function localModel({ store, data, ids, state }) {
+  const waiting = Object.fromEntries(browserStore(store, ids).all().map(([id, { value }]) => [id, value]));
+  const values = { store, data, ids, state: { ...state, ...waiting }, notice: "" };
+  return { get: (name) => values[name], set(name, value) { values[name] = value; }, save_changes() {}, on() {}, off() {} };
+}
+
+const NO_KERNEL = "No kernel is running this cell. You can answer all the same: what you do waits in this browser and is "
+  + "saved when you run the notebook.";
+
+// Replace the static face by the stand-alone one, wherever the page shows this widget and no script has drawn it yet.
+// In JupyterLab the live view comes just before it, as an output of its own: while that lives, this one hides, and
+// where it is dead (the notebook was opened anew), this one takes its place.
+function standalone(place, content) {
   for (const el of document.querySelectorAll(`.${place}:not([data-drawn])`)) {
     el.setAttribute("data-drawn", "");
-    mount(localModel(kind, data), el, false);
+    const own = el.closest(".jp-OutputArea-child");
+    const view = own?.previousElementSibling;
+    if (!view) {
+      if (!document.querySelector(`[data-live="${place}"]`)) mount(localModel(content), el, false);
+      continue;
+    }
+    let drawn = false;
+    const look = (patient) => {
+      const lives = view.querySelector(".pt-study") !== null;
+      const dead = /^\s*Error displaying widget/.test(view.textContent);
+      const pending = patient && !dead && /^\s*Loading widget/.test(view.textContent);
+      own.style.display = lives || pending ? "none" : "";
+      view.style.display = !lives && (dead || drawn) ? "none" : "";
+      if (lives || pending || drawn) return;
+      drawn = true;
+      mount(localModel(content), el, false);
+      el.querySelector(".pt-notice").textContent ||= NO_KERNEL;
+      look(false);
+    };
+    new MutationObserver(() => look(true)).observe(view, { childList: true, subtree: true });
+    setTimeout(look, 3000, false); // a page without any kernel says "Loading widget..." for ever
+    look(true);
   }
+}
+
+// Outside JupyterLab, Colab or VS Code say, the two outputs do not know each other: the live one hides the other.
+function hideStandalone(place, el) {
+  el.setAttribute("data-live", place);
+  for (const other of document.querySelectorAll(`.${place}`)) if (!other.closest(".jp-OutputArea-child")) other.replaceChildren();
 }

@@ -12,7 +12,7 @@ function draw(study) {
   const help = h("div", { class: "pt-after" });
 
   root.append(
-    h("section", { class: "pt-question", "aria-label": `Exercise: ${data.title}` },
+    h("section", { class: "pt-question", "data-item": data.id, "aria-label": `Exercise: ${data.title}` },
       h("div", { class: "pt-small pt-kicker" }, data.solved_before ? "Exercise · you have solved it before" : "Exercise"),
       h("div", { class: "pt-prompt" }, h("strong", {}, data.title)),
       attempted ? h("details", {}, h("summary", {}, "The task"), task) : task,

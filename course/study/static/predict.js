@@ -47,7 +47,7 @@ function ask(study, committed) {
   const body = ASK[data.type](part);
   if (committed === null) after.append(commit, help);
   else status.append(`Your guess is in: ${inWords(data, committed)}. The cells below answer it.`);
-  const section = h("section", { class: "pt-question", "aria-label": "Your guess first" },
+  const section = h("section", { class: "pt-question", "data-item": data.id, "aria-label": "Your guess first" },
     h("div", { class: "pt-small pt-kicker" }, "Your guess first"),
     data.type === "choice" ? null : h("div", { class: "pt-prompt", id: promptId, html: data.prompt_html }),
     body, status, after);

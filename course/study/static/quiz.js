@@ -67,7 +67,7 @@ function drawQuestion(study, question, i, n, tally) {
   };
   paint(parts);
   const where = n > 1 ? `Question ${i + 1} of ${n}` : "Question";
-  return h("section", { class: "pt-question", "aria-label": where },
+  return h("section", { class: "pt-question", "aria-label": where, "data-item": question.id },
     h("div", { class: "pt-small pt-kicker" }, `${where} · ${HOW[question.type]}`), body,
     ...(question.type === "short" ? [after, status] : [status, after]));
 }
