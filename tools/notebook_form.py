@@ -150,7 +150,7 @@ def _without_view(output: NotebookNode) -> bool:
     if data.pop(WIDGET_VIEW, None) is None:
         return True
     output.get("metadata", {}).pop(WIDGET_VIEW, None)
-    return "text/html" in data
+    return bool(data.get("text/html"))
 
 
 def faults(notebook: NotebookNode, name: str, url: str) -> list[str]:

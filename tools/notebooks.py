@@ -173,7 +173,7 @@ def add_pictures(notebook: NotebookNode) -> int:
     for output, picture in zip(bundles, asyncio.run(_draw([o.data[form.PLOTLY] for o in bundles])), strict=True):
         output.data["image/png"] = base64.b64encode(picture).decode()
         width, height = _size(output.data[form.PLOTLY])
-        output.metadata["image/png"] = {"width": width, "height": height}
+        output.metadata["image/png"] = {"alt": output.data["text/plain"], "width": width, "height": height}
     return len(bundles)
 
 

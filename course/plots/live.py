@@ -163,7 +163,10 @@ class LiveCurve:
 
 def _bundle(fig: go.Figure, alt: str) -> dict[str, Any]:
     """What a notebook gets: plotly's format for a front end that draws it, words for every other reader."""
-    figure = {**json.loads(fig.to_json()), "config": {"displaylogo": False, "responsive": True}}
+    figure = json.loads(fig.to_json())
+    figure["layout"]["meta"] = {"alt": alt}  # the study widgets' script gives it to the chart as its name
+    # Not "responsive": JupyterLab follows the window by itself, and with it a change of theme leaves no height.
+    figure["config"] = {"displaylogo": False}
     return {"application/vnd.plotly.v1+json": figure, "text/plain": alt}
 
 

@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 
 from course.study.content import Lesson, load_all, load_lesson
-from course.study.progress import ProgressError, RESET, progress
+from course.study.progress import RESET, ProgressError, progress
 from course.study.schedule import due_times
 
 KIND = "lesson"

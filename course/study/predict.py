@@ -1,7 +1,8 @@
 """`predict("S10", "How many survive?", low=0, high=90)`: a guess before a run, and the run beside it.
 
 Serves every lesson. A guess is a number on a slider, one of several choices, or a curve drawn through given
-points; once committed it is kept and cannot be changed, since a guess that follows the result teaches nothing.
+points. The result stays folded until the guess is made or given up, since a guess that follows the result teaches
+nothing; one made after it was seen is marked as such.
 
     guess = predict("S10", "Of 90 answers that are right in ChatML, how many survive?", low=0, high=90)
     guess                      # in the cell before the run
@@ -19,6 +20,7 @@ from course.study.markup import to_html
 from course.study.widget import StudyWidget
 
 STATIC_POINTS = 12
+OPEN_RESULT = "Make your guess, then open the result"
 
 
 def predict(
@@ -62,7 +64,11 @@ def predict(
 
 
 class _Guess(StudyWidget):
-    """What the two widgets share: they keep and find the guess, {guess}, under the prediction's id."""
+    """What the two widgets share: they keep and find {guess, seen, late} under the prediction's id.
+
+    `guess` is None when it was given up or taken back, `seen` is there once the result was shown, and `late` when the
+    guess was made after that.
+    """
 
     kind = "prediction"
 
@@ -107,7 +113,8 @@ class Reveal(_Guess):
         return f"Measured ({self.data['id']}): {_said(self.data)}"
 
     def static_html(self) -> str:
-        return f"<p><strong>Measured</strong></p>{self._prompt}<p>{escape(_said(self.data))}</p>"
+        folded = f"<details><summary>{OPEN_RESULT}</summary><p>{escape(_said(self.data))}</p></details>"
+        return f"<p><strong>Measured</strong></p>{self._prompt}{folded}"
 
 
 # ---- checking what the notebook passes ---------------------------------------------------------------------

@@ -201,15 +201,20 @@ class StudyWidget(anywidget.AnyWidget):
             if value == kept.get(id):
                 continue
             try:
-                state[id] = kept[id] = self._settle(id, value)
+                settled = self._settle(id, value)
             except OSError as problem:
                 trouble.append(str(problem))
+                continue
             except Exception as problem:  # not what our script sends: trying again will not help
-                state = {**state, id: kept[id]} if id in kept else {k: v for k, v in state.items() if k != id}
-                trouble.append(f"an entry for {id} was left out, since it cannot be read ({problem})")
+                settled = kept.get(id)
+                trouble.append(f"An entry for {id} was left out, since it cannot be read ({problem}).")
+            if settled is None:
+                state.pop(id), kept.pop(id, None)
+            else:
+                state[id] = kept[id] = settled
         with self.hold_sync():
             self.kept, self.state = kept, state
-            self.notice = "; ".join(dict.fromkeys(trouble))
+            self.notice = " ".join(dict.fromkeys(trouble))
 
     def _settle(self, id: str, value: Any) -> Any:
         """Make sure that an answer is on the disk; return what is there.

@@ -109,7 +109,9 @@ def test_without_a_kernel_choices_survive_a_reload_and_leave_as_a_file(show: Sho
     page.get_by_role("button", name="Undo").click()
     page.reload()
     assert where(page) == "Pair 2 of 4"
-    page.evaluate('for (const key in localStorage) localStorage[key] = \'{"choice": "<b>", "n": "x"}\'')
+    page.evaluate(
+        'for (const key in localStorage) localStorage[key] = \'{"value": {"choice": "<b>", "n": "x"}, "at": 1}\''
+    )
     page.reload()
     assert where(page) == "Pair 1 of 4"
 
@@ -182,10 +184,10 @@ def test_in_jupyterlab_nothing_saved_is_lost_and_what_is_not_saved_is_said(lab: 
     kernel = int(page.get_by_text(re.compile(r"kernel \d+")).last.inner_text().split()[1])
     os.kill(kernel, signal.SIGKILL)
     first.get_by_role("button", name="Answer 1 is better").click()
-    expect(saved).to_contain_text("Not saved yet: 1 choice.")
+    expect(page.locator(".pt-notice").first).to_contain_text("Not saved yet: 1 answer.")
     page.wait_for_function("window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'")
     page.evaluate("document.querySelector('.jp-Dialog .jp-mod-accept')?.click()")
     lab.run_all(page)
-    expect(page.locator(".pt-where").first).to_have_text("Pair 4 of 4")
+    expect(page.locator(".pt-end").first).to_contain_text("All pairs are decided")  # the choice waited, and came along
     expect(saved.first).to_have_text("Saved in prefs.jsonl.")
-    assert len(annotations(path)) == 3
+    assert len(annotations(path)) == 4

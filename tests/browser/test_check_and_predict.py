@@ -159,7 +159,7 @@ def test_a_curve_is_drawn_by_keyboard(show: Show):
         page.keyboard.press(key)
     expect(page.locator(".pt-focused")).to_have_count(1)
     commit(page).click()
-    kept = page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/prediction/S6'))")
+    kept = page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/prediction/S6')).value")
     assert kept["guess"] == pytest.approx([6, 0.1, 3])
 
 
@@ -175,7 +175,7 @@ def test_a_curve_is_drawn_by_dragging(show: Show):
     page.mouse.up()
     page.mouse.move(columns[0]["x"] + 6, box["y"] + box["height"] * 0.8)  # the button is up: nothing is drawn
     commit(page).click()
-    kept = page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/prediction/S6'))")["guess"]
+    kept = page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/prediction/S6')).value")["guess"]
     assert 6 >= kept[0] > kept[1] > kept[2] >= 0
     assert kept == pytest.approx([5.1, 2.7, 1.1], abs=0.4)
 
@@ -188,16 +188,30 @@ def test_a_guess_outside_the_scale_cannot_be_drawn(show: Show):
     page.mouse.move(box["x"] + 70, box["y"] - 300)
     page.mouse.up()
     commit(page).click()
-    assert page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/prediction/S6'))")["guess"][0] == 6
+    assert page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/prediction/S6')).value")["guess"][0] == 6
 
 
 def test_a_kept_guess_for_other_choices_is_none(show: Show):
     asked = choice()
     asked.state = {"S9": {"guess": "sideways"}}
     page = show(page_of(choice()))
-    page.evaluate("localStorage.setItem('post-training-hands-on/prediction/S9', '{\"guess\": \"sideways\"}')")
+    page.evaluate("localStorage.setItem('post-training-hands-on/prediction/S9', '{\"value\": {\"guess\": \"sideways\"}, \"at\": 1}')")
     page.reload()
     expect(commit(page)).to_be_visible()
+
+
+def test_a_guess_can_be_taken_back_and_one_after_the_result_does_not_count(show: Show):
+    asked = number()
+    page = show(page_of(asked).replace("</main>", "") + page_of(asked.reveal(3)).split("<main>")[1])
+    slider = page.get_by_role("slider")
+    slider.press("End")
+    commit(page).click()
+    expect(page.get_by_text("You guessed 90, and the run gave 3")).to_be_visible()
+    page.get_by_role("button", name="Guess again").click()
+    slider.press("Home")
+    expect(page.get_by_text("this will not count as a guess")).to_be_visible()
+    commit(page).click()
+    expect(page.get_by_text("made after the result was seen, so it does not count. You guessed 0")).to_be_visible()
 
 
 # ---- predictions: revealing --------------------------------------------------------------------------------------
@@ -207,10 +221,14 @@ def revealed(show: Show, widget: StudyWidget, guess: str) -> Page:
     """The measurement on a page whose browser has kept this guess (JSON)."""
     page = show(page_of(widget))
     page.evaluate(
-        '([id, guess]) => localStorage.setItem(`post-training-hands-on/prediction/${id}`, `{"guess": ${guess}}`)',
+        """([id, guess]) => localStorage.setItem(
+            `post-training-hands-on/prediction/${id}`, `{"value": {"guess": ${guess}}, "at": 1}`)""",
         [widget.data["id"], guess],
     )
     page.reload()
+    if (waive := page.get_by_role("button", name="show the result without a guess")).count():
+        assert not page.locator(".pt-says, .pt-picture").count(), "the result is folded"
+        waive.click()
     return page
 
 
@@ -303,12 +321,13 @@ def test_in_jupyterlab_a_guess_reaches_the_kernel_and_errors_stop_nothing(lab: A
     outputs = page.locator(".jp-OutputArea-output")
     expect(outputs.filter(has_text="Not attempted yet")).to_have_count(1)
     expect(outputs.filter(has_text=re.compile(r"stopped in line 2 with TypeError"))).to_have_count(1)
-    expect(outputs.filter(has_text="No guess was made")).to_have_count(1)
+    expect(outputs.filter(has_text="You have not guessed yet")).to_have_count(1)
     slider = page.get_by_role("slider")
     slider.press("Home")
     slider.press("m")  # JupyterLab's key for Markdown must not reach the notebook
     commit(page).click()
     page.get_by_text("Your guess is in: 0").wait_for()
+    page.get_by_text("You guessed 0, and the run gave 3").wait_for()  # the cell below follows at once
     lab.run_all(page)
     page.get_by_text("You guessed 0, and the run gave 3").wait_for()
     expect(page.locator(".jp-CodeCell")).to_have_count(len(CELLS))
@@ -318,6 +337,7 @@ def test_dark_and_reduced_motion(browser: Browser):
     context = browser.new_context(color_scheme="dark", reduced_motion="reduce")
     page = context.new_page()
     page.set_content(page_of(curve().reveal([5, 4, 3])))
+    page.get_by_role("button", name="show the result").click()
     text = page.locator("svg text").first.evaluate("node => getComputedStyle(node).fill")
     paper = page.locator(".pt-study").evaluate("node => getComputedStyle(node).backgroundColor")
     assert luminance(text) > 0.8 > 0.2 > luminance(paper)

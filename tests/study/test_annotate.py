@@ -321,7 +321,9 @@ def test_what_could_not_be_written_is_said_and_comes_with_the_next_click(path, m
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", _full)
         click(widget, 1, "b")
-        assert "could not be written" in widget.notice and "no space left" in widget.notice and [*widget.kept] == [KEYS[0]]
+        assert (
+            "could not be written" in widget.notice and "no space left" in widget.notice and [*widget.kept] == [KEYS[0]]
+        )
     click(widget, 2, "a")
     assert widget.notice == "" and widget.kept == widget.state
     assert {record["chosen"] for record in lines(path)} == {"Answer A0.", "Answer B1.", "Answer A2."}

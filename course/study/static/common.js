@@ -262,7 +262,10 @@ function mount(model, el, live) {
   });
   const notice = h("div", { class: "pt-notice", role: "status" });
   el.replaceChildren(notice, root);
-  if (live) hideStandalone(model.get("place"), el);
+  if (live) {
+    hideStandalone(model.get("place"), el);
+    nameCharts();
+  }
 
   const kind = model.get("store");
   const ids = model.get("ids") ?? [];
@@ -403,7 +406,7 @@ function standalone(place, content) {
       const dead = /^\s*Error displaying widget/.test(view.textContent);
       const pending = patient && !dead && /^\s*Loading widget/.test(view.textContent);
       own.style.display = lives || pending ? "none" : "";
-      view.style.display = !lives && (dead || drawn) ? "none" : "";
+      view.style.display = dead || (drawn && /^\s*Loading widget/.test(view.textContent)) ? "none" : "";
       if (lives || pending || drawn) return;
       drawn = true;
       mount(localModel(content), el, false);
@@ -420,4 +423,20 @@ function standalone(place, content) {
 function hideStandalone(place, el) {
   el.setAttribute("data-live", place);
   for (const other of document.querySelectorAll(`.${place}`)) if (!other.closest(".jp-OutputArea-child")) other.replaceChildren();
+}
+
+// Gives plotly's charts, also those drawn later, the name that course.plots put into them.
+function nameCharts() {
+  if (document.body.dataset.ptCharts) return;
+  document.body.dataset.ptCharts = "named";
+  const name = () => {
+    for (const chart of document.querySelectorAll(".js-plotly-plot:not([role])")) {
+      const words = chart.layout?.meta?.alt;
+      if (typeof words !== "string") continue;
+      chart.setAttribute("role", "img");
+      chart.setAttribute("aria-label", words);
+    }
+  };
+  new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+  name();
 }

@@ -12,6 +12,7 @@ function draw(study) {
   let list = order; // what is gone through now: all cards, or those not yet known when the filter was set
   let at = 0;
   let turned = false;
+  let judged = null; // the card that was judged last
   const known = (id) => Boolean(study.get(id)?.known);
   const unknown = () => order.filter((id) => !known(id));
 
@@ -29,12 +30,13 @@ function draw(study) {
   const notYet = button("Not yet", () => grade(false));
   const yes = button("Known", () => grade(true));
   const printed = statusLine("pt-small");
+  const back_on = statusLine("pt-small"); // when the card that was judged last comes back
   const end = h("div", { class: "pt-end", tabindex: "-1" });
   const deck = h("div", { class: "pt-deck", role: "group", "aria-roledescription": "flashcards", "aria-label": data.title, onkeydown: onKey },
     h("div", { class: "pt-row pt-deck-head" }, back, where, next, tally, h("label", { class: "pt-filter pt-small" }, filter, "Only those not yet known")),
     card, end,
     h("div", { class: "pt-row" }, turner, h("span", { class: "pt-gap" }),
-      h("span", { class: "pt-row", role: "group", "aria-label": "Did you know it?" }, notYet, yes)),
+      h("span", { class: "pt-row", role: "group", "aria-label": "Did you know it?" }, notYet, yes)), back_on,
     h("div", { class: "pt-row pt-deck-foot" },
       data.cards.length > 1 && button("Shuffle", shuffle),
       data.print_page && button("Print flashcards", print),
@@ -42,12 +44,15 @@ function draw(study) {
     spoken);
   study.root.append(deck);
   show();
+  study.watch("due_text", () => { back_on.textContent = study.trait("due_text")?.[judged] ?? ""; });
 
   // ---- what the learner can do -------------------------------------------------------------------------------
+  function words(face) { return card.querySelector(`${face} .pt-face-text`).innerText; }
+
   function turn() {
     turned = !turned;
     paintTurned();
-    spoken.textContent = turned ? `Answer: ${card.querySelector(".pt-back").textContent}` : "Question again.";
+    spoken.textContent = turned ? `Answer: ${words(".pt-back")}` : "Question again.";
   }
 
   function go(position) {
@@ -55,7 +60,7 @@ function draw(study) {
     turned = false;
     show();
     (at < list.length ? card : end).focus({ preventScroll: true });
-    spoken.textContent = at < list.length ? `${where.textContent}. ${card.querySelector(".pt-front").textContent}` : end.textContent;
+    spoken.textContent = at < list.length ? `${where.textContent}. Question: ${words(".pt-front")}` : end.textContent;
   }
 
   function start(ids) {
@@ -66,6 +71,7 @@ function draw(study) {
   function grade(isKnown) {
     const id = list[at];
     const reviews = (study.get(id)?.reviews ?? 0) + 1;
+    judged = id;
     study.save(id, { known: isKnown, rating: isKnown ? "known" : "not yet", reviews });
     go(at + 1);
   }
@@ -113,7 +119,7 @@ function draw(study) {
       // New elements and not new text: turning back would show the next answer for a moment.
       card.replaceChildren(h("div", { class: "pt-turning" },
         h("div", { class: "pt-face pt-front" }, h("div", { class: "pt-small" }, "Question"), h("div", { class: "pt-face-text", html: front_html })),
-        h("div", { class: "pt-face pt-back" }, h("div", { class: "pt-small" }, "Answer"), h("div", { class: "pt-face-text", html: back_html }))));
+        h("div", { class: "pt-face pt-back" }, h("div", { class: "pt-small" }, "Answer to: ", h("span", { html: front_html })), h("div", { class: "pt-face-text", html: back_html }))));
     }
     paintTurned();
   }
@@ -129,7 +135,7 @@ function draw(study) {
     front.inert = turned; // a hidden face would be read aloud, and give the answer away
     behind.inert = !turned;
     card.setAttribute("aria-expanded", String(turned));
-    card.setAttribute("aria-label", (turned ? behind : front).innerText.replace(/\s*\n\s*/, ": "));
+    card.setAttribute("aria-label", turned ? `Answer: ${words(".pt-back")}` : `Question: ${words(".pt-front")}`);
   }
 
   function paintEnd() {

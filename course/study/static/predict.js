@@ -3,9 +3,13 @@
 
 function draw(study) {
   const { data, root } = study;
-  const guess = valid(data, study.get(data.id)?.guess);
-  if (data.measured) return root.append(reveal(data, guess));
-  root.append(ask(study, guess));
+  root.append(data.measured ? reveal(study) : ask(study));
+}
+
+// {guess, seen, late}: seen once the result was shown, late if the guess was made after that.
+function keptGuess(study) {
+  const { guess, seen, late } = study.get(study.data.id) ?? {};
+  return { guess: valid(study.data, guess), seen: Boolean(seen), late: Boolean(late) };
 }
 
 // A guess that was kept for an earlier form of the question (other choices, other points) is none.
@@ -17,6 +21,7 @@ function valid(data, guess) {
 
 // ---- asking ------------------------------------------------------------------------------------------------
 
+const SEEN = "You have seen the result, so this will not count as a guess.";
 const ASK = { number: askNumber, choice: askChoice, curve: askCurve };
 const TODO = {
   number: "Move the slider to your guess first.",
@@ -24,29 +29,34 @@ const TODO = {
   curve: "Draw your curve first: drag across it, or press Tab and use the arrow keys on each point.",
 };
 
-function ask(study, committed) {
+function ask(study) {
   const { data } = study;
+  const { guess: committed, seen } = keptGuess(study);
   const [promptId, helpId] = [newId(), newId()];
   const help = h("span", { class: "pt-small", id: helpId }, TODO[data.type]);
   const status = statusLine(committed === null ? "" : "pt-says");
   const after = h("div", { class: "pt-row pt-commit" });
   const part = { data, committed, promptId, value: committed };
-  const commit = button("Commit my guess", () => {
-    study.save(data.id, { guess: part.value });
-    const other = ask(study, part.value);
+  const keep = (guess, focus) => {
+    study.save(data.id, { guess, ...(seen && { seen }), ...(seen && guess !== null && { late: true }) });
+    const other = ask(study);
     section.replaceWith(other);
-    other.querySelector(".pt-status").focus();
-  });
+    other.querySelector(focus).focus();
+  };
+  const commit = button("Commit my guess", () => keep(part.value, ".pt-status"));
   commit.disabled = true;
   commit.setAttribute("aria-describedby", helpId);
   part.choose = (value) => {
     part.value = value;
     commit.disabled = false;
-    help.textContent = "It cannot be changed afterwards.";
+    help.textContent = seen ? SEEN : "You can take it back until you have seen the result.";
   };
   const body = ASK[data.type](part);
   if (committed === null) after.append(commit, help);
-  else status.append(`Your guess is in: ${inWords(data, committed)}. The cells below answer it.`);
+  else {
+    status.append(`Your guess is in: ${inWords(data, committed)}. The cells below answer it.`);
+    after.append(button(seen ? "Guess again" : "Take it back", () => keep(null, "input")));
+  }
   const section = h("section", { class: "pt-question", "data-item": data.id, "aria-label": "Your guess first" },
     h("div", { class: "pt-small pt-kicker" }, "Your guess first"),
     data.type === "choice" ? null : h("div", { class: "pt-prompt", id: promptId, html: data.prompt_html }),
@@ -160,12 +170,26 @@ function range(data, value, attributes) {
 
 const REVEAL = { number: revealNumber, choice: revealChoice, curve: revealCurve };
 
-function reveal(data, guess) {
-  const { picture, words } = REVEAL[data.type](data, guess, data.measured);
-  return h("section", { class: "pt-question", "aria-label": "Your guess and the measurement" },
+function reveal(study) {
+  const { data } = study;
+  const { guess, seen, late } = keptGuess(study);
+  const section = (...children) => h("section", { class: "pt-question", "aria-label": "Your guess and the measurement", "data-item": data.id },
     h("div", { class: "pt-small pt-kicker" }, "Your guess and the measurement"),
-    h("div", { class: "pt-prompt", html: data.prompt_html }),
-    h("div", { class: "pt-picture" }, picture), h("div", { class: "pt-says" }, guess === null ? `No guess was made before this run. ${words}` : words));
+    h("div", { class: "pt-prompt", html: data.prompt_html }), ...children);
+  if (guess === null && !seen) {
+    const folded = section(h("div", { class: "pt-row" }, h("span", {}, "You have not guessed yet. Guess in the cell above, or"),
+      button("show the result without a guess", () => {
+        study.save(data.id, { guess: null, seen: true });
+        const other = reveal(study);
+        folded.replaceWith(other);
+        other.querySelector(".pt-says").focus();
+      })));
+    return folded;
+  }
+  if (!seen) study.save(data.id, { guess, seen: true });
+  const { picture, words } = REVEAL[data.type](data, guess, data.measured);
+  const before = guess === null ? "No guess was made before this run. " : late ? "This guess was made after the result was seen, so it does not count. " : "";
+  return section(h("div", { class: "pt-picture" }, picture), h("div", { class: "pt-says", tabindex: "-1" }, before + words));
 }
 
 function revealChoice(data, guess, { choice }) {

@@ -6,6 +6,7 @@ const HOW = {
   numeric: "Give a number",
   short: "Write first, then compare",
 };
+const SHORTEST = 12; // characters of an answer in words
 const GRADES = [["Again", "I missed it"], ["Hard", "partly there"], ["Good", "the points are there"], ["Easy", "without effort"]];
 
 // What was kept for an earlier form of the question (another type under the same id) is no answer to this one.
@@ -183,22 +184,23 @@ function paintShort({ question, body, after, saved, save, say, repaint }) {
   const area = h("textarea", {
     class: "pt-field", id, rows: "4", readonly: Boolean(now.shown), "aria-describedby": help, onchange: keep,
     oninput: () => {
-      reveal.disabled = !area.value.trim();
+      reveal.disabled = !written();
       clearTimeout(timer);
       timer = setTimeout(keep, 600);
     },
   });
   area.value = now.text ?? "";
+  const written = () => area.value.trim().length >= SHORTEST; // one letter is no answer to compare with
   const reveal = button("Show the model answer", () => {
     clearTimeout(timer);
     save({ text: area.value, shown: true, grade: null });
     repaint();
     after.querySelector(".pt-model").focus();
   }, "pt-primary");
-  reveal.disabled = !area.value.trim();
+  reveal.disabled = !written();
   body.replaceChildren(h("div", { class: "pt-prompt", html: question.prompt_html }), h("label", { for: id }, "Your answer"), area);
   if (!now.shown) {
-    const why = h("span", { class: "pt-small", id: help }, "The model answer opens once you have written your own.");
+    const why = h("span", { class: "pt-small", id: help }, "The model answer opens once you have written your own, in a few words.");
     return after.replaceChildren(h("div", { class: "pt-row" }, reveal, why));
   }
 
