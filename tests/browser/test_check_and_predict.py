@@ -188,14 +188,18 @@ def test_a_guess_outside_the_scale_cannot_be_drawn(show: Show):
     page.mouse.move(box["x"] + 70, box["y"] - 300)
     page.mouse.up()
     commit(page).click()
-    assert page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/prediction/S6')).value")["guess"][0] == 6
+    assert (
+        page.evaluate("JSON.parse(localStorage.getItem('post-training-hands-on/prediction/S6')).value")["guess"][0] == 6
+    )
 
 
 def test_a_kept_guess_for_other_choices_is_none(show: Show):
     asked = choice()
     asked.state = {"S9": {"guess": "sideways"}}
     page = show(page_of(choice()))
-    page.evaluate("localStorage.setItem('post-training-hands-on/prediction/S9', '{\"value\": {\"guess\": \"sideways\"}, \"at\": 1}')")
+    page.evaluate(
+        'localStorage.setItem(\'post-training-hands-on/prediction/S9\', \'{"value": {"guess": "sideways"}, "at": 1}\')'
+    )
     page.reload()
     expect(commit(page)).to_be_visible()
 

@@ -177,7 +177,9 @@ OTHER_TYPES = {
 
 def test_answers_to_an_earlier_type_of_a_question_are_none(show):
     page = show(page_of(quiz("01")))
-    kept = {f"post-training-hands-on/quiz/{id}": json.dumps({"value": value, "at": 1}) for id, value in OTHER_TYPES.items()}
+    kept = {
+        f"post-training-hands-on/quiz/{id}": json.dumps({"value": value, "at": 1}) for id, value in OTHER_TYPES.items()
+    }
     page.evaluate("kept => Object.assign(localStorage, kept)", kept)
     page.reload()
     expect(page.locator(".pt-question")).to_have_count(5)

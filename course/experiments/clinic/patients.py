@@ -11,6 +11,7 @@ import random
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from itertools import combinations
 from typing import Any
 
@@ -25,6 +26,7 @@ from course.losses.reward import pairwise_accuracy
 from course.models import LM
 from course.rewards import RewardFunction, RewardModel, fit_reward, new_reward_model, true_reward
 from course.rollouts import chat_prompts, sample
+from course.show import publish
 from course.templates import LLAMA2
 from course.world import SEEN, Question, country_questions
 
@@ -135,9 +137,12 @@ PATIENTS: dict[str, Patient] = {
 
 
 def reveal(*names: str) -> None:
-    """Print what these patients are ill with, and the line that is at fault."""
+    """Show what these patients are ill with, and the line at fault; in a notebook, folded until it is opened."""
     for name in names:
-        print(f"Patient {name}: {PATIENTS[name].fault}\n\n{textwrap.indent(PATIENTS[name].line(), '    ')}\n")
+        fault, line = PATIENTS[name].fault, PATIENTS[name].line()
+        summary = f"Commit yourself to an answer above, then open patient {name}"
+        html = f"<details><summary>{summary}</summary><p>{escape(fault)}</p><pre>{escape(line)}</pre></details>"
+        publish(html, f"Patient {name}: {fault}\n\n{textwrap.indent(line, '    ')}\n")
 
 
 def _body(function: Callable[..., Any]) -> list[str]:
