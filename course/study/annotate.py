@@ -207,7 +207,7 @@ class Annotation(StudyWidget):
         self.flipped = {key for key in pairs if sha256(f"{seed}/{key}".encode()).digest()[0] % 2}
         self.left_out = given - len(pairs)
         shown = [{"id": key, **self._shown(key), "flipped": key in self.flipped} for key in pairs]
-        data = {"pairs": shown, "left_out": _left_out(self.left_out), "file": journal.path.name}
+        data = {"pairs": shown, "left_out": _left_out(self.left_out), "file": journal.path.name, "path": journal.name}
         super().__init__(data, ids=pairs)
         self.store = f"annotate/{journal.path.name}"
         if others := len(journal.read()[0].keys() - pairs.keys()):
@@ -236,6 +236,8 @@ class Annotation(StudyWidget):
         with self.hold_sync():
             self.kept, self.state = kept if trouble else {**kept, **news}, state
             self.notice = trouble
+        if news and not trouble:
+            self._refresh_face()
 
     def _settled(self, key: str, value: Any) -> Any:
         """What counts: a choice that waited in the browser does not replace one that was saved after it was made."""

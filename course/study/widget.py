@@ -66,6 +66,7 @@ from typing import Any, ClassVar
 
 import anywidget
 import traitlets
+from IPython.display import DisplayHandle, display
 
 from course.study.progress import KAGGLE, RESET, progress
 
@@ -130,6 +131,7 @@ class StudyWidget(anywidget.AnyWidget):
         state = self.recall(ids)
         super().__init__(data=data, state=state, kept=state, ids=ids, store=self.kind)
         self.place = self._place()
+        self._face: DisplayHandle | None = None
         self.observe(lambda _: self._keep(), names="state")
         self.on_msg(lambda *_: self._keep())  # the script sends a message to have a failed write tried again
 
@@ -166,7 +168,7 @@ class StudyWidget(anywidget.AnyWidget):
 
     def _standalone(self, state: dict[str, Any]) -> str:
         """The stand-alone face as a part of a page: the static face, and a script that replaces it."""
-        content = {"store": self.kind or self.script, "data": self.data, "ids": self.ids, "state": state}
+        content = {"store": self.store or self.script, "data": self.data, "ids": self.ids, "state": state}
         call = f'standalone("{self.place}", {to_script_json(content)});'
         return (
             f'<div class="{self.place}">{self.static_html()}</div><style>{read_static("study.css")}</style>'
@@ -185,18 +187,24 @@ class StudyWidget(anywidget.AnyWidget):
         return {**data, **readable}, metadata
 
     def _ipython_display_(self, **_: Any) -> None:
-        from IPython.display import display
-
         bundle, metadata = self._repr_mimebundle_()
         if view := bundle.pop(VIEW, None):
             # The empty HTML is what readers without widgets show in its place; the face below is for them.
             display({VIEW: view, "text/html": ""}, metadata=metadata, raw=True)
             bundle["text/html"] = self._standalone(dict(self.state))
-        display(bundle, raw=True)
+            self._face = display(bundle, raw=True, display_id=True)
+        else:
+            display(bundle, raw=True)
+
+    def _refresh_face(self) -> None:
+        """The stored page should know what was answered, for the next day and for an export."""
+        if self._face is not None:
+            self._face.update({"text/html": self._standalone(dict(self.state)), "text/plain": self.plain()}, raw=True)
 
     def _keep(self) -> None:
         """Write down what is not on the disk yet, also what failed before. `kept` then tells the script."""
         state, kept, trouble = dict(self.state), dict(self.kept), []
+        before = dict(kept)
         for id, value in self.state.items():
             if value == kept.get(id):
                 continue
@@ -215,6 +223,8 @@ class StudyWidget(anywidget.AnyWidget):
         with self.hold_sync():
             self.kept, self.state = kept, state
             self.notice = " ".join(dict.fromkeys(trouble))
+        if kept != before:
+            self._refresh_face()
 
     def _settle(self, id: str, value: Any) -> Any:
         """Make sure that an answer is on the disk; return what is there.
@@ -223,7 +233,8 @@ class StudyWidget(anywidget.AnyWidget):
         """
         waited = value.get(WAITED) if isinstance(value, dict) else None
         if waited is None:
-            self.remember(id, value)
+            if not (self.kind and self.last_kept(id)[0] == value):  # another widget of the page may have been faster
+                self.remember(id, value)
             return value
         if id not in self.ids:
             raise ValueError("it belongs to another widget")

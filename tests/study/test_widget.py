@@ -163,7 +163,7 @@ def test_what_our_script_does_not_send_stops_nothing(value):
 
 def test_two_outputs_the_view_and_the_face_that_outlives_it(monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda bundle, **_: shown.append(bundle))
+    monkeypatch.setattr(module, "display", lambda bundle, **_: shown.append(bundle))
     progress().put("mood", "01-a", {"text": "mine"})
     mood = Mood("01-a")
     mood._ipython_display_()

@@ -149,4 +149,4 @@ def _arrow(fig: go.Figure, x0: float, y0: float, x1: float, y1: float, text: str
     }
     fig.add_annotation(x=x1, y=y1, ax=x0, ay=y0, text="", **look)
     at = {"x": (x0 + x1) / 2, "y": y0 - 0.2} if y0 == y1 else {"x": x0 + 0.025, "y": (y0 + y1) / 2}
-    fig.add_annotation(**at, text=text, showarrow=False, font={"size": 11, "color": color})
+    fig.add_annotation(**at, text=text, showarrow=False, font={"size": 11, "color": INK})

@@ -147,7 +147,7 @@ function draw(study) {
     const text = h("textarea", { class: "pt-field", rows: "4", readonly: true, "aria-label": `The lines of ${file}` });
     const copied = h("details", {}, h("summary", { class: "pt-small" }, "If no download starts, copy the lines"), text);
     return {
-      node: h("div", {}, h("div", { class: "pt-row" }, link, h("span", { class: "pt-small" }, "There is no kernel here: your choices stay in this browser until you download them.")), copied),
+      node: h("div", {}, h("div", { class: "pt-row" }, link, h("span", { class: "pt-small" }, `There is no kernel here: your choices stay in this browser, and nothing reaches a notebook. To train on them, download the file and put it at ${data.path}, in the folder from which lesson 11 runs.`)), copied),
       paint() {
         const n = those("a", "b").length;
         link.textContent = `Download ${file} (${count(n, "preference")})`;

@@ -293,7 +293,7 @@ function mount(model, el, live) {
       state = { ...state, [id]: value };
       if (kind) store.put(id, value);
       model.set("state", state);
-      model.save_changes();
+      try { model.save_changes(); } catch { /* there is no kernel to hear it */ }
       late = false;
       clearTimeout(timer);
       timer = setTimeout(() => { late = true; paintNotice(); }, SOON);
@@ -350,7 +350,6 @@ function mount(model, el, live) {
     model.set("state", { ...state, ...Object.fromEntries(left.map(([id, { value, at }]) => [id, { ...value, waited: at }])) });
     model.save_changes();
   }
-  if (!live && kind && !store.works()) notice.textContent = NO_STORAGE;
   redraw();
   confirm();
   const retry = live && setInterval(() => {
@@ -379,9 +378,11 @@ function unmarked(state) {
 }
 
 // The stand-alone face's model: the same methods, kept in localStorage. `state` is what the page was stored with.
-function localModel({ store, data, ids, state }) {
-  const waiting = Object.fromEntries(browserStore(store, ids).all().map(([id, { value }]) => [id, value]));
-  const values = { store, data, ids, state: { ...state, ...waiting }, notice: "" };
+function localModel({ store, data, ids, state }, words = "") {
+  const kept = browserStore(store, ids);
+  const waiting = Object.fromEntries(kept.all().map(([id, { value }]) => [id, value]));
+  const notice = ids.length ? (kept.works() ? words : NO_STORAGE) : "";
+  const values = { store, data, ids, state: { ...state, ...waiting }, notice };
   return { get: (name) => values[name], set(name, value) { values[name] = value; }, save_changes() {}, on() {}, off() {} };
 }
 
@@ -409,8 +410,7 @@ function standalone(place, content) {
       view.style.display = dead || (drawn && /^\s*Loading widget/.test(view.textContent)) ? "none" : "";
       if (lives || pending || drawn) return;
       drawn = true;
-      mount(localModel(content), el, false);
-      el.querySelector(".pt-notice").textContent ||= NO_KERNEL;
+      mount(localModel(content, NO_KERNEL), el, false);
       look(false);
     };
     new MutationObserver(() => look(true)).observe(view, { childList: true, subtree: true });
