@@ -386,8 +386,8 @@ function localModel({ store, data, ids, state }, words = "") {
   return { get: (name) => values[name], set(name, value) { values[name] = value; }, save_changes() {}, on() {}, off() {} };
 }
 
-const NO_KERNEL = "No kernel is running this cell. You can answer all the same: what you do waits in this browser and is "
-  + "saved when you run the notebook.";
+const NO_KERNEL = "This cell has not run since the notebook was opened. You can answer all the same: what you do waits in this "
+  + "browser and is saved when you run the cell.";
 
 // Replace the static face by the stand-alone one, wherever the page shows this widget and no script has drawn it yet.
 // In JupyterLab the live view comes just before it, as an output of its own: while that lives, this one hides, and
