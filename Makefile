@@ -17,7 +17,7 @@ IN_TURNS := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 NB ?=
 SEEDS ?= 0 1 2
 
-.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic betas remedies family format pins clean
+.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic betas remedies family mutants format pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ remedies: $(READY) ## Run what is said to help DPO against length and forgetting
 family: $(READY) ## Train by every method of lesson 12 on every kind of data and store what came of it
 	test -f course/preferences/trl.json || $(BIN)/python -c "from course.preferences import library; library.write()"
 	$(BIN)/python -m tools.experiments search family
+
+mutants: $(READY) ## Change the exercises' solutions in small ways and list what check calls right (IDS="07-calibration")
+	$(BIN)/python -m tools.mutants $(IDS)
 
 format: $(READY) ## Put code and notebooks into the project's style
 	$(BIN)/ruff check --fix .

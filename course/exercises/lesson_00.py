@@ -65,6 +65,10 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=to_messages,
         why="This list is what every chat API and every SFT record holds; a template turns it into one row of tokens.",
+        special={
+            "a text begins or ends with spaces": [("  How?", "Be brief. ")],
+            "the two texts are equal": [("Hello!", "Hello!")],
+        },
         mistakes={
             "always_system": lambda question, system: [
                 {"role": "system", "content": system},
@@ -86,9 +90,15 @@ EXERCISES: dict[str, Exercise] = {
         },
     ),
     "00-until-stop": Exercise(
-        cases=[([5, 7, 2, 9], 2), ([5, 7, 2, 9, 2, 4], 2), ([6, 8, 8], 2), ([3, 5, 1], 3), ([4, 4, 2], 4), ([], 1)],
+        cases=[([5, 7, 2, 9], 2), ([5, 7, 2, 9, 2, 4], 2), ([6, 3, 5, 1], 3)],
         solution=until_stop,
         why="Whatever serves a model does this to every answer: without it, users read what comes after the end.",
+        special={
+            "no stop token occurs": [([6, 8, 8], 2), ([], 1)],
+            "the stop token comes first": [([4, 4, 2], 4), ([2, 5, 7], 2)],
+            "the stop token has the id 0": [([3, 0, 4], 0)],
+            "the stop token comes last": [([3, 1, 7], 7)],
+        },
         mistakes={
             "keeps_stop": _cut_at(1, None),
             "one_early": lambda token_ids, stop_id: until_stop(token_ids, stop_id)[:-1],

@@ -29,7 +29,7 @@ def prompt_tokens_in_all(shots: list[int], question: int, queries: int) -> int:
 
 EXERCISES: dict[str, Exercise] = {
     "01-next-token-loss": Exercise(
-        cases=[_one_text(3, 4, 1), _one_text(6, 9, 2), _one_text(12, 5, 3)],
+        cases=[_one_text(3, 4, 1), _one_text(6, 9, 2), _one_text(12, 5, 3), _one_text(20, 11, 4)],
         solution=next_token_loss,
         why="Pretraining and SFT both minimise this one number; SFT only changes which tokens count.",
         mistakes={
@@ -43,9 +43,14 @@ EXERCISES: dict[str, Exercise] = {
         },
     ),
     "01-prompt-tokens": Exercise(
-        cases=[([12, 15], 9, 3), ([20, 31, 18, 25], 14, 1000), ([], 11, 7), ([40], 6, 1)],
+        cases=[([12, 15], 9, 3), ([20, 31, 18, 25], 14, 1000), ([40], 6, 1)],
         solution=prompt_tokens_in_all,
         why="Worked examples are paid for again with every query, while fine-tuning is paid for once.",
+        special={
+            "there are no examples": [([], 11, 7)],
+            "nothing is asked": [([12, 15], 9, 0)],
+            "an example comes twice": [([12, 12, 7], 9, 5)],
+        },
         mistakes={
             "no_question": lambda shots, question, queries: sum(shots) * queries,
             "shots_once": lambda shots, question, queries: sum(shots) + question * queries,

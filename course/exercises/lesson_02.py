@@ -94,10 +94,21 @@ EXERCISES: dict[str, Exercise] = {
                     ("assistant", 2, 5, 2),
                 ],
             ),
-            ([("user", 2, 4, 1), ("assistant", 2, 0, 1)],),
         ],
         solution=assistant_mask,
         why="The mask follows who writes: the template writes the header, the model its content and its end.",
+        special={
+            "the chat does not end with the assistant": [
+                ([("user", 2, 3, 1), ("assistant", 2, 2, 1), ("user", 2, 3, 1)],),
+            ],
+            "the answer is empty": [([("user", 2, 4, 1), ("assistant", 2, 0, 1)],)],
+            "a role is neither system, user nor assistant": [
+                ([("admin", 1, 2, 1), ("user", 2, 3, 1), ("assistant", 2, 2, 1), ("tool", 3, 4, 1)],),
+            ],
+            "a header or an end has no tokens": [
+                ([("user", 0, 3, 1), ("assistant", 0, 3, 1), ("assistant", 2, 1, 0)],)
+            ],
+        },
         mistakes={
             "wrong_side": _mask(lambda role, *n: (_answer if role == "user" else _nothing)(*n)),
             "upside_down": lambda turns: [1 - value for value in assistant_mask(turns)],
@@ -111,16 +122,21 @@ EXERCISES: dict[str, Exercise] = {
     "02-find-the-difference": Exercise(
         cases=[
             ([1, 7, 5], [1, 8, 5]),
-            ([3, 4, 4, 9], [3, 4, 4, 9]),
-            ([5, 6], [5, 6, 7, 8]),
-            ([2, 2, 2, 9, 1], [2, 2]),
-            ([1, 5, 9, 5, 2, 7], [1, 5, 8, 5, 3, 7, 7]),
-            ([], [4]),
-            ([4, 1], [6, 1]),
-            ([], []),
+            ([1, 5, 9, 5, 2, 7], [1, 5, 8, 5, 3, 7]),
+            ([2, 2, 6, 2], [2, 2, 2, 6]),
         ],
         solution=find_the_difference,
         why="When a good model answers badly, one request beside one training example is the first comparison.",
+        special={
+            "the two are equal": [([3, 4, 4, 9], [3, 4, 4, 9]), ([], [])],
+            "one list is the beginning of the other": [
+                ([5, 6], [5, 6, 7, 8]),
+                ([2, 2, 2, 9, 1], [2, 2]),
+                ([], [4]),
+            ],
+            "the first tokens differ": [([4, 1], [6, 1])],
+            "one list is longer and they differ before": [([1, 2, 3], [1, 9]), ([7, 8], [7, 5, 6, 1])],
+        },
         mistakes={
             "one_later": _one_later,
             "length_forgotten": _same_length_only,
@@ -150,10 +166,16 @@ EXERCISES: dict[str, Exercise] = {
                     "good morning",
                 ],
             ),
-            ([],),
         ],
         solution=dedupe,
         why="A text that stands there twice is learnt twice, so copies go before the mix of the data is decided.",
+        special={
+            "the text that is kept has odd spaces or punctuation": [(["  Two   spaces, kept! ", "two spaces kept"],)],
+            "a text comes a third time": [(["Why?", "why", "Who?", "WHY!", "why?"],)],
+            "there are no texts": [([],)],
+            "a text is exactly repeated": [(["One fish.", "Two fish.", "One fish."],)],
+            "two texts differ in their digits": [(["Step 1", "step 2", "Step 1."],)],
+        },
         mistakes={
             "not_normalised": lambda texts: list(dict.fromkeys(texts)),
             "case_only": lambda texts: dedupe(texts, str.lower),

@@ -99,9 +99,16 @@ EXERCISES: dict[str, Exercise] = {
             _batch(["..xx", ".xx."], 3, 4),
             _batch(["...xxxx", "..x....", ".xx.xx."], 7, 5),
             _batch(["x.xxx.", "xxx..."], 5, 6),
+            _batch([".xxxx.xx", "...x..xx", "..xxxxxx", "xx....x."], 11, 11),
         ],
         solution=masked_loss,
         why="Every trained token weighs the same, whatever the length of the answer that it stands in.",
+        special={
+            "a row has nothing to learn": [_batch(["....", ".x.x"], 4, 7)],
+            "there is one row": [_batch(["..xxx"], 6, 8)],
+            "the last label does not count": [_batch([".xx..", "..x.."], 5, 10)],
+            "token 0 is among the labels": [(_batch([".xxx"], 4, 9)[0], torch.tensor([[IGNORE, 0, 2, 0]]))],
+        },
         mistakes={
             "no_shift": _loss_unshifted,
             "over_all_positions": lambda logits, labels: _token_losses(logits, labels).mean(),
@@ -128,6 +135,13 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=make_labels,
         why="Everything that is masked in SFT is masked here; the loss itself needs to know only -100.",
+        special={
+            "a trained token has the id 0": [_row([4, 0, 7, 2], [0, 1, 1, 1], real=4)],
+            "nothing is trained": [_row([4, 5, 7], [0, 0, 0], real=2)],
+            "padding is on the left": [
+                (torch.tensor([[0, 0, 5, 6]]), torch.tensor([[1, 0, 0, 1]]), torch.tensor([[0, 0, 1, 1]]))
+            ],
+        },
         mistakes={
             "double_shift": _labels_shifted,
             "ids_shifted": _ids_shifted,
@@ -142,10 +156,14 @@ EXERCISES: dict[str, Exercise] = {
         cases=[
             ([(8, 4)], 2),
             ([(192, 192), (192, 192), (768, 192)], 8),
-            ([(64, 64)] * 4 + [(172, 64), (64, 172)], 1),
         ],
         solution=lora_parameters,
         why="The adapter grows with the sides of a matrix and the matrix with its area: large models gain most.",
+        special={
+            "the rank is 1": [([(64, 64)] * 4 + [(172, 64), (64, 172)], 1)],
+            "two matrices have the same shape": [([(10, 6), (10, 6)], 3)],
+            "the matrices differ in size": [([(100, 4), (3, 50)], 2)],
+        },
         mistakes={
             "no_b": _lora(lambda out, inner, rank: rank * inner),
             "no_a": _lora(lambda out, inner, rank: rank * out),

@@ -186,10 +186,12 @@ EXERCISES: dict[str, Exercise] = {
             ("q", ["x", "y", "z"], [2, 3, 1]),
             ("q", ["k", "l", "m", "n"], [3, 1, 4, 2]),
             ("r", ["e", "d", "c", "b", "a"], [2, 5, 1, 4, 3]),
-            ("s", ["no", "yes"], [2, 1]),
         ],
         solution=ranking_to_records,
         why="Labellers who rank nine answers read each of them once, and leave you 36 pairs.",
+        special={
+            "there are two answers": [("s", ["no", "yes"], [2, 1]), ("s", ["no", "yes"], [1, 2])],
+        },
         mistakes={
             "ranks_as_order": _ranks_as_order,
             "neighbours": _ranked(pairwise),
@@ -210,6 +212,11 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=label_noise,
         why="The two numbers say whether a reward model's accuracy is poor or nearly all that can be had.",
+        special={
+            "the temperature is 1": [([(3.0, 1.0), (-0.5, 0.25)], 1.0)],
+            "two utilities are equal": [([(0.4, 0.4)], 0.7)],
+            "the second answer is better": [([(0.0, 2.0), (-1.0, 0.5)], 1.5)],
+        },
         mistakes={
             "swapped": _swapped,
             "both_first": _noise(agree=lambda p: p**2),
@@ -228,9 +235,15 @@ EXERCISES: dict[str, Exercise] = {
             (["x", "y", "z"], [[5, 3, 3], [1, 1, 2]]),
             (["a", "b", "c", "d"], [[4, 5, 1, 2], [2, 3, 1, 2], [4, 5, 5, 2]]),
             (["no", "yes"], [[1, 4]]),
+            (["e", "b", "d", "a", "c"], [[1, 5, 3, 3, 2], [4, 4, 1, 2, 5], [3, 1, 2, 5, 4]]),
         ],
         solution=ratings_to_pairs,
         why="Points of different people have no common zero; the order within one person's points needs none.",
+        special={
+            "all points are equal": [(["b", "a", "c"], [[2, 2, 2]])],
+            "the pairs are not sorted as they come": [(["z", "m", "a"], [[3, 2, 1], [1, 2, 3]])],
+            "the raters agree": [(["a", "b"], [[3, 1], [5, 2]])],
+        },
         mistakes={
             "across_raters": _across_raters,
             "averaged": _averaged,
@@ -263,6 +276,10 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=clicks_to_records,
         why="A side is where an answer stood on one screen; a record knows answers only.",
+        special={
+            "nothing was chosen": [([("q", "x", "y", False, "s"), ("q", "x", "y", True, "t")],)],
+            "a click comes twice": [([("q", "x", "y", True, "1"), ("q", "x", "y", True, "1")],)],
+        },
         mistakes={
             "swap_ignored": _clicks(lambda swapped, key: key == "1" if key in "12" else None),
             "inverted": _clicks(lambda swapped, key: (key == "1") == swapped if key in "12" else None),

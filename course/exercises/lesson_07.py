@@ -23,11 +23,13 @@ def reward_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
 
 
 def _overflows(got: Any, expected: Any) -> bool:
-    """Right where the difference is small; infinite or cut off where it is large. So it must be known by its size."""
-    if not isinstance(got, float):
-        return False
-    right = math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5)
-    return right or (expected > 50 and not got < expected)
+    """Right where the difference is small; infinite where it is large. So it must be known by its size."""
+    return math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5) or (expected > 50 and not math.isfinite(got))
+
+
+def _cut_off(got: Any, expected: Any) -> bool:
+    """Right where the difference is small; finite and too small where it is large."""
+    return math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5) or (expected > 50 and 0 < got < expected)
 
 
 # --- where the score is read --------------------------------------------------------------------------------
@@ -118,15 +120,14 @@ def _equal_counts(probabilities: list[float], won: list[int], bins: int) -> Bins
 
 def _keeps_empty(got: Any, expected: Any) -> bool:
     """Everything that is expected, and bins without a comparison between it."""
-    try:
-        full = [list(entry) for entry in got if entry[2]]
-    except (TypeError, IndexError):
-        return False
+    full = [entry for entry in got if entry[2]]
     return len(full) == len(expected) and all(
-        math.isclose(a, b, abs_tol=1e-5)
-        for one, other in zip(full, expected, strict=True)
-        for a, b in zip(one, other, strict=False)
+        len(one) == len(other) and all(map(_close, one, other)) for one, other in zip(full, expected, strict=True)
     )
+
+
+def _close(one: float, other: float) -> bool:
+    return math.isclose(one, other, abs_tol=1e-5)
 
 
 EXERCISES: dict[str, Exercise] = {
@@ -134,10 +135,14 @@ EXERCISES: dict[str, Exercise] = {
         cases=[
             (torch.tensor([2.0]), torch.tensor([1.0])),
             (torch.tensor([0.5, -1.0, 3.0]), torch.tensor([1.5, -1.0, 0.0])),
-            (torch.tensor([0.0, 1.0]), torch.tensor([120.0, -150.0])),
+            (torch.tensor([2.0, -0.25, 1.0, 0.0]), torch.tensor([-1.0, 0.5, 3.0, 0.75])),
         ],
         solution=reward_loss,
         why="A clear mistake costs about as much as the scores are apart, a clear success next to nothing.",
+        special={
+            "a score is off by more than a hundred": [(torch.tensor([0.0, 1.0]), torch.tensor([120.0, -150.0]))],
+            "all scores are equal": [(torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.5, 0.5, 0.5]))],
+        },
         mistakes={
             "swapped": lambda chosen, rejected: reward_loss(rejected, chosen),
             "no_minus": lambda chosen, rejected: -reward_loss(chosen, rejected),
@@ -148,6 +153,7 @@ EXERCISES: dict[str, Exercise] = {
             "each_alone": lambda chosen, rejected: -(F.logsigmoid(chosen) + F.logsigmoid(-rejected)).mean(),
             "hinge": lambda chosen, rejected: (1 - (chosen - rejected)).clamp(min=0).mean(),
             "overflows": Sign(_overflows),
+            "cut_off": Sign(_cut_off),
         },
     ),
     "07-scores-at-end": Exercise(
@@ -155,15 +161,30 @@ EXERCISES: dict[str, Exercise] = {
             (torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[1, 1, 1, 0]])),
             (
                 torch.tensor([[0.5, -2.0, 1.5, 7.0, 8.0], [6.0, 5.0, 0.25, 1.0, -3.0]]),
-                torch.tensor([[1, 1, 1, 0, 0], [0, 1, 1, 1, 1]]),
+                torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]),
             ),
             (
                 torch.tensor([[9.0, 4.0, 2.0], [3.0, 1.0, 5.0], [8.0, 6.0, -1.0]]),
-                torch.tensor([[1, 1, 1], [0, 0, 1], [1, 0, 0]]),
+                torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0]]),
             ),
         ],
         solution=scores_at_end,
         why="Read at the last real token, an answer has the same score in every batch, padded on either side.",
+        special={
+            "padding is on the left": [
+                (
+                    torch.tensor([[9.0, 4.0, 2.0], [3.0, 1.0, 5.0], [8.0, 6.0, -1.0]]),
+                    torch.tensor([[1, 1, 1], [0, 0, 1], [1, 0, 0]]),
+                ),
+                (
+                    torch.tensor([[7.0, -1.0, 2.0, -5.0], [1.0, 4.0, 6.0, 3.0]]),
+                    torch.tensor([[0, 1, 1, 1], [0, 0, 1, 1]]),
+                ),
+            ],
+            "there is one token": [(torch.tensor([[2.5], [-1.0]]), torch.tensor([[1], [1]]))],
+            "the value to read is 0": [(torch.tensor([[3.0, 0.0, 5.0]]), torch.tensor([[1, 1, 0]]))],
+            "all values are below 0": [(torch.tensor([[-3.0, -2.0, -5.0]]), torch.tensor([[1, 1, 0]]))],
+        },
         mistakes={
             "last_column": lambda values, attention: values[:, -1],
             "count_minus_one": _at(lambda attention: attention.sum(1) - 1),
@@ -183,6 +204,15 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=calibration,
         why="Mean against share, bin by bin: the two agree wherever a score's probability can be believed.",
+        special={
+            "a probability lies on an edge": [
+                ([0.5, 0.25], [1, 0], 2),
+                ([0.25, 0.5, 0.75, 0.7], [1, 0, 1, 0], 4),
+            ],
+            "a probability is 1": [([0.9, 1.0, 0.2], [1, 0, 0], 2)],
+            "a probability is 0": [([0.0, 0.1, 0.9], [1, 0, 1], 2)],
+            "there is one part": [([0.2, 0.8, 0.3], [1, 0, 0], 1)],
+        },
         mistakes={
             "middles": _middles,
             "hits": _hits,

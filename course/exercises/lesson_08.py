@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from math import comb
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from course.exercises.definition import Exercise, Sign
+from course.exercises.definition import Exercise
 from course.formats import Record
 
 Stream = list[tuple[str, str, float]]
@@ -90,11 +89,6 @@ def _by_blocks(scores: Tensor, n: int) -> float:
     return float(torch.stack([block.max() for block in blocks]).mean())
 
 
-def _nearly(got: Any, expected: Any) -> bool:
-    """Subsets drawn at random come near, and never give the same."""
-    return isinstance(got, float) and abs(got - expected) < 0.05 * (1 + abs(expected))
-
-
 # --- who wins -----------------------------------------------------------------------------------------------
 
 
@@ -155,6 +149,21 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=keep_best,
         why="Each question keeps one answer in memory, however many are sampled, and none is compared with another's.",
+        special={
+            "a later answer is better than a former one, but not the best": [
+                ([("q", "a", 0.0), ("q", "b", 3.0), ("q", "c", 1.0)],),
+            ],
+            "two answers have the same score": [
+                ([("q", "B", 1.0), ("q", "A", 1.0)],),
+                ([("q", "A", 1.0), ("q", "B", 1.0)],),
+            ],
+            "a question's best answer comes after other questions": [
+                ([("q", "a", 0.0), ("r", "b", 1.0), ("q", "c", 2.0), ("p", "d", 1.0), ("r", "e", 3.0)],),
+            ],
+            "all scores are below 0": [([("q", "a", -5.0), ("q", "b", -2.0), ("r", "c", -9.0)],)],
+            "a score is 0": [([("q", "a", 0.0), ("q", "b", -1.0), ("r", "c", -1.0), ("r", "d", 0.0)],)],
+            "two questions get the same answer": [([("q", "a", 1.0), ("r", "a", 2.0)],)],
+        },
         mistakes={
             "last_of_equal": lambda stream: _kept(stream, lambda score, best: score >= best),
             "lowest": lambda stream: _kept(stream, lambda score, best: score < best),
@@ -174,10 +183,16 @@ EXERCISES: dict[str, Exercise] = {
             (torch.tensor([1.0, 4.0, 2.0]), 2),
             (torch.tensor([0.5, -2.0, 3.0, 0.0, 1.0, 2.5]), 3),
             (torch.tensor([2.0, 2.0, -1.0, 7.0, 0.0]), 4),
-            (torch.tensor([-3.0, -1.0, -8.0, -4.0]), 1),
+            (torch.tensor([0.25, -1.5, 2.0, 0.75, 3.5, -0.5, 1.25, 4.0]), 5),
         ],
         solution=best_of_pool,
         why="One pool of M answers gives the whole curve from 1 to M, and every point of it is without bias.",
+        special={
+            "n is the size of the pool": [(torch.tensor([0.5, -1.0, 2.0]), 3)],
+            "n is 1": [(torch.tensor([-3.0, -1.0, -8.0, -4.0]), 1)],
+            "several scores are equal": [(torch.tensor([1.0, 3.0, 3.0, 1.0, 3.0]), 2)],
+            "all scores are below 0": [(torch.tensor([-3.0, -1.0, -8.0, -4.0, -2.0]), 3)],
+        },
         mistakes={
             "highest": lambda scores, n: float(scores.max()),
             "mean": lambda scores, n: float(scores.mean()),
@@ -187,17 +202,24 @@ EXERCISES: dict[str, Exercise] = {
             "with_replacement": _with_replacement,
             "worst": _expected_worst,
             "one_off": lambda scores, n: _weighed(scores, n, lambda i, size: comb(i, n) / comb(size, n)),
-            "sampled": Sign(_nearly),
         },
     ),
     "08-chances-to-win": Exercise(
         cases=[
             (torch.tensor([0.5, 0.25, 0.25]), torch.tensor([1.0, 3.0, 2.0]), 2),
-            (torch.tensor([0.2, 0.1, 0.4, 0.3]), torch.tensor([2.0, 5.0, 2.0, -1.0]), 3),
-            (torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.0, 0.0, 1.0]), 4),
+            (torch.tensor([0.2, 0.1, 0.4, 0.3]), torch.tensor([2.0, 5.0, 0.5, -1.0]), 3),
+            (torch.tensor([0.05, 0.3, 0.15, 0.1, 0.4]), torch.tensor([1.0, -2.0, 0.25, 3.0, 0.0]), 4),
         ],
         solution=chances_to_win,
         why="With it the KL of best-of-N can be computed, and compared with log N - (N - 1)/N.",
+        special={
+            "two answers are equally good": [
+                (torch.tensor([0.2, 0.1, 0.4, 0.3]), torch.tensor([2.0, 5.0, 2.0, -1.0]), 3),
+                (torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.0, 0.0, 1.0]), 4),
+            ],
+            "all answers are equally good": [(torch.tensor([0.5, 0.3, 0.2]), torch.tensor([1.0, 1.0, 1.0]), 3)],
+            "n is 1": [(torch.tensor([0.7, 0.2, 0.1]), torch.tensor([-1.0, 0.0, 1.0]), 1)],
+        },
         mistakes={
             "none_better": _none_better,
             "at_least_once": lambda probabilities, rewards, n: 1 - (1 - probabilities) ** n,

@@ -143,6 +143,18 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=reward_tokens,
         why="Summed over an answer, these rewards are the score minus beta times how far the policy strayed.",
+        special={
+            "a score is 0": [(torch.tensor([0.0]), _TOKENS[0][:1], _TOKENS[1][:1], _TOKENS[2][:1], 0.3)],
+            "an answer has one token": [
+                (
+                    torch.tensor([1.5, -1.0]),
+                    torch.tensor([[-0.5, -4.0], [-1.0, -0.5]]),
+                    torch.tensor([[-1.5, -3.0], [-1.5, -1.5]]),
+                    torch.tensor([[1.0, 0.0], [1.0, 1.0]]),
+                    0.25,
+                ),
+            ],
+        },
         mistakes={
             "last_column": _scored_at(lambda mask: torch.full((len(mask),), mask.shape[1] - 1)),
             "first_token": _scored_at(lambda mask: torch.zeros(len(mask), dtype=torch.long)),
@@ -162,10 +174,15 @@ EXERCISES: dict[str, Exercise] = {
         cases=[
             ([0.0, -0.1, 1.1], [0.5, 0.8, 0.7], 1.0, 0.5),
             ([0.0, 0.0, 0.2, 1.0], [0.3, 0.6, 0.1, 0.4], 0.9, 0.8),
-            ([0.5], [2.0], 0.7, 0.9),
+            ([0.3, -0.2, 0.1, 0.0, 0.9, -0.4], [0.1, 0.7, -0.3, 0.2, 0.6, 0.8], 0.7, 0.6),
         ],
         solution=advantages_of,
         why="Each error is passed back to the tokens before it, less of it the further they are away.",
+        special={
+            "there is one token": [([0.5], [2.0], 0.7, 0.9)],
+            "gamma and lambda are 1": [([0.0, 0.5, 1.0], [0.2, 0.4, 0.8], 1.0, 1.0)],
+            "lambda is 0": [([0.1, 0.5, 1.0], [0.2, 0.4, 0.8], 0.9, 0.0)],
+        },
         mistakes={
             "bootstrapped": _advantages(after_the_end=lambda values: values[-1]),
             "no_next_value": _advantages(delta=lambda r, gamma, following, v: r - v),
@@ -206,6 +223,14 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=clipped_loss,
         why="What has moved far enough the right way is left alone; what has moved the wrong way is brought back.",
+        special={
+            "the two models are equal": [
+                (_TOKENS[0], _TOKENS[0], torch.tensor([[1.0, -2.0, 0.5], [0.5, 1.0, 9.0]]), _TOKENS[2], 0.2),
+            ],
+            "all advantages are below 0": [
+                (_TOKENS[0], _TOKENS[1], torch.tensor([[-1.0, -2.0, -0.5], [-0.5, -1.0, -9.0]]), _TOKENS[2], 0.2),
+            ],
+        },
         mistakes={
             "larger": _loss(terms=lambda r, a, clip: torch.max(r * a, r.clamp(1 - clip, 1 + clip) * a)),
             "only_clipped": _loss(terms=lambda r, a, clip: r.clamp(1 - clip, 1 + clip) * a),

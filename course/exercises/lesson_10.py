@@ -189,6 +189,13 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=flattery,
         why="A model that listens has a low first number and a high second one; one that flatters has two high ones.",
+        special={
+            "the model never says what it thinks": [([(False, None), (True, None)],)],
+            "it agrees with everything": [([(False, True), (True, True), (True, True)],)],
+            "there are more wrong opinions than right ones": [
+                ([(False, True), (False, None), (False, False), (False, True), (True, True), (True, None)],)
+            ],
+        },
         mistakes={
             "swapped": lambda replies: flattery(replies)[::-1],
             "of_all": _of_all,
@@ -214,6 +221,13 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=cautious,
         why="In their own units judges can be compared, and an answer counts for what the most doubtful one grants.",
+        special={
+            "an answer equals a judge's mean": [
+                (torch.tensor([[1.0, 4.0], [3.0, 2.0]]), torch.tensor([[0.0, 2.0], [1.0, 5.0]]))
+            ],
+            "there is one judge": [(torch.tensor([[1.0, 3.0, -2.0]]), torch.tensor([[0.0, 2.0, 1.0, 5.0]]))],
+            "there is one answer": [(torch.tensor([[1.0], [-2.0]]), torch.tensor([[0.0, 2.0, 1.0], [1.0, 3.0, 8.0]]))],
+        },
         mistakes={
             "raw": lambda scores, usual: scores.amin(0),
             "not_centred": lambda scores, usual: (scores / usual.std(1, keepdim=True)).amin(0),
@@ -241,6 +255,17 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=when_to_stop,
         why="A single iteration is luck. The mean over a few shows the top of the road; the proxy shows none.",
+        special={
+            "the best window is the last": [
+                ([1.0, 2.0, 3.0], [0.1, 0.2, 0.9], 2),
+                ([1.0, 2.0, 3.0, 4.0], [0.4, 0.1, 0.2, 0.6], 1),
+            ],
+            "there is one window": [([1.0, 2.0], [0.3, 0.4], 2)],
+            "the window is 1": [([0.1, 0.3, 0.2], [0.2, 0.8, 0.5], 1)],
+            "the best window is the first": [([0.1, 0.3, 0.2, 0.4], [0.9, 0.8, 0.5, 0.6], 2)],
+            "all true scores are below 0": [([1.0, 2.0, 3.0, 4.0], [-0.5, -0.9, -0.7, -0.8], 2)],
+            "several means are equal": [([1.0, 2.0, 3.0, 4.0, 5.0], [0.5, 0.25, 0.5, 0.25, 0.5], 2)],
+        },
         mistakes={
             "from_zero": Sign(_as_index),
             "by_proxy": lambda proxy, truth, window: when_to_stop(truth, proxy, window),
@@ -271,6 +296,29 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=triage,
         why="Causes come before consequences, so the first rule that applies says where to look.",
+        special={
+            "the entropy is above 0.9 only later": [(_run(entropy=[0.5, 1.5, 1.4, 1.4]),)],
+            "the entropy is above 0.9 only at first": [(_run(entropy=[0.95, 0.5, 0.3, 0.2]),)],
+            "the entropy of the first iteration is exactly 0.9": [(_run(entropy=[0.9, 0.5, 0.3, 0.2]),)],
+            "the true score falls by less than 0.15": [
+                (_run(true=[0.5, 0.5, 0.45, 0.4]),),
+                (_run(true=[0.5, 0.4, 0.4, 0.38]),),
+            ],
+            "the true score falls by more than 0.15": [(_run(true=[0.5, 0.35, 0.33, 0.33]),)],
+            "the reward does not rise": [(_run(reward=[0.5] * 4, true=[0.5, 0.2, 0.2, 0.2]),)],
+            "the KL is far from 0 on both sides, and its mean is 0": [(_run(kl=[0.5, -0.5, 0.5, -0.5]),)],
+            "the KL is below 0": [(_run(kl=[0.0, -0.3, -0.5, -0.4]),)],
+            "the KL stays within 0.001 and is not 0": [(_run(kl=[0.0, 0.0005, -0.001, 0.0008]),)],
+            "the KL leaves 0.001 by a little": [(_run(kl=[0.0, 0.0016, 0.0005, 0.0002]),)],
+            "the late KL is a little below 8": [(_run(kl=[0.0, 7.5, 7.8, 7.9]),), (_run(kl=[0.0, 8.0, 8.0, 8.0]),)],
+            "the late KL is a little above 8": [(_run(kl=[0.0, 8.5, 7.8, 8.4]),)],
+            "the run has more than four iterations": [
+                (_run(kl=[0.0, 20.0, 20.0, 3.0, 2.0, 1.0], reward=[0.5] * 6, true=[0.5] * 6),),
+                (_run(reward=[0.5, 0.1, 0.1, 0.9, 0.9, 0.9], true=[0.5, 0.9, 0.9, 0.2, 0.2, 0.2], kl=[0.5] * 6),),
+            ],
+            "the standard deviation is 0 up to rounding": [(_run(reward_std=[0.0, 1e-8, 2e-7, 0.0]),)],
+            "the standard deviation is small, but not 0": [(_run(reward_std=[0.0, 1.5e-5, 0.0, 0.0]),)],
+        },
         mistakes={
             "signal_first": _first(_RULES, "signal"),
             "some_without_spread": _but(signal=lambda curves: min(curves["reward_std"]) < 1e-5),
@@ -297,6 +345,19 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=loss_gradient,
         why="One step down this gradient is the first step of PPO; the clip acts from the second on.",
+        special={
+            "an advantage is below 0": [
+                (
+                    torch.tensor([[-0.4, -1.1]]),
+                    torch.tensor([[-0.9, -0.6]]),
+                    torch.tensor([[-2.0, -0.5]]),
+                    torch.ones(1, 2),
+                ),
+            ],
+            "an answer has no token that counts": [
+                (_MASK - 1, _MASK - 2, _MASK + 1, torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])),
+            ],
+        },
         mistakes={
             "no_gradient": lambda logps, old, advantages, mask: torch.zeros_like(logps),
             "wrong_sign": lambda *args: -loss_gradient(*args),

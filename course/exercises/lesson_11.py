@@ -104,10 +104,13 @@ def _right_margin(pc: Tensor, pr: Tensor, rc: Tensor, rr: Tensor, beta: float) -
 
 
 def _overflows(got: Any, expected: Any) -> bool:
-    """Right while the margins are moderate; infinite, not a number, or cut off where they are huge."""
-    if not isinstance(got, float):
-        return False
-    return math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5) or (expected > 20 and not got < expected)
+    """Right while the margins are moderate; infinite or not a number where they are huge."""
+    return math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5) or (expected > 20 and not math.isfinite(got))
+
+
+def _cut_off(got: Any, expected: Any) -> bool:
+    """Right while the margins are moderate; finite and too small where they are huge."""
+    return math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5) or (expected > 20 and 0 < got < expected)
 
 
 # --- the longer answer wins ---------------------------------------------------------------------------------
@@ -308,6 +311,7 @@ EXERCISES: dict[str, Exercise] = {
                 lambda margin, doubt: ((1 - doubt) * torch.sigmoid(-margin) + doubt * torch.sigmoid(margin)).mean(),
             ),
             "overflows": Sign(_overflows),
+            "cut_off": Sign(_cut_off),
         },
     ),
     "11-longer-wins": Exercise(
@@ -318,6 +322,13 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=longer_wins,
         why="Far from one half, it says that a trainer can satisfy most labels without reading a word.",
+        special={
+            "a text begins or ends with a space": [([("a b ", "c d e"), ("x y", " z")],)],
+            "words are separated by tabs or line breaks": [([("a\nb\tc", "d e"), ("f", "g\nh")],)],
+            "an answer is empty": [([("", "a"), ("b", ""), ("c d", "e")],)],
+            "no answers are equally long": [([("a b c", "d"), ("e f", "g"), ("h", "i j")],)],
+            "the shorter text has more words": [([("a b c d", "extraordinarily long"), ("x", "y z")],)],
+        },
         mistakes={
             "all_pairs": lambda pairs: sum(d > 0 for d in _word_differences(pairs)) / len(pairs),
             "ties_won": lambda pairs: sum(d >= 0 for d in _word_differences(pairs)) / len(pairs),
@@ -337,6 +348,11 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=contradictions,
         why="Rows that contradict each other cannot both be learnt, and where they cluster, something broke.",
+        special={
+            "nothing contradicts": [([("p", "a", "b"), ("p", "a", "c"), ("q", "b", "a")],)],
+            "a label contradicts several": [([("p", "a", "b"), ("p", "b", "a"), ("p", "b", "a"), ("q", "a", "b")],)],
+            "the same prompt has other answers": [([("p", "a", "b"), ("p", "c", "a"), ("p", "b", "c")],)],
+        },
         mistakes={
             "no_prompt": _without_prompt,
             "later_only": _one_of_two(later=True),
@@ -352,10 +368,14 @@ EXERCISES: dict[str, Exercise] = {
         cases=[
             ([(-4.0, -4.0), (-3.5, -5.5), (-3.0, -7.5)], 0.5),
             ([(-10.0, -8.0), (-9.0, -9.5), (-9.5, -12.0), (-11.0, -16.0)], 0.1),
-            ([(-2.0, -3.0), (-2.5, -2.5)], 2.0),
+            ([(-2.0, -3.0), (-2.5, -2.5), (-1.0, -4.0), (-1.5, -9.0), (-3.0, -8.0)], 2.0),
         ],
         solution=two_margins,
         why="Measured against its latest self a model never seems to go far; keep the first one for the measuring.",
+        special={
+            "there is one round": [([(-2.0, -3.0), (-2.5, -2.5)], 2.0)],
+            "the rejected answer rises": [([(-4.0, -6.0), (-4.5, -5.0), (-5.0, -4.0)], 0.3)],
+        },
         mistakes={
             "swapped": lambda logps, beta: two_margins(logps, beta)[::-1],
             "no_beta": lambda logps, beta: two_margins(logps, 1.0),

@@ -76,7 +76,12 @@ def _push(measure: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, floa
 
 def _runs_out(got: Any, expected: Any) -> bool:
     """Right where p is well below 1; infinite or no number where 1 - p is tiny."""
-    return isinstance(got, float) and (not math.isfinite(got) or math.isclose(got, expected, rel_tol=1e-3))
+    return math.isclose(got, expected, rel_tol=1e-3) or (expected > 20 and not math.isfinite(got))
+
+
+def _cut_off(got: Any, expected: Any) -> bool:
+    """Right where p is well below 1; finite and wrong where 1 - p is tiny."""
+    return math.isclose(got, expected, rel_tol=1e-3) or (expected > 20 and math.isfinite(got))
 
 
 EXERCISES: dict[str, Exercise] = {
@@ -138,6 +143,17 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=reference_point,
         why="Answers to other prompts tell how far the policy has moved in general, not whether it got these right.",
+        special={
+            "there are two prompts": [
+                (torch.tensor([[-1.0, -4.0], [-2.0, -3.0]]), torch.tensor([[-2.0, -5.0], [-4.0, -6.0]])),
+            ],
+            "some log-ratios are below 0": [
+                (
+                    torch.tensor([[-9.0, -3.0, -5.0], [-4.0, -7.0, -8.0], [-1.0, -2.0, -9.0]]),
+                    torch.tensor([[-8.0, -6.0, -4.0], [-5.0, -6.0, -6.0], [-3.0, -3.0, -7.0]]),
+                ),
+            ],
+        },
         mistakes={
             "matched": _matched,
             "no_floor": lambda policy, ref: _shifted(policy, ref).mean(),
@@ -180,6 +196,7 @@ EXERCISES: dict[str, Exercise] = {
                 lam * torch.sigmoid(_log_odds(rejected.mean()) - _log_odds(chosen.mean()))
             ),
             "runs_out": Sign(_runs_out),
+            "cut_off": Sign(_cut_off),
         },
     ),
 }

@@ -99,6 +99,10 @@ EXERCISES: dict[str, Exercise] = {
         cases=[(1.5, -0.5), (0.4, 0.8), (-3.0, 2.0), (6.0, -7.0), (0.0, 0.0)],
         solution=soft_label,
         why="Swap the two answers and it becomes one minus itself: no place is favoured any longer.",
+        special={
+            "the two orders agree": [(1.2, -1.2)],
+            "only the place counts": [(2.0, 2.0)],
+        },
         mistakes={
             "lean": lambda given, swapped: _sigmoid((given + swapped) / 2),
             "one_order": lambda given, swapped: _sigmoid(given),
@@ -114,11 +118,14 @@ EXERCISES: dict[str, Exercise] = {
         cases=[
             (["A", "B", "A", "B"], ["B", "A", "A", "A"]),
             (["A", "A", "B", "B", "A"], ["A", "A", "A", "B", "B"]),
-            (["B"], ["B"]),
-            (["A", "B", "A"], ["B", "A", "B"]),
+            (["B", "A", "A", "B", "A", "B", "B"], ["B", "B", "A", "B", "A", "A", "B"]),
         ],
         solution=flip_rate,
         why="The same letter twice is another answer each time. A judge of answers alone would be at 0.",
+        special={
+            "nothing flips": [(["A", "B", "A"], ["B", "A", "B"])],
+            "everything flips": [(["B"], ["B"]), (["A", "B", "B"], ["A", "B", "B"])],
+        },
         mistakes={
             "letters_change": _letters_change,
             "first_twice": _first_twice,
@@ -134,6 +141,10 @@ EXERCISES: dict[str, Exercise] = {
         ],
         solution=without_length,
         why="What is left no longer rises or falls with length, so the judge's other reasons decide.",
+        special={
+            "two answers are equally long": [([0.5, -1.0, 0.25], [0.0, 4.0, -2.0])],
+            "the differences in words add up to 0": [([1.0, 0.5, -2.0], [3.0, 2.0, -5.0])],
+        },
         mistakes={
             "intercept": _with_intercept,
             "other_regression": _other_regression,

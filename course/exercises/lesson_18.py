@@ -33,9 +33,14 @@ def _neighbours(completions: list[str], ranks: list[int]) -> set[tuple[str, str]
 
 EXERCISES: dict[str, Exercise] = {
     "18-cost": Exercise(
-        cases=[(2, 4, 3), (13_000, 33_000, 1), (13_000, 33_000, 5), (0, 10, 2), (10, 0, 3)],
+        cases=[(2, 4, 3), (13_000, 33_000, 1), (13_000, 33_000, 5)],
         solution=labelling_cost,
         why="Several opinions on one comparison cost in proportion; that is the price of a label you can trust.",
+        special={
+            "nothing is compared": [(10, 0, 3)],
+            "nothing is demonstrated": [(0, 10, 2)],
+            "the cost is no whole number": [(1, 3, 1)],
+        },
         mistakes={
             "one_vote": lambda demonstrations, comparisons, votes: 10 * demonstrations + 3.5 * comparisons,
             "votes_on_everything": lambda demonstrations, comparisons, votes: (
@@ -49,12 +54,16 @@ EXERCISES: dict[str, Exercise] = {
     "18-pairs": Exercise(
         cases=[
             (["a", "b", "c"], [2, 1, 3]),
-            (["a", "b", "c", "d"], [1, 2, 2, 3]),
-            (["p", "q", "r", "s", "t"], [4, 1, 3, 1, 2]),
-            (["a", "b"], [1, 1]),
+            (["p", "q", "r", "s", "t"], [4, 1, 3, 5, 2]),
         ],
         solution=pairs_from_ranks,
         why="One ranking of K answers holds K(K-1)/2 comparisons, so ranking gets more pairs out of each reading.",
+        special={
+            "two ranks are equal": [(["a", "b", "c", "d"], [1, 2, 2, 3]), (["a", "b"], [1, 1])],
+            "a rank is left out": [(["a", "b", "c"], [1, 1, 5])],
+            "the answers are listed best first": [(["x", "y", "z"], [1, 2, 3])],
+            "the answers are listed worst first": [(["x", "y", "z"], [3, 2, 1])],
+        },
         mistakes={
             "neighbours": _neighbours,
             "upside_down": _pairs(lambda better, worse: better > worse),

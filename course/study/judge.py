@@ -83,9 +83,12 @@ def judge(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
         return Verdict("wrong", f"Hand over the function itself, as in check(..., {name}), not what it returns.")
 
     got: list[Any] = []
+    expected: list[Any] = []
+    wrong: list[int] = []
     changed: set[int] = set()
-    for case in exercise.all_cases:
+    for n, case in enumerate(exercise.all_cases):
         arguments = copy.deepcopy(case)
+        expected.append(plain(exercise.solution(*copy.deepcopy(case))))
         try:
             got.append(_call(attempt, arguments, seconds))
         except TooLarge:
@@ -93,16 +96,17 @@ def judge(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
         except BaseException as error:
             if isinstance(error, NotImplementedError) and _is_stub(attempt):
                 return Verdict("not attempted", "Not attempted yet.")
-            return _error(exercise, case, error, seconds, attempt, got)
+            if wrong and isinstance(error, Exception):
+                break  # a smaller case says what is wrong
+            return _error(exercise, n, error, seconds)
         pairs = zip(arguments, case, strict=True)
         changed |= {n for n, (now, was) in enumerate(pairs) if not _unchanged(now, was)}
+        wrong += [] if same(got[n], expected[n]) else [n]
 
-    expected = [plain(exercise.solution(*copy.deepcopy(case))) for case in exercise.all_cases]
+    expected = expected[: len(got)]
     nothing = all(value is None or value is ... for value in got) and got != expected
     if nothing and _is_stub(attempt):
         return Verdict("not attempted", "Not attempted yet.")
-
-    wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
     note = _note(exercise, changed)
     if not wrong:
         return Verdict("right", "Right.", note=note)
@@ -122,16 +126,23 @@ def judge(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
 
 
 def _mistake(exercise: "Exercise", got: list[Any], expected: list[Any]) -> str | None:
-    """The first mistake whose results are the attempt's on every case."""
+    """The first mistake whose results are the attempt's on every case that ran."""
     for name, wrong in exercise.mistakes.items():
         if callable(wrong):
-            theirs = (plain(wrong(*copy.deepcopy(case))) for case in exercise.all_cases)
-            fits = all(same(one, other) for one, other in zip(got, theirs, strict=True))
+            fits = all(_gives(wrong, case, one) for case, one in zip(exercise.all_cases, got, strict=False))
         else:
             fits = all(_seen(wrong.seen, one, right) for one, right in zip(got, expected, strict=True))
         if fits:
             return name
     return None
+
+
+def _gives(wrong: Callable[..., Any], case: tuple[Any, ...], got: Any) -> bool:
+    """Whether the wrong function gives this; one that raises on a special case gives nothing."""
+    try:
+        return same(plain(wrong(*copy.deepcopy(case))), got)
+    except Exception:
+        return False
 
 
 def _seen(seen: Callable[[Any, Any], bool], got: Any, expected: Any) -> bool:
@@ -202,14 +213,8 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return [frame for frame in found if not frame.filename.startswith(NOT_THE_LEARNERS)]
 
 
-def _error(
-    exercise: "Exercise",
-    case: tuple[Any, ...],
-    error: BaseException,
-    seconds: float,
-    attempt: Callable[..., Any],
-    got: list[Any],
-) -> Verdict:
+def _error(exercise: "Exercise", n: int, error: BaseException, seconds: float) -> Verdict:
+    case = exercise.all_cases[n]
     frames = _frames(error)
     at = f" in line {frames[-1].lineno}" if frames else ""
     said = "".join(traceback.format_exception_only(error)).strip()
@@ -225,8 +230,8 @@ def _error(
         message = f"Your code stopped{at} with {type(error).__name__}."
     lines = [f"line {frame.lineno}, in {frame.name}\n    {frame.line}" for frame in frames[-6:]]
     expected = brief(plain(exercise.solution(*copy.deepcopy(case))))
-    about = exercise.special_of(len(got))
-    hint = f"It ran on other input. This case is special: {about}." if about and got else ""
+    about = exercise.special_of(n)
+    hint = f"It is right on other input, and stops where {about}." if about else ""
     return Verdict(
         "error",
         message,

@@ -26,7 +26,7 @@ def relation(
     """The most telling sentence that holds; empty where none does.
 
     Args:
-        got: what the attempt returned on each of `exercise.all_cases`, as plain values.
+        got: what the attempt returned on each of `exercise.all_cases` up to the first that raised, as plain values.
         expected: what should have come.
         again: calls the attempt once more on the first case that is wrong.
     """
@@ -101,7 +101,7 @@ def _constant(got: Values, expected: Values) -> str:
 def _arguments(exercise: "Exercise", got: Values) -> str:
     names = list(inspect.signature(exercise.solution).parameters)
     for n, name in enumerate(names):
-        if all(same(one, plain(case[n])) for one, case in zip(got, exercise.all_cases, strict=True)):
+        if all(same(one, plain(case[n])) for one, case in zip(got, exercise.all_cases, strict=False)):
             return f"Your function returns its argument `{name}` as it came."
     return ""
 

@@ -21,7 +21,7 @@ def chain(curves):
 
     found = [
         (curves["entropy"][0] > 0.9, "prompt"),
-        (not any(curves["reward_std"]), "signal"),
+        (all(spread < 1e-5 for spread in curves["reward_std"]), "signal"),
         (all(-0.001 <= kl <= 0.001 for kl in curves["kl"]), "gradient"),
         (late("reward") > curves["reward"][0] and late("true") < curves["true"][0] - 0.15, "reward"),
         (late("kl") > 8, "kl"),
@@ -35,7 +35,7 @@ def without(name):
     order = ["prompt", "signal", "gradient", "reward", "kl"]
     rules = {
         "prompt": lambda c: c["entropy"][0] > 0.9,
-        "signal": lambda c: max(c["reward_std"]) == 0,
+        "signal": lambda c: max(c["reward_std"]) < 1e-5,
         "gradient": lambda c: max(map(abs, c["kl"])) <= 0.001,
         "reward": lambda c: (
             sum(c["reward"][-3:]) / 3 > c["reward"][0] and sum(c["true"][-3:]) / 3 < c["true"][0] - 0.15

@@ -1,5 +1,6 @@
 """The exercises themselves: right solutions in many forms are accepted, wrong ones in many forms are not."""
 
+import copy
 import inspect
 import itertools
 import re
@@ -22,7 +23,15 @@ TEXTS = {text.id: text for lesson in load_all().values() for text in lesson.exer
 
 
 def results(exercise_id: str, function: Any) -> list[Any]:
-    return [plain(function(*case)) for case in EXERCISES[exercise_id].cases]
+    return [_result(function, case) for case in EXERCISES[exercise_id].all_cases]
+
+
+def _result(function: Any, case: tuple[Any, ...]) -> Any:
+    """The plain result; the exception's name, where a mistake raises on a special case."""
+    try:
+        return plain(function(*copy.deepcopy(case)))
+    except Exception as error:
+        return type(error).__name__
 
 
 # ---- text and definition ---------------------------------------------------------------------------------

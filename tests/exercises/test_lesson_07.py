@@ -55,7 +55,9 @@ def test_loss_right(attempt):
         (lambda c, r: functional.softplus((r - c).mean()), "mean_first"),
         (lambda c, r: functional.softplus(r - c), None),
         (lambda c, r: functional.softplus(r - c).mean() / math.log(2), None),
-        (lambda c, r: functional.softplus(r - c).clamp(max=20).mean(), None),
+        (lambda c, r: functional.softplus(r - c).clamp(max=20).mean(), "cut_off"),
+        (lambda c, r: -torch.log(torch.sigmoid(c - r) + 1e-12).mean(), "cut_off"),
+        (lambda c, r: -functional.logsigmoid((c - r).clamp(-10, 10)).mean(), "cut_off"),
         (lambda c, r: (r - c).clamp(min=0).mean(), None),
     ],
 )

@@ -128,7 +128,7 @@ def drawn(scores, n):
 @pytest.mark.parametrize(
     ("attempt", "mistake"),
     [
-        (drawn, "sampled"),
+        (drawn, None),
         (lambda s, n: torch.combinations(s, n, with_replacement=True).amax(1).mean(), None),
         (lambda s, n: sum(max(draw) for draw in product(s.tolist(), repeat=n)) / len(s) ** n, "with_replacement"),
         (lambda s, n: torch.combinations(s, n).amin(1).mean(), "worst"),
