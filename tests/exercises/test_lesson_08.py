@@ -65,7 +65,10 @@ def sorted_by_name(stream):
         (lambda s: [record(q, a) for q, a, _ in s], "all"),
         (lambda s: [record(*max(s, key=lambda one: one[2])[:2])], "only_one"),
         (lambda s: [record(q, a) for q, a in {q: a for q, a, _ in s}.items()], "last_answer"),
-        (lambda s: [record(q, a) for q, a in {q: a for q, a, _ in reversed(s)}.items()][::-1], "first_answer"),
+        (
+            lambda s: [record(q, next(a for p, a, _ in s if p == q)) for q in dict.fromkeys(one[0] for one in s)],
+            "first_answer",
+        ),
         (lambda s: [record(q, a) for q, a in {q: a for q, a, _ in sorted(s, key=lambda o: o[2])}.items()], None),
         (lambda s: [one["messages"] for one in keep_best(s)], None),
         (lambda s: keep_best(s)[::-1], None),
