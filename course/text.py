@@ -4,6 +4,7 @@ Serves every part of the package that counts words or takes a text from outside.
 """
 
 import unicodedata
+from itertools import chain
 
 import regex
 
@@ -12,6 +13,7 @@ _INVISIBLE = regex.compile(r"[\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufff
 _BOUNDARY = regex.compile(r"(?V1w)\b")
 _WORD = regex.compile(r"[\p{Alphabetic}\p{N}\p{S}]")
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_HALF = regex.compile(r"\p{Cs}")
 _BIDI = regex.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -20,18 +22,19 @@ def segments(text: str) -> list[str]:
 
     Where a script puts no spaces between words (Chinese, Japanese, Thai, ...), each character is one.
     """
-    found: list[str] = []
-    for part in _BOUNDARY.split(text):
-        if _UNSPACED.search(part):
-            found += regex.findall(r"\X", part)
-        elif part and not part.isspace():
-            found.append(part)
-    return found
+    parts = [part for part in _BOUNDARY.split(text) if part and not part.isspace()]
+    if not _UNSPACED.search(text):
+        return parts
+    whole = ([part] if len(part) == 1 or not _UNSPACED.search(part) else regex.findall(r"\X", part) for part in parts)
+    return list(chain.from_iterable(whole))
 
 
 def word_count(text: str) -> int:
     """The segments that hold a letter, a digit or a symbol such as + or an emoji; punctuation is not counted."""
-    return sum(_WORD.search(visible(segment)) is not None for segment in segments(text))
+    return sum(
+        (segment.isascii() and segment.isalnum()) or _WORD.search(visible(segment)) is not None
+        for segment in segments(text)
+    )
 
 
 def visible(text: str) -> str:
@@ -46,7 +49,7 @@ def canonical(text: str) -> str:
 
 def half_character(text: str) -> str | None:
     """Where a text holds half of a surrogate pair, which UTF-8 and tokenizers refuse; None if it holds none."""
-    found = regex.search(r"\p{Cs}", text)
+    found = None if text.isascii() else _HALF.search(text)
     return found and f"U+{ord(found[0]):04X} at character {found.start() + 1}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from course.formats.convert import extract_prompt
-from course.formats.records import DataError, Problem, Record, check, describe, quote, repeats_prompt
+from course.formats.records import SHOWN, DataError, Problem, Record, check, describe, quote, repeats_prompt
 
 DEEPEST = 100
 """A record nested deeper than this is no record of text."""
@@ -86,8 +86,9 @@ def rows(source: Any) -> Iterable[Any]:
         TypeError: nothing that can be iterated.
     """
     if isinstance(source, dict):
-        names = ", ".join(map(quote, source))
-        raise ValueError(f"A dict is not a list of records. If it holds splits, choose one of them: {names}.")
+        names = ", ".join(map(quote, list(source)[:SHOWN]))
+        what = f"A dict is not a list of records. If it holds splits, choose one of them: {names}."
+        raise ValueError(f"{what} If it holds columns, pass datasets.Dataset.from_dict(...).")
     if hasattr(source, "iloc") and hasattr(source, "columns"):  # pandas, whose empty cells are NaN or NaT
         table = source.astype(object).where(source.notna(), None)
         return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False, name=None)]

@@ -33,12 +33,12 @@ STEPS = {
 """The steps that can be chosen, each with the reasons for which it drops a record."""
 
 LEFTOVER = re.compile(
-    r"<\|[a-z0-9_]+\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"  # another chat template's markers
+    r"<\|[a-z0-9_]+\|>|(?<!\w)\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"  # another chat template's markers
     r"|\ufffd",  # what remains of a character that was decoded wrongly
     re.IGNORECASE,
 )
 WEB_PAGE = re.compile(
-    r"</(?:p|div|span|ul|ol|li|a|b|i|em|strong|table|tr|td|h[1-6])\s*>|(?<!\w)<[bh]r\s*/?>"
+    r"</(?:p|div|span|ul|ol|li|a|b|i|em|strong|table|tr|td|h[1-6])\s*>|<[bh]r\s*/?>"
     r"|(?<!\w)<(?:p|div|span|a|img)\s+[a-z-]+=[\"'][^<>]*>|&(?:nbsp|amp|lt|gt|quot|#\d+);",
     re.IGNORECASE,
 )

@@ -224,6 +224,8 @@ def test_tidying():
         ("If $a<i$ and $i>b$, then stop.", None),
         ("```\nprint(1)\n```\nOr <div class='x'>this</div>", "broken markup"),
         ("<start_of_turn>model", "broken markup"),
+        ("Hi<br>there", "broken markup"),
+        ("Read it from A[INST].", None),
         ("As a large language model, I may not.", "refusal boilerplate"),
         ("as an AI language model I may not.", "refusal boilerplate"),
         ("I am sorry, I will not help with that.", None),
