@@ -43,7 +43,7 @@ def settings(folder: str, size: int) -> dict[str, Any]:
         "per_device_train_batch_size": size,
         "learning_rate": RATE,
         "lr_scheduler_type": "linear",
-        "warmup_steps": 1,
+        "warmup_steps": 0,
         "logging_steps": 1,
         "bf16": False,
         "use_cpu": True,

@@ -236,6 +236,18 @@ def test_a_copy_of_the_adapters_is_as_good_a_reference_as_a_copy_of_the_model():
         assert torch.equal(weight, frozen[name]) == ("lora_" not in name)
 
 
+@pytest.mark.parametrize("offload", [False, True])
+def test_adapters_that_were_trained_before_are_part_of_the_reference(offload):
+    lm = with_lora(tiny(), rank=2)
+    for name, weight in lm.model.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(weight, std=0.3, generator=torch.Generator().manual_seed(0))
+    settings = dataclasses.replace(SETTINGS, offload=offload)
+    run = ppo(lm, vowels, PROMPTS, **ARGUMENTS | {"settings": settings, "iterations": 2})
+    assert run.history[0]["kl"] == pytest.approx(0, abs=1e-4) and abs(run.history[1]["kl"]) > 1e-4
+    assert {"lora_" in name for name, p in lm.model.named_parameters() if p.requires_grad} == {True}
+
+
 def test_a_value_model_is_trained_in_place_and_the_reference_left_alone():
     value, reference = ValueModel.of(tiny()), tiny()
     ppo(tiny(), vowels, PROMPTS, value=value, reference=reference, **ARGUMENTS)
