@@ -11,7 +11,10 @@ from course.threads import settle_threads
 
 __version__ = "0.1.0"
 
-SEED = int(os.environ.get("COURSE_SEED", "0"))
+_named = os.environ.get("COURSE_SEED", "").strip() or "0"
+if not _named.isdecimal():
+    raise ValueError(f"COURSE_SEED is {_named!r}; set it to a whole number, 0 or larger, or remove it")
+SEED = int(_named)
 """Seed of every random draw in a notebook. Set the environment variable COURSE_SEED to try another."""
 
 settle_threads()

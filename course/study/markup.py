@@ -56,7 +56,7 @@ def to_mathml(tex: str, display: bool = False) -> str:
 
 
 def static_text(text: str) -> str:
-    """Plain text for the static face: escaped, and each $ and \\ in an element of its own.
+    """Plain text for the static face: escaped, signs of direction written out, each $ and \\ in an element of its own.
 
     Readers typeset `$...$` and `\\(...\\)` wherever they find them in a run of text, with all that LaTeX may do there.
     """
@@ -96,7 +96,8 @@ def to_html(text: str, raw_math: bool = False) -> str:
     """Markdown with `$math$` as HTML that is safe to show. One paragraph comes without its `<p>`.
 
     Args:
-        text: CommonMark; HTML in it is escaped, pictures are left as text.
+        text: CommonMark; HTML in it is escaped, pictures are left as text, signs that turn the direction of the text
+            are written out.
         raw_math: leave `$...$` as it is, for the static face: readers there strip MathML and typeset LaTeX.
     Raises:
         ValueError: a formula that `to_mathml` refuses.

@@ -37,7 +37,12 @@ NAMED = 8  # so many damaged rows are named in a message
 DRIVE = Path("/content/drive/MyDrive")
 KAGGLE = Path("/kaggle/working")
 RESET = "reset"  # the kind under which it is kept when something was taken out
-TABLES = {"log": ["n", "kind", "id", "value", "at", "sum"], "state": ["kind", "id", "value", "at", "sum"]}
+# Every column with its type, whether it must have a value, and its place in the primary key.
+_TEXT = [(name, "text", 1, 0) for name in ("kind", "id", "value", "at", "sum")]
+TABLES = {
+    "log": [("n", "integer", 0, 1), *_TEXT],
+    "state": [("kind", "text", 1, 1), ("id", "text", 1, 2), *_TEXT[2:]],
+}
 SCHEMA = (
     "create table state(kind text not null, id text not null, value text not null, at text not null, "
     "sum text not null, primary key (kind, id))",
@@ -202,9 +207,11 @@ class Progress:
                 new = _prepare(connection, version)
                 result = work(Transaction(connection))
                 connection.execute("commit")
-            except BaseException:
+            except BaseException as error:
                 if connection.in_transaction:
                     connection.execute("rollback")
+                if isinstance(error, UnicodeDecodeError):  # of sqlite's message, which quotes the damaged schema
+                    raise _Damaged("its tables cannot be read") from error
                 raise
         if new and emptied:
             print(f"Your progress file {self.path} was there but empty, so progress starts anew in it.")
@@ -380,11 +387,13 @@ def _prepare(connection: sqlite3.Connection, version: int) -> bool:
     return False
 
 
-def _columns(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """Every table with the names of its columns."""
+def _columns(connection: sqlite3.Connection) -> dict[str, list[tuple[str, str, int, int]]]:
+    """Every table with its columns, as in `TABLES`."""
     names = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
     return {
-        name: [row[1] for row in connection.execute("select * from pragma_table_info(?)", (name,))]
+        name: connection.execute(
+            'select name, lower(type), "notnull", pk from pragma_table_info(?)', (name,)
+        ).fetchall()
         for name in sorted(names)
         if not name.startswith("sqlite_")
     }
@@ -424,11 +433,15 @@ def _fault(path: Path) -> str:
         if _environment(error):
             raise
         return str(error)
+    except UnicodeDecodeError:
+        return "its tables cannot be read"
     return ""
 
 
 def _header_fits(path: Path) -> bool:
     """Whether the file, if there is one, begins as sqlite's rollback mode writes it; others open for reading only."""
+    if not path.is_file():
+        return True
     try:
         with path.open("rb") as file:
             head = file.read(20)
@@ -474,14 +487,19 @@ def _salvage(damaged: Path, new: Path) -> tuple[int, list[str]]:
 
 def _all_rows(connection: sqlite3.Connection) -> Iterator[tuple[tuple[str, int], str, tuple[Any, ...]]]:
     """(place, "log" or "state", row) of all that can be read; from both ends, since a bad page ends a reading."""
-    with suppress(sqlite3.DatabaseError):
-        for table, columns in _columns(connection).items():
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+        version = connection.execute("pragma user_version").fetchone()[0]
+        for table, found in _columns(connection).items():
+            columns = [name for name, *_ in found]
             if {"kind", "id", "value", "at"} <= set(columns):
                 which = "log" if "n" in columns else "state"
-                checksum = "sum" if "sum" in columns else "null"
-                name = table.replace('"', '""')
+                checksum = "null" if version < VERSION else _quoted("sum" if "sum" in columns else columns[-1])
+                query = f"select rowid, kind, id, value, at, {checksum} from {_quoted(table)} order by rowid"
                 for order in ("asc", "desc"):
                     with suppress(sqlite3.DatabaseError):
-                        query = f'select rowid, kind, id, value, at, {checksum} from "{name}" order by rowid {order}'
-                        for number, *row in connection.execute(query):
+                        for number, *row in connection.execute(f"{query} {order}"):
                             yield (table, number), which, tuple(row)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -43,7 +43,7 @@ def quiz(lesson: str, *ids: str) -> "Quiz":
 
 def learner_seed() -> int:
     """The seed of what is shuffled for this learner: COURSE_SEED where it is set, else drawn once and kept."""
-    if named := os.environ.get("COURSE_SEED"):
+    if (named := os.environ.get("COURSE_SEED", "").strip()).isdecimal():
         return int(named)
 
     def find(transaction: Transaction) -> int:

@@ -397,6 +397,14 @@ def test_one_paragraph_has_no_p_and_two_have():
     assert to_html("a\n\n- b").startswith("<p>a</p>")
 
 
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\u2069"])
+@pytest.mark.parametrize("show", [to_html, lambda text: to_html(text, raw_math=True), static_text])
+def test_signs_that_turn_the_direction_of_a_text_are_written_out(sign, show):
+    for text in (f"right{sign}wrong", f"`right{sign}wrong`"):
+        shown = show(text)
+        assert sign not in shown and f"U+{ord(sign):04X}" in shown
+
+
 def test_only_links_to_pages_and_mail_become_links():
     for url in ("https://arxiv.org/abs/1", "HTTP://example.org", "mailto:a@example.org"):
         assert f'href="{url}"' in to_html(f"[x]({url})")

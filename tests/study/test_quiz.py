@@ -1,6 +1,9 @@
 """The quiz as Python makes it; how it behaves in a browser is in tests/browser/test_study_tools.py."""
 
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -171,3 +174,17 @@ def test_one_line_for_readers_without_html():
     assert quiz("01").plain() == "Quiz: The base model (5 questions)"
     assert quiz("01", "01-why").plain() == "Quiz: The base model (1 question)"
     assert isinstance(quiz("01"), Quiz)
+
+
+@pytest.mark.parametrize(("value", "status"), [("", 0), (" 7 ", 0), ("abc", 1), ("-1", 1), ("1.5", 1)])
+def test_a_seed_that_is_no_whole_number_is_said(value, status):
+    done = subprocess.run(
+        [sys.executable, "-c", "import course"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "COURSE_SEED": value},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == status
+    assert not status or f"COURSE_SEED is {value!r}; set it to a whole number" in done.stderr
