@@ -178,10 +178,10 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     """Load a model and its tokenizer.
 
     A base model from the hub often names `<|endoftext|>` as its only end, while the chat template of this course ends
-    a turn by `<|im_end|>`: trained on the one and stopped by the other, it would never end an answer. So where the
-    tokenizer has these tokens, `<|im_end|>` becomes its end, `<|endoftext|>` its document start if it has none, and
-    a token other than the end its padding. No token is added: one that has a single special token, like GPT-2's,
-    keeps that one for everything, and has no turns to end.
+    a turn by `<|im_end|>`: trained on the one and stopped by the other, it would never end an answer. So a model
+    without a chat template gets ChatML, and where its tokenizer has these tokens, `<|im_end|>` becomes its end and
+    `<|endoftext|>` its document start if it has none. Any model's padding is a token other than the end, if there is
+    one. No token is added: a tokenizer with a single special token, like GPT-2's, keeps it for everything.
 
     Args:
         name: an embedded checkpoint ("base", "sft"), a folder in the hub's format, or a hub name
@@ -247,9 +247,8 @@ def open_checkpoint(
         Pretrained(str(name), model, tokenizer, template).check_tokens(list(tokenizer.get_vocab().values()))
     except ValueError as error:
         raise CannotLoad(f"{str(name)!r} does not fit its tokenizer. {error}") from error
-    if template is CHATML:
-        with _quiet():  # asked for a token that is not set, transformers may say so
-            _name_special_tokens(tokenizer)
+    with _quiet():  # asked for a token that is not set, transformers may say so
+        _name_special_tokens(tokenizer, template)
     return model.to(device or best_device()).eval(), tokenizer, template
 
 
@@ -349,13 +348,13 @@ def _write_digest(file: Path) -> None:
     new.replace(file)
 
 
-def _name_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+def _name_special_tokens(tokenizer: PreTrainedTokenizerBase, template: Template) -> None:
     vocabulary = tokenizer.get_vocab()
-    if END in vocabulary:
+    if template is CHATML and END in vocabulary:
         tokenizer.eos_token = END
-    if DOCUMENT in vocabulary and tokenizer.bos_token in (None, START):
+    if template is CHATML and DOCUMENT in vocabulary and tokenizer.bos_token in (None, START):
         tokenizer.bos_token = DOCUMENT
-    end = tokenizer.eos_token
+    end = template.end if template.end in vocabulary else tokenizer.eos_token
     if tokenizer.pad_token in (None, end):
         special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
         # Best one that is made for padding, then one that stands outside of turns.
@@ -420,6 +419,8 @@ def save(lm: Pretrained, folder: Path | str) -> None:
     _finish_swap(folder)
     new, old = _beside(folder)
     shutil.rmtree(new, ignore_errors=True)
+    if isinstance(lm, LM):
+        model.generation_config.eos_token_id = lm.ends()
     with _quiet():
         model.to(torch.float32 if largest > most else torch.float16).save_pretrained(new)
         lm.tokenizer.save_pretrained(new)

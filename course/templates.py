@@ -110,13 +110,18 @@ class Template:
         pieces = self.pieces(messages, add_generation_prompt)
         markers = {text: _marker_id(tokenizer, text, self.name) for text in {p.text for p in pieces if p.marker}}
         length = len(self.render(messages[:given])) if given else 0
-        at, learnt = 0, []
+        at, learnt, written = 0, [], []
         for piece in pieces:
+            if piece.marker:
+                written.append((piece, int(piece.trained and at >= length)))
             learnt += [piece.trained and i >= length for i in range(at, at + len(piece.text))]
             at += len(piece.text)
         whole = _tokens(tokenizer, "".join(piece.text for piece in pieces), learnt, split=False)
         control = {*markers.values(), *(i for i, t in tokenizer.added_tokens_decoder.items() if t.special)}
-        if [i for i in whole.input_ids if i in control] == [markers[p.text] for p in pieces if p.marker]:
+        places = [i for i, token in enumerate(whole.input_ids) if token in control]
+        if [whole.input_ids[i] for i in places] == [markers[piece.text] for piece, _ in written]:
+            for i, (_, own) in zip(places, written, strict=True):  # some markers swallow white space beside them
+                whole.assistant_mask[i] = own
             return whole
         # Someone's text holds a marker, so the stretches between the template's own are read as plain text.
         input_ids, mask, at = [], [], 0

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import safetensors
 import tokenizers
 import torch
 from hypothesis import given, settings
@@ -260,6 +261,133 @@ def test_nothing_is_printed_by_loading():
     code = "import sys; from course.models import load; load('base'); sys.stderr.write('done')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKPOINTS.parent.parent)
     assert (done.stdout, done.stderr) == ("", "done")
+
+
+# --- folders made to harm, and saving ---------------------------------------------------------------------------------
+
+
+def edit(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_weights_that_are_not_as_written_are_refused(folder):
+    file = folder / "model.safetensors"
+    with safetensors.safe_open(file, "pt") as opened:
+        assert len(opened.metadata()["sha256"]) == 64
+    whole = file.read_bytes()
+    for change in (whole[: len(whole) // 2] + bytes(len(whole) // 2), whole[:-3] + b"abc"):
+        file.write_bytes(change)
+        with pytest.raises(CannotLoad, match=r"model\.safetensors is not as it was written"):
+            load(folder, "cpu")
+    file.write_bytes(whole)
+    assert load(folder, "cpu").parameters
+    save_file(load_file(file), file, metadata={"format": "pt"})  # written anew by a library that knows of no digest
+    assert load(folder, "cpu").parameters
+
+
+def test_an_index_that_leads_to_a_pickle_is_not_followed(folder):
+    names = list(load_file(folder / "model.safetensors"))
+    pickled(folder)
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "pytorch_model.bin")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CannotLoad, match=r"its index names 'pytorch_model\.bin', and only safetensors"):
+        load(folder, "cpu")
+    index["weight_map"] = dict.fromkeys(names, "../good/model.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CannotLoad, match="its index names"):
+        load(folder, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_hidden_layers", 200_000),
+        ("hidden_size", 10**9),
+        ("vocab_size", 10**10),
+        ("max_position_embeddings", 10**12),
+    ],
+)
+def test_a_configuration_larger_than_any_model_is_refused(folder, name, value):
+    edit(folder / "config.json", **{name: value})
+    with pytest.raises(CannotLoad, match=rf"config\.json asks for {name} = {value:,}"):
+        load(folder, "cpu")
+
+
+def test_a_configuration_larger_than_its_weights_is_refused(folder):
+    edit(folder / "config.json", num_hidden_layers=900)
+    with pytest.raises(CannotLoad, match=r"describes a model of [\d,]+ weights, and its files hold"):
+        load(folder, "cpu")
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation", "_attn_implementation_internal"])
+@pytest.mark.parametrize("value", ["kernels-community/flash-attn", {"": "nobody/kernel"}, "flash_attention_2"])
+def test_no_code_for_attention_is_fetched(folder, monkeypatch, key, value):
+    def never(*args, **kwargs):
+        raise AssertionError("a kernel was asked for")
+
+    monkeypatch.setattr("transformers.modeling_utils.lazy_import_flash_attention", never)
+    monkeypatch.setattr("transformers.modeling_utils.is_kernel", lambda name: never() if "/" in str(name) else False)
+    edit(folder / "config.json", **{key: value})
+    assert load(folder, "cpu").model.config._attn_implementation in ("sdpa", "eager")
+
+
+def test_a_weight_too_large_for_float16_is_kept_and_said(lm, tmp_path, capsys):
+    large = clone(lm)
+    with torch.no_grad():
+        large.model.model.norm.weight[3] = 70_000.0
+    save(large, tmp_path / "large")
+    assert "A weight of 70,000 is too large for float16 (65,504): saved as float32" in capsys.readouterr().out
+    assert torch.equal(load(tmp_path / "large", "cpu").model.model.norm.weight, large.model.model.norm.weight)
+
+
+@pytest.mark.parametrize("killed", range(8))
+def test_a_save_that_is_cut_off_leaves_the_old_model_or_the_new(lm, folder, monkeypatch, killed):
+    """Every step on the disk is one at which the program may be killed."""
+    (folder / "README.md").write_text("Mine.")
+    other, calls = clone(lm), iter(range(100))
+    with torch.no_grad():
+        other.model.model.norm.weight.fill_(2.0)
+
+    def dying(function: Callable) -> Callable:
+        def step(*args, **kwargs):
+            if next(calls) == killed:
+                raise KeyboardInterrupt
+            return function(*args, **kwargs)
+
+        return step
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "_write_digest", dying(models._write_digest))
+        patched.setattr(Path, "rename", dying(Path.rename))
+        patched.setattr(shutil, "rmtree", dying(shutil.rmtree))
+        patched.setattr(PreTrainedTokenizerFast, "save_pretrained", dying(PreTrainedTokenizerFast.save_pretrained))
+        try:
+            save(other, folder)
+            died = False
+        except KeyboardInterrupt:
+            died = True
+    again = load(folder, "cpu")
+    weight = again.model.model.norm.weight
+    assert torch.equal(weight, torch.full_like(weight, 2.0)) or (died and torch.equal(weight, torch.ones_like(weight)))
+    save(other, folder)
+    assert (folder / "README.md").read_text() == "Mine."
+    assert float(load(folder, "cpu").model.model.norm.weight[0]) == 2.0
+    assert sorted(p.name for p in folder.parent.iterdir()) == ["copy"]
+
+
+def test_files_of_another_model_do_not_stay(lm, folder):
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "b.bin"}}')
+    (folder / "notes").mkdir()
+    (folder / "notes" / "mine.txt").write_text("Mine.")
+    save(lm, folder)
+    assert not (folder / "model.safetensors.index.json").exists()
+    assert (folder / "notes" / "mine.txt").read_text() == "Mine."
+
+
+def test_a_folder_that_holds_no_model_keeps_what_it_holds(lm, tmp_path):
+    (tmp_path / "mine.txt").write_text("Mine.")
+    save(lm, tmp_path)
+    assert (tmp_path / "mine.txt").exists() and load(tmp_path, "cpu").parameters
 
 
 # --- tokenizers from the hub ------------------------------------------------------------------------------------------
