@@ -13,7 +13,7 @@ from course.evaluation import answer
 from course.models import LM, CannotLoad, load, save
 from course.preferences import fit_preferences, sequence_logps
 from course.rewards import fit_reward, load_reward, new_reward_model, save_reward, true_reward
-from course.rl import PPO, ppo
+from course.rl import PPOConfig, ppo
 from course.rollouts import chat_prompts, generate, response_logps, sample
 from course.templates import template_of
 from course.train import chat_examples, document_examples, fit
@@ -178,7 +178,13 @@ def through_every_stage(lm: LM, folder: Path) -> None:
     )
     with torch.no_grad():  # the library reads it at the same token
         torch.testing.assert_close(again.model(**batch).logits[0, 0], again(["Hi"], ["Lima."])[0], atol=1e-4, rtol=1e-4)
-    run = ppo(lm, reward, QUESTIONS, iterations=1, settings=PPO(answers=4, minibatch=4, max_new_tokens=4))
+    run = ppo(
+        lm,
+        reward,
+        QUESTIONS,
+        iterations=1,
+        settings=PPOConfig(rollout_batch_size=4, mini_batch_size=4, max_new_tokens=4),
+    )
     assert len(run.history) == 1
 
 
