@@ -182,7 +182,7 @@ def test_a_notebook_begins_and_asks_from_the_installed_wheel(wheel: Path, tmp_pa
     assert notebook.cells[3].outputs[0].text.strip() == str(site / "course" / "quizzes")
 
 
-TORCHLESS = ("", ".claims", ".feedback", ".formats", ".show", ".study", ".templates", ".world")
+TORCHLESS = ("", ".claims", ".experiments.store", ".feedback", ".formats", ".show", ".study", ".templates", ".world")
 
 
 @pytest.mark.parametrize("module", [f"course{name}" for name in TORCHLESS])
