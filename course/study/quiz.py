@@ -88,7 +88,7 @@ class Quiz(StudyWidget):
 
     def static_html(self) -> str:
         items = "".join(f"<li>{_static(question)}</li>" for question in self.questions)
-        return f"<p><strong>Quiz: {static_text(self.title)}</strong></p><ol>{items}</ol>"
+        return f"<p><strong>Quiz: {static_text(self.title)}</strong> Run this cell to answer.</p><ol>{items}</ol>"
 
 
 def _data(question: Question, seed: int) -> dict[str, Any]:
