@@ -1,6 +1,7 @@
 """Lines, bars and histograms in one look. Serves every lesson.
 
-Every figure sits on its own light panel with dark ink, so that it reads the same on a light and a dark page.
+Every figure sits on its own light panel with dark ink, so that it reads the same on a light and a dark page; in a dark
+JupyterLab, the style of the study widgets turns the panel dark and leaves the hues.
 The palette keeps 3:1 against the panel and stays apart for colour-blind eyes; dashes, markers and hatching say
 the same thing once more. Numbers are rounded to six digits and long series are thinned, because a figure is
 stored in the notebook. Works with plotly 5.24 (Colab) to 7.
@@ -167,6 +168,7 @@ def bars(values: Mapping[str, float] | Mapping[str, Mapping[str, float]], title:
                 "pattern": {"shape": _cycle(PATTERNS, i), "bgcolor": color, "fgcolor": PANEL, "solidity": 0.15},
             },
             textposition="outside",
+            textfont_size=13 if len(names) * len(groups) <= 12 else 10,  # labels of many bars would touch
             cliponaxis=False,
             hovertemplate="%{x}: %{y:.4~g}",
         )

@@ -63,7 +63,7 @@ def test_hints_open_one_by_one_and_the_solution_last(show: Show):
 
 def test_a_wrong_attempt_shows_the_hint_that_fits(show: Show):
     page = show(page_of(check(ID, WRONG)))
-    verdict = page.get_by_role("status").first
+    verdict = page.locator(".pt-study").get_by_role("status").first
     assert "Not right yet" in verdict.inner_text() and "examples once" in verdict.inner_text()
     page.get_by_text("See it on the smallest case").click()
     assert "shots = [12, 15]" in verdict.inner_text() and "108" in verdict.inner_text()
@@ -74,7 +74,7 @@ def test_a_wrong_attempt_shows_the_hint_that_fits(show: Show):
 
 def test_a_right_attempt_shows_its_reason_and_offers_the_comparison(show: Show):
     page = show(page_of(check(ID, RIGHT)))
-    assert "✓ Right." in page.get_by_role("status").first.inner_text()
+    assert "✓ Right." in page.locator(".pt-study").get_by_role("status").first.inner_text()
     expect(page.get_by_text("paid for again")).to_be_visible()
     page.get_by_role("button", name="Compare with our solution").click()
     assert "def prompt_tokens" in page.inner_text("main")
@@ -123,20 +123,22 @@ def test_a_number_is_guessed_by_keyboard_locked_and_kept(show: Show):
     slider.press("ArrowRight")
     assert slider.get_attribute("aria-valuetext") == "1 answers"
     commit(page).press("Enter")
-    expect(page.get_by_role("status").first).to_have_text("Your guess is in: 1 answers. The cells below answer it.")
+    expect(page.locator(".pt-study").get_by_role("status").first).to_have_text(
+        "Your guess is in: 1 answers. The cells below answer it."
+    )
     assert "guess is in" in page.evaluate("document.activeElement.innerText")
     expect(page.get_by_role("slider")).to_be_disabled()
     expect(commit(page)).to_have_count(0)
     page.reload()
     expect(page.get_by_role("slider")).to_be_disabled()
-    expect(page.get_by_role("status").first).to_contain_text("1 answers")
+    expect(page.locator(".pt-study").get_by_role("status").first).to_contain_text("1 answers")
 
 
 def test_the_middle_of_the_slider_can_be_guessed_by_a_click(show: Show):
     page = show(page_of(number()))
     page.get_by_role("slider").click()
     commit(page).click()
-    expect(page.get_by_role("status").first).to_contain_text("guess is in: 45")
+    expect(page.locator(".pt-study").get_by_role("status").first).to_contain_text("guess is in: 45")
 
 
 def test_a_choice_is_guessed_and_locked(show: Show):
@@ -145,7 +147,7 @@ def test_a_choice_is_guessed_and_locked(show: Show):
     expect(commit(page)).to_be_disabled()
     group.get_by_label("down").check()
     commit(page).click()
-    expect(page.get_by_role("status").first).to_contain_text("“down”")
+    expect(page.locator(".pt-study").get_by_role("status").first).to_contain_text("“down”")
     expect(page.get_by_label("up")).to_be_disabled()
     page.reload()
     expect(page.get_by_label("down")).to_be_checked()
@@ -322,7 +324,7 @@ def test_in_jupyterlab_a_guess_reaches_the_kernel_and_errors_stop_nothing(lab: A
     book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(book, lab.folder / "predict.ipynb")
     page = lab.open(context, "predict.ipynb")
-    outputs = page.locator(".jp-OutputArea-output")
+    outputs = page.locator(".pt-study")
     expect(outputs.filter(has_text="Not attempted yet")).to_have_count(1)
     expect(outputs.filter(has_text=re.compile(r"stopped in line 2 with TypeError"))).to_have_count(1)
     expect(outputs.filter(has_text="You have not guessed yet")).to_have_count(1)

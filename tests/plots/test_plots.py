@@ -270,7 +270,9 @@ def test_a_notebook_gets_plotly_and_words(screen: Screen) -> None:
     show(FIGURE, "One bar.")
     [bundle] = screen.shown
     assert set(bundle) == {MIME, "text/plain"} and bundle["text/plain"] == "One bar."
+    assert bundle[MIME]["layout"].pop("meta") == {"alt": "One bar."}, "the chart's name, for screen readers"
     assert go.Figure({k: bundle[MIME][k] for k in ("data", "layout")}) == FIGURE
+    assert "responsive" not in bundle[MIME]["config"], "with it, a change of theme leaves the chart no height"
     json.dumps(bundle, allow_nan=False)
 
 

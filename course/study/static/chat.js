@@ -60,7 +60,7 @@ function draw(study) {
   function wait(late = false) {
     if (!waiting.size) said.textContent = "";
     else if (!late) said.textContent = `Asking: ${[...waiting.values()].at(-1)}`;
-    else said.textContent = `Still waiting for ${waiting.size === 1 ? "an answer" : `${waiting.size} answers`}. The kernel is busy with a cell, or has stopped; if it has stopped, run this cell again.`;
+    else said.textContent = `Still waiting for ${waiting.size === 1 ? "an answer" : `${waiting.size} answers`}. The kernel is busy with a cell, or has stopped; if it has stopped, run all cells again (Run > Run All Cells).`;
   }
 
   // ---- answers ---------------------------------------------------------------------------------------------------
