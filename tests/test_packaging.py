@@ -219,10 +219,10 @@ def unit(path: Path) -> str:
 
 
 LAYERS = [
-    *("course.threads", "course.numerics", "course.text", "course.resume", "course.batching", "course.world"),
+    *("course.threads", "course.numerics", "course.text", "course.batching", "course.world"),
     *("course.formats", "course.templates", "course.losses", "course.show", "course.claims", "course.plots"),
-    *("course.feedback", "course.models", "course.train", "course.rollouts", "course.evaluation", "course.rewards"),
-    *("course.preferences", "course.rl", "course.best_of_n", "course.ai_feedback"),
+    *("course.feedback", "course.resume", "course.models", "course.train", "course.rollouts", "course.evaluation"),
+    *("course.rewards", "course.preferences", "course.rl", "course.best_of_n", "course.ai_feedback"),
     *("course.experiments", "course.exercises", "course.study", "course.__main__"),
 ]
 """From the bottom to the top: a module imports only from those before its own. A new one is put where it belongs."""

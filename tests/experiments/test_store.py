@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from filelock import FileLock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.experiments import store
@@ -29,6 +29,7 @@ def own_locks(tmp_path_factory, monkeypatch):
 # ---- reading and writing -----------------------------------------------------------------------------------
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(CONDITIONS), st.integers(0, 3), st.floats(-1e3, 1e3)), min_size=1, max_size=9)
 )
