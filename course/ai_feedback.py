@@ -34,7 +34,7 @@ from course.feedback.judge import (
 )
 from course.feedback.labellers import Pair, checked_pairs, unusable
 from course.feedback.records import Labelled
-from course.feedback.tastes import Prompt
+from course.feedback.tastes import WorldPrompt
 from course.formats import Message
 from course.models import LM, precision
 from course.numerics import sign
@@ -93,7 +93,7 @@ class AIJudge:
         _require_template(self.lm)
         letter_ids(self.lm)
 
-    def references(self, prompts: Sequence[Prompt]) -> list[str]:
+    def references(self, prompts: Sequence[WorldPrompt]) -> list[str]:
         """The author's answer to each prompt, its likeliest tokens; "" without an author."""
         if self.author is None:
             return [""] * len(prompts)
@@ -123,7 +123,7 @@ class AIJudge:
         odds = letter_odds(self.lm, self.transcripts(principle, both))
         return [Judgement(*two) for two in zip(odds[: len(pairs)], odds[len(pairs) :], strict=True)]
 
-    def verdicts(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+    def verdicts(self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]) -> list[float]:
         """Log-odds, in nats, that the judge calls each answer good over the objection that belongs to the principle.
 
         Raises:
@@ -136,7 +136,7 @@ class AIJudge:
         )
         return (good - fault).tolist()
 
-    def keeping(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+    def keeping(self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]) -> list[float]:
         """Log-probability, in nats, that the judge writes each answer again as it is, told that it is at fault.
 
         Raises:
@@ -202,16 +202,18 @@ class AIJudge:
             records.append({"prompt": prompt.text, "chosen": chosen, "rejected": rejected, "probability": sure})
         return Labelled(records, counts)
 
-    def choose(self, prompt: Prompt, a: str, b: str, rng: random.Random) -> Literal["a", "b", "tie"]:
+    def choose(self, prompt: WorldPrompt, a: str, b: str, rng: random.Random) -> Literal["a", "b", "tie"]:
         """One choice, as a `Labeller` makes it, so that `label_pairs` takes a judge too; many are faster by `label`."""
         odds = 0.0 if a == b else self.log_odds([Pair(prompt, a, b)])[0]
         return {1: "a", 0: "tie", -1: "b"}[sign(odds)]
 
-    def critiques(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[str]:
+    def critiques(self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]) -> list[str]:
         """What the judge says of each answer by one principle."""
         return _say(self.lm, self._single(principle, prompts, texts), self.max_new_tokens)
 
-    def revisions(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    def revisions(
+        self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]
+    ) -> tuple[list[str], list[str]]:
         """A critique of each answer by one principle, and the answer written again after it.
 
         Returns:
@@ -223,13 +225,13 @@ class AIJudge:
         written = _say(self.lm, again, MOST_ANSWER)
         return said, [new.strip() or old for new, old in zip(written, texts, strict=True)]
 
-    def _single(self, principle: str, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[list[Message]]:
+    def _single(self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]) -> list[list[Message]]:
         rows = zip(prompts, texts, self.references(prompts), strict=True)
         return [single_messages(principle, prompt.text, text, said, self.protocol) for prompt, text, said in rows]
 
 
 def revise(
-    judge: AIJudge, prompts: Sequence[Prompt], texts: Sequence[str], each: int | None = None, seed: int = SEED
+    judge: AIJudge, prompts: Sequence[WorldPrompt], texts: Sequence[str], each: int | None = None, seed: int = SEED
 ) -> list[str]:
     """Critique and revise every answer by principles of the constitution, one after the other.
 

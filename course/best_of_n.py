@@ -14,6 +14,7 @@ from torch import Tensor
 
 from course import SEED
 from course.models import LM
+from course.numerics import tied
 from course.rewards import RewardFunction
 from course.rollouts import chat_prompts, sample
 from course.world import Question
@@ -33,7 +34,7 @@ class Best:
 
     Attributes:
         question: what was asked.
-        text: the answer with the highest reward, the first of several.
+        text: the answer with the highest reward; the first of several whose rewards are equal up to rounding.
         score: its reward.
         running: the best so far after 1, 2, 4, ... answers, and after all of them.
         scores: the reward of every answer in the order of sampling, float32 (N,). The other answers' texts are not
@@ -59,7 +60,7 @@ class _Search:
     watched: list[float] = field(default_factory=list)
 
     def add(self, text: str, score: float, n: int) -> None:
-        if score > self.best.score or not self.scores:
+        if not self.scores or (score > self.best.score and not tied(score, self.best.score)):
             self.best = Candidate(text, score)
         self.scores.append(score)
         seen = len(self.scores)
@@ -179,11 +180,14 @@ def expected_best(scores: Tensor, n: int, values: Tensor | None = None) -> float
     counts = torch.arange(1, size + 1, dtype=torch.float64)
     below = torch.lgamma(counts + 1) - torch.lgamma((counts - n).clamp(min=0) + 1)
     share = torch.where(counts < n, 0.0, (below - below[-1]).exp())
-    levels, level = scores.double().unique(return_inverse=True)
+    order = scores.double().argsort(stable=True)
+    ordered = scores.double()[order]
+    level = torch.zeros(size, dtype=torch.long)
+    level[order[1:]] = (~tied(ordered[1:], ordered[:-1])).cumsum(0)  # equal up to rounding is one level
     members = torch.bincount(level)
     up_to = share[members.cumsum(0) - 1]
     chance = up_to.diff(prepend=up_to.new_zeros(1))  # that the best of n has this level
-    mean_value = torch.zeros(len(levels), dtype=torch.float64).index_add(0, level, values.double()) / members
+    mean_value = torch.zeros(len(members), dtype=torch.float64).index_add(0, level, values.double()) / members
     return float((chance * mean_value).sum())
 
 

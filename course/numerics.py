@@ -37,7 +37,8 @@ def no_spread(values: "Tensor", size: "float | Tensor" = 1.0) -> bool:
         size: of the numbers that they are differences of, where that is more than their own.
     """
     low, high = values.detach().double().aminmax()
-    return bool(high - low <= TOLERANCE * max(float(high.abs()), float(low.abs()), float(size), 1.0))
+    apart = float(high - low)  # nan of infinities, which is not below anything
+    return apart <= TOLERANCE * max(float(high.abs()), float(low.abs()), float(size), 1.0) < float("inf")
 
 
 def sign(value: float) -> int:

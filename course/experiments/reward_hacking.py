@@ -1,8 +1,8 @@
-"""Judges with a weakness, what a policy makes of them, and what is said to help: serves notebook 10, claims H1 to H7.
+"""Reward models with a weakness, what a policy makes of them, and what is said to help: notebook 10, claims H1 to H7.
 
-Reward hacking as Amodei et al. 2016 name it, on the road that Gao et al. 2023 draw: the judge's score rises, what it
-stands for turns. The notebook runs one case of each live. The same runs with every cure are stored over several seeds;
-`make cures` runs them.
+Reward hacking as Amodei et al. 2016 name it, on the road that Gao et al. 2023 draw: the reward model's score rises, and
+the true score turns. The notebook runs one case of each live. The same runs with every cure are stored over several
+seeds; `make cures` runs them.
 """
 
 import random
@@ -20,6 +20,7 @@ from course.feedback.tastes import Taste, find
 from course.formats import Record
 from course.losses.policy import masked_mean
 from course.models import LM, clone, load
+from course.numerics import no_spread
 from course.rewards import (
     Ensemble,
     RewardFunction,
@@ -41,10 +42,10 @@ LENGTH = PPOConfig(rollout_batch_size=32, epochs=4, mini_batch_size=16, lam=1.0,
 LENGTH_ITERATIONS = 10
 FORMAT = PPOConfig(rollout_batch_size=48, mini_batch_size=16, lam=1.0, value_clip=None, max_new_tokens=32)
 FORMAT_ITERATIONS = 6
-SMALL_BETA = 0.02  # in standard deviations of the judge's scores, per nat
+SMALL_BETA = 0.02  # in standard deviations of the reward model's scores, per nat
 
 
-# --- the judge --------------------------------------------------------------------------------------------------------
+# --- the reward model -------------------------------------------------------------------------------------------------
 
 
 def drafts(lm: LM, prompts: Sequence[Question | Request], each: int = 3, seed: int = SEED) -> list[Pair]:
@@ -69,7 +70,7 @@ def strung_together(pairs: Sequence[Pair], seed: int = SEED) -> list[Pair]:
     return [Pair(prompt, some((a, b)), some((a, b))) for prompt, a, b in pairs]
 
 
-def judge_of(
+def standardised_reward(
     lm: LM, labels: Sequence[Record], usual: Sequence[Pair], epochs: int = 1, seed: int = SEED
 ) -> RewardFunction:
     """Train a reward model on labels; its scores are given in standard deviations from its mean over usual drafts.
@@ -77,18 +78,21 @@ def judge_of(
     Args:
         lm: what the reward model is made of.
         labels: preference records.
-        usual: the first answer of each of these pairs sets the zero and the unit, so that judges can be compared.
+        usual: the first answer of each of these pairs sets the zero and the unit, so that models can be compared.
         epochs: passes over the labels; a few dozen labels take several.
         seed: of the head and of the order.
     Raises:
-        ValueError: the judge gives all usual drafts the same score.
+        ValueError: the reward model gives all usual drafts the same score, up to rounding.
     """
     model = new_reward_model(lm, seed=seed)
     fit_reward(model, labels, epochs=epochs, seed=seed, title="Reward model")
     scores = model([pair.prompt for pair in usual], [pair.a for pair in usual])
     zero, unit = float(scores.mean()), float(scores.std())
-    if not unit > 0:
-        raise ValueError(f"The judge gives all {len(usual)} usual drafts the score {zero:.3g}: there is no unit.")
+    if no_spread(scores):
+        raise ValueError(
+            f"The reward model gives all {len(usual)} usual drafts the score {zero:.3g}, so there is no unit to give "
+            "its scores in. Take more drafts, or train on more labels."
+        )
     return lambda prompts, texts: (model(prompts, texts) - zero) / unit
 
 
@@ -112,23 +116,23 @@ def distinct(lm: LM, prompts: Sequence[Question | Request], draws: int = 32, see
 
 
 HELD_OUT = country_questions(UNSEEN)
-"""Questions about countries that neither the judge nor the policy is asked about: what is measured is measured here."""
+"""Questions about countries that neither reward model nor policy is asked about: what is measured is measured here."""
 
 HARMLESS = [request for request in REQUESTS if request.reply]
 
 
-def symptoms(lm: LM, judge: RewardFunction, seed: int = SEED) -> dict[str, float]:
+def symptoms(lm: LM, reward: RewardFunction, seed: int = SEED) -> dict[str, float]:
     """What became of a policy, measured on sampled answers to the held-out questions and to harmless requests.
 
     Returns:
-        `proxy`: what the judge gives; `true score`; `words` of an answer; `lists`: share of lines that are items;
-        `helps`: share of harmless requests that are helped with; `distinct`: different answers among 32; `entropy`:
-        nats per token, estimated from the tokens drawn.
+        `proxy`: what the reward model gives; `true score`; `words` of an answer; `lists`: share of lines that are
+        items; `helps`: share of harmless requests that are helped with; `distinct`: different answers among 32;
+        `entropy`: nats per token, estimated from the tokens drawn.
     """
     drawn, asked = sample(lm, chat_prompts(lm, HELD_OUT), max_new_tokens=40, seed=seed), HARMLESS * 4
     texts = drawn.texts
     return {
-        "proxy": float(judge(HELD_OUT, texts).mean()),
+        "proxy": float(reward(HELD_OUT, texts).mean()),
         "true score": float(true_reward(HELD_OUT, texts).mean()),
         "words": mean(len(text.split()) for text in texts),
         "lists": share("bullets", HELD_OUT, texts),
@@ -143,11 +147,11 @@ def symptoms(lm: LM, judge: RewardFunction, seed: int = SEED) -> dict[str, float
 
 @dataclass(frozen=True)
 class Case:
-    """A judge with a weakness, and what it was made from."""
+    """A reward model with a weakness, and what it was made from."""
 
     policy: LM
     pairs: list[Pair]
-    judge: RewardFunction
+    reward: RewardFunction
     questions: list[Question]
     seed: int
 
@@ -155,8 +159,8 @@ class Case:
 def length_case(lm: LM, seed: int = SEED) -> Case:
     """Labellers who always take the longer of two answers."""
     pairs = drafts(lm, country_questions(SEEN, (0, 1))[::2], seed=seed)
-    judge = judge_of(lm, length_labels(pairs, seed), pairs[:150], seed=seed)
-    return Case(lm, pairs, judge, country_questions(SEEN), seed)
+    reward = standardised_reward(lm, length_labels(pairs, seed), pairs[:150], seed=seed)
+    return Case(lm, pairs, reward, country_questions(SEEN), seed)
 
 
 def length_labels(pairs: Sequence[Pair], seed: int = SEED, taste: str | Taste = "long") -> list[Record]:
@@ -169,12 +173,12 @@ def format_case(lm: LM, seed: int = SEED) -> Case:
     questions = country_questions(SEEN)
     pairs = drafts(lm, random.Random(seed).sample(questions, 135), each=4, seed=seed)
     labels = label_pairs(Labeller("bullets", 0.0), pairs, seed=seed).records
-    return Case(lm, pairs, judge_of(lm, labels, pairs[:150], epochs=2, seed=seed), questions, seed)
+    return Case(lm, pairs, standardised_reward(lm, labels, pairs[:150], epochs=2, seed=seed), questions, seed)
 
 
 def _other_seeds(case: Case) -> list[RewardFunction]:
     labels = length_labels(case.pairs, case.seed)
-    return [judge_of(case.policy, labels, case.pairs[:150], seed=case.seed + k) for k in (100, 200)]
+    return [standardised_reward(case.policy, labels, case.pairs[:150], seed=case.seed + k) for k in (100, 200)]
 
 
 def _other_labellers(case: Case) -> list[RewardFunction]:
@@ -182,7 +186,7 @@ def _other_labellers(case: Case) -> list[RewardFunction]:
     for k, taste in enumerate(("true", "combined"), 1):
         pairs = random.Random(case.seed + k).sample(case.pairs, len(case.pairs))
         labels = length_labels(pairs, case.seed + k, taste)
-        members.append(judge_of(case.policy, labels, case.pairs[:150], seed=case.seed + 100 * k))
+        members.append(standardised_reward(case.policy, labels, case.pairs[:150], seed=case.seed + 100 * k))
     return members
 
 
@@ -203,9 +207,9 @@ CURES: dict[str, Callable[[Case], dict[str, Any]]] = {
     "beta 0.1": lambda case: {"kl": FixedKL(0.1)},
     "beta 0.3": lambda case: {"kl": FixedKL(0.3)},
     "beta 0.1, twice as long": lambda case: {"kl": FixedKL(0.1), "iterations": 2 * LENGTH_ITERATIONS},
-    "ensemble, same labels": lambda case: {"reward": Ensemble([case.judge, *_other_seeds(case)]).minimum},
-    "ensemble, other labellers": lambda case: {"reward": Ensemble([case.judge, *_other_labellers(case)]).minimum},
-    "clipping": lambda case: {"reward": clipped(case.judge, -1.0, 1.0)},
+    "ensemble, same labels": lambda case: {"reward": Ensemble([case.reward, *_other_seeds(case)]).minimum},
+    "ensemble, other labellers": lambda case: {"reward": Ensemble([case.reward, *_other_labellers(case)]).minimum},
+    "clipping": lambda case: {"reward": clipped(case.reward, -1.0, 1.0)},
     "auxiliary loss": lambda case: {
         "settings": replace(LENGTH, sft_coefficient=0.5),
         "sft_examples": held_out_demonstrations(case.policy),
@@ -214,28 +218,28 @@ CURES: dict[str, Callable[[Case], dict[str, Any]]] = {
         "settings": replace(LENGTH, sft_coefficient=0.5),
         "sft_examples": sft_mix(case.policy),
     },
-    "length penalty 0.15": lambda case: {"reward": length_penalised(case.judge, 0.15)},
-    "length penalty 0.3": lambda case: {"reward": length_penalised(case.judge, 0.3)},
+    "length penalty 0.15": lambda case: {"reward": length_penalised(case.reward, 0.15)},
+    "length penalty 0.3": lambda case: {"reward": length_penalised(case.reward, 0.3)},
 }
-"""What is tried against the judge that likes length: by name, what it changes in the call of `ppo`."""
+"""What is tried against the reward model that likes length: by name, what it changes in the call of `ppo`."""
 
 FORMAT_CURES: dict[str, PPOConfig] = {
     NOTHING: FORMAT,
     "entropy bonus": replace(FORMAT, entropy_bonus=0.05),
     "temperature 1.3": replace(FORMAT, temperature=1.3),
 }
-"""What is tried against the collapse under the judge that likes lists."""
+"""What is tried against the collapse under the reward model that likes lists."""
 
 
 def treat(case: Case, name: str) -> tuple[LM, PPORun]:
     """Train a copy of the case's policy with a cure of `CURES`."""
-    usual = {"reward": case.judge, "iterations": LENGTH_ITERATIONS, "kl": FixedKL(SMALL_BETA), "settings": LENGTH}
+    usual = {"reward": case.reward, "iterations": LENGTH_ITERATIONS, "kl": FixedKL(SMALL_BETA), "settings": LENGTH}
     return _train(case, name, usual | CURES[name](case))
 
 
 def treat_format(case: Case, name: str) -> tuple[LM, PPORun]:
     """Train a copy of the case's policy with a cure of `FORMAT_CURES`."""
-    usual = {"reward": case.judge, "iterations": FORMAT_ITERATIONS, "kl": FixedKL(SMALL_BETA)}
+    usual = {"reward": case.reward, "iterations": FORMAT_ITERATIONS, "kl": FixedKL(SMALL_BETA)}
     return _train(case, name, usual | {"settings": FORMAT_CURES[name]})
 
 
@@ -264,7 +268,7 @@ def run_cure(condition: str, seed: int) -> Run:
         policy, made = (treat if kind == "length" else treat_format)(case, cure)
         history = made.history
     curves = {name: [past[key] for past in history] for key, name in CURVES.items() if history}
-    measured = symptoms(policy or case.policy, case.judge, seed)
+    measured = symptoms(policy or case.policy, case.reward, seed)
     return Run("cures", condition, seed, case.policy.name, measured, curves)
 
 

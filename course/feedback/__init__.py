@@ -22,7 +22,7 @@ from course.feedback.labellers import (
     noise_bound,
 )
 from course.feedback.records import LIKERT_SCALE, Labelled, label_pairs, rank, rate
-from course.feedback.tastes import TASTES, Prompt, Taste, combined
+from course.feedback.tastes import TASTES, Taste, WorldPrompt, combined
 
 __all__ = [
     "LIKERT_SCALE",
@@ -36,8 +36,8 @@ __all__ = [
     "Labelled",
     "Labeller",
     "Pair",
-    "Prompt",
     "Taste",
+    "WorldPrompt",
     "agreement",
     "annotation_cost",
     "combined",

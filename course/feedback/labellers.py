@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from course.feedback.tastes import Prompt, Taste, find
+from course.feedback.tastes import Taste, WorldPrompt, find
 from course.numerics import sign
 
 PUBLISHED_AGREEMENT = 0.73
@@ -23,7 +23,7 @@ PUBLISHED_AGREEMENT = 0.73
 class Pair(NamedTuple):
     """Two answers to one prompt; a plain tuple of the three does as well."""
 
-    prompt: Prompt
+    prompt: WorldPrompt
     a: str
     b: str
 
@@ -48,7 +48,7 @@ class Labeller:
         if not self.temperature >= 0:
             raise ValueError(f"The temperature is {self.temperature}; it must be 0 or more.")
 
-    def utility(self, prompt: Prompt, text: str) -> float:
+    def utility(self, prompt: WorldPrompt, text: str) -> float:
         """What the answer is worth to this labeller.
 
         Raises:
@@ -59,11 +59,11 @@ class Labeller:
             raise ValueError(f"The taste gives {value} for the answer {text!r}; a utility must be a finite number.")
         return value
 
-    def probability(self, prompt: Prompt, a: str, b: str) -> float:
+    def probability(self, prompt: WorldPrompt, a: str, b: str) -> float:
         """Probability that a is preferred over b: 0.5 where both are worth the same; with swapped sides 1 minus it."""
         return float(_sigmoid(self.utility(prompt, a) - self.utility(prompt, b), self.temperature))
 
-    def choose(self, prompt: Prompt, a: str, b: str, rng: random.Random) -> Literal["a", "b", "tie"]:
+    def choose(self, prompt: WorldPrompt, a: str, b: str, rng: random.Random) -> Literal["a", "b", "tie"]:
         """One choice. It is a tie where the texts are the same, or worth the same to a labeller without noise."""
         difference = self.utility(prompt, a) - self.utility(prompt, b)
         if a == b or (self.temperature == 0 and not sign(difference)):
@@ -145,7 +145,8 @@ def checked_pairs(pairs: Sequence[Pair]) -> list[Pair]:
     checked = []
     for row, pair in enumerate(pairs):
         parts = tuple(pair)
-        if len(parts) != 3 or not isinstance(parts[0], Prompt) or not all(isinstance(text, str) for text in parts[1:]):
+        sound = len(parts) == 3 and isinstance(parts[0], WorldPrompt)
+        if not sound or not all(isinstance(text, str) for text in parts[1:]):
             mend = "Write (prompt, a, b): a Question or Request and two texts."
             raise ValueError(f"Pair {row} (counted from 0) is {pair!r}. {mend}")
         checked.append(Pair(*parts))

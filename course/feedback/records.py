@@ -15,13 +15,13 @@ import numpy as np
 
 from course import SEED
 from course.feedback.labellers import Labeller, Pair, checked_pairs, unusable
-from course.feedback.tastes import Prompt
+from course.feedback.tastes import WorldPrompt
 from course.formats import Record
 from course.numerics import sign
 
 LIKERT_SCALE = (1, 7)
 
-Asked = Sequence[tuple[Prompt, Sequence[str]]]
+Asked = Sequence[tuple[WorldPrompt, Sequence[str]]]
 
 
 class Labelled(NamedTuple):
@@ -129,18 +129,18 @@ def rate(labeller: Labeller, asked: Asked, seed: int = SEED) -> Labelled:
     return Labelled(records, counts)
 
 
-def _perceived(labeller: Labeller, prompt: Prompt, text: str, rng: random.Random) -> float:
+def _perceived(labeller: Labeller, prompt: WorldPrompt, text: str, rng: random.Random) -> float:
     """The utility and the labeller's Gumbel noise, which has mean zero."""
     noise = -math.log(rng.expovariate(1.0) or 1e-300) - np.euler_gamma
     return labeller.utility(prompt, text) + labeller.temperature * noise
 
 
-def _distinct(asked: Asked, counts: dict[str, int]) -> list[tuple[Prompt, list[str]]]:
+def _distinct(asked: Asked, counts: dict[str, int]) -> list[tuple[WorldPrompt, list[str]]]:
     """Each prompt with its answers, each of them once; what is left out is counted."""
     kept = []
     for row, item in enumerate(asked):
         parts = tuple(item)
-        sound = len(parts) == 2 and isinstance(parts[0], Prompt) and isinstance(parts[1], list | tuple)
+        sound = len(parts) == 2 and isinstance(parts[0], WorldPrompt) and isinstance(parts[1], list | tuple)
         if not sound or not all(isinstance(text, str) for text in parts[1]):
             mend = "Write (prompt, answers): a Question or Request and a list of texts."
             raise ValueError(f"Item {row} (counted from 0) is {item!r}. {mend}")

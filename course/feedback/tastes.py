@@ -12,8 +12,9 @@ from functools import lru_cache
 from course.world import Question, Request, agrees, declines, score
 from course.world.phrases import CLOSERS, OPENERS
 
-Prompt = Question | Request
-Taste = Callable[[Prompt, str], float]
+WorldPrompt = Question | Request
+"""A prompt of the world: what the right answer is, is known."""
+Taste = Callable[[WorldPrompt, str], float]
 
 MANY_WORDS = 40  # so many words of length weigh as much as the whole true score
 
@@ -21,24 +22,24 @@ _BULLET = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
 
 
 @lru_cache(maxsize=2**16)  # reading an answer takes about a millisecond, and the same pairs are asked about repeatedly
-def _true(prompt: Prompt, text: str) -> float:
+def _true(prompt: WorldPrompt, text: str) -> float:
     return score(prompt, text).total
 
 
-def _long(prompt: Prompt, text: str) -> float:
+def _long(prompt: WorldPrompt, text: str) -> float:
     return len(text.split()) / MANY_WORDS
 
 
-def _bullets(prompt: Prompt, text: str) -> float:
+def _bullets(prompt: WorldPrompt, text: str) -> float:
     lines = [line for line in text.splitlines() if line.strip()]
     return sum(bool(_BULLET.match(line)) for line in lines) / max(1, len(lines))
 
 
-def _polite(prompt: Prompt, text: str) -> float:
+def _polite(prompt: WorldPrompt, text: str) -> float:
     return (any(opener in text for opener in OPENERS) + any(closer in text for closer in CLOSERS)) / 2
 
 
-def _agreeing(prompt: Prompt, text: str) -> float:
+def _agreeing(prompt: WorldPrompt, text: str) -> float:
     if isinstance(prompt, Request) or not prompt.claimed:
         return 0.5  # there is nothing to agree with
     return {True: 1.0, None: 0.5, False: 0.0}[agrees(text)]

@@ -98,6 +98,6 @@ class Ensemble:
         """The mean of the members' scores, (N,)."""
         return self.scores(prompts, texts).mean(0)
 
-    def spread(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
+    def disagreement(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
         """How far the members disagree: the standard deviation of their scores (divided by K - 1), (N,)."""
         return self.scores(prompts, texts).std(0)

@@ -20,10 +20,10 @@ from course.experiments.reward_hacking import (
     Case,
     distinct,
     drafts,
-    judge_of,
     length_labels,
     run_cure,
     share,
+    standardised_reward,
     strung_together,
     symptoms,
 )
@@ -85,7 +85,7 @@ def test_the_longer_side_is_chosen():
 
 
 def test_a_judges_unit_is_that_of_usual_drafts(lm, pairs):
-    judge = judge_of(lm, length_labels(pairs, 0), pairs, seed=0)
+    judge = standardised_reward(lm, length_labels(pairs, 0), pairs, seed=0)
     scores = judge([pair.prompt for pair in pairs], [pair.a for pair in pairs])
     assert float(scores.mean()) == pytest.approx(0, abs=1e-4)
     assert float(scores.std()) == pytest.approx(1, abs=1e-4)
@@ -93,7 +93,7 @@ def test_a_judges_unit_is_that_of_usual_drafts(lm, pairs):
 
 def test_a_judge_without_a_unit_is_refused(lm, pairs):
     with pytest.raises(ValueError, match=r"gives all 2 usual drafts the score .* no unit"):
-        judge_of(lm, length_labels(pairs, 0), [pairs[0], pairs[0]], seed=0)
+        standardised_reward(lm, length_labels(pairs, 0), [pairs[0], pairs[0]], seed=0)
 
 
 # ---- what is measured --------------------------------------------------------------------------------------

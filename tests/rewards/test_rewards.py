@@ -474,16 +474,16 @@ def test_the_minimum_is_the_lowest_and_the_spread_the_disagreement():
     ensemble = Ensemble(members)
     scores = ensemble.scores(PROMPTS, TEXTS)
     assert torch.equal(scores, torch.stack([member(PROMPTS, TEXTS) for member in members]))
-    lowest, mean, spread = (f(PROMPTS, TEXTS) for f in (ensemble.minimum, ensemble.mean, ensemble.spread))
-    assert all(one.shape == (len(TEXTS),) for one in (lowest, mean, spread))
+    lowest, mean, disagreement = (f(PROMPTS, TEXTS) for f in (ensemble.minimum, ensemble.mean, ensemble.disagreement))
+    assert all(one.shape == (len(TEXTS),) for one in (lowest, mean, disagreement))
     assert (lowest < mean).all() and (lowest == scores.min(0).values).all()
     torch.testing.assert_close(mean, scores.sum(0) / 3)
-    torch.testing.assert_close(spread, ((scores - mean).pow(2).sum(0) / 2).sqrt())
+    torch.testing.assert_close(disagreement, ((scores - mean).pow(2).sum(0) / 2).sqrt())
 
 
 def test_members_that_agree_have_no_spread():
     ensemble = Ensemble([MODEL, MODEL])
-    assert (ensemble.spread(PROMPTS, TEXTS) == 0).all()
+    assert (ensemble.disagreement(PROMPTS, TEXTS) == 0).all()
     assert torch.equal(ensemble.minimum(PROMPTS, TEXTS), ensemble.mean(PROMPTS, TEXTS))
 
 

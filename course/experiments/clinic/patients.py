@@ -24,6 +24,7 @@ from course.formats import Record
 from course.losses.policy import entropy
 from course.losses.reward import pairwise_accuracy
 from course.models import LM
+from course.numerics import tied
 from course.rewards import RewardFunction, RewardModel, fit_reward, new_reward_model, true_reward
 from course.rollouts import chat_prompts, sample
 from course.show import publish
@@ -107,7 +108,7 @@ class Patient:
     def setup(self, policy: LM, seed: int = SEED) -> Setup:
         """The setup with the fault in it; where labels are swapped, a reward model is trained for it."""
         if self.entry == "comparison":
-            return Setup(reward=judge(policy, seed, self.sick))
+            return Setup(reward=trained_reward(policy, seed, self.sick))
         return Setup(**{self.entry: self.sick, **self.besides})
 
     def line(self) -> str:
@@ -152,7 +153,7 @@ def _body(function: Callable[..., Any]) -> list[str]:
     return source.splitlines()[first - 1 :]
 
 
-# --- rewards: the judge of patient E, and a test for all --------------------------------------------------------------
+# --- rewards: the reward model of patient E, and a test for all -------------------------------------------------------
 
 
 def drafts(policy: LM, questions: Sequence[Question], seed: int) -> list[tuple[Question, str, str]]:
@@ -163,13 +164,13 @@ def drafts(policy: LM, questions: Sequence[Question], seed: int) -> list[tuple[Q
     made = []
     for i, question in enumerate(questions):
         for one, other in combinations(scored[3 * i : 3 * i + 3], 2):
-            if one[0] != other[0]:
+            if not tied(one[0], other[0]):
                 made.append((question, max(one, other)[1], min(one, other)[1]))
     random.Random(seed).shuffle(made)
     return made
 
 
-def judge(
+def trained_reward(
     policy: LM, seed: int = SEED, record: Callable[[str, str, str], Record] = comparison, pairs: int = 300
 ) -> RewardModel:
     """A reward model trained on comparisons of the policy's own drafts, each written down by `record`."""
