@@ -231,7 +231,7 @@ def _error(exercise: "Exercise", n: int, error: BaseException, seconds: float) -
     lines = [f"line {frame.lineno}, in {frame.name}\n    {frame.line}" for frame in frames[-6:]]
     expected = brief(plain(exercise.solution(*copy.deepcopy(case))))
     about = exercise.special_of(n)
-    hint = f"It is right on other input, and stops where {about}." if about else ""
+    hint = f"Right on ordinary input, but it stops where {about}." if about else ""
     return Verdict(
         "error",
         message,

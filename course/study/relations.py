@@ -44,6 +44,7 @@ def relation(
         lambda: _reduced(got, expected),
         lambda: _parts(got, expected),
         lambda: _places(got, expected),
+        lambda: _labels(got, expected),
     )
     for find in finders:
         try:
@@ -73,7 +74,7 @@ def read_names(code: Any) -> set[str]:
 def _varies(got: Any, again: Callable[[], Any]) -> str:
     if same(again(), got, 1e-9):
         return ""
-    return "Your function gives another result when it is called again with the same arguments; this one is exact."
+    return "Each call with the same arguments gives another result; the task has one exact answer."
 
 
 def _unused(exercise: "Exercise", attempt: Any) -> str:
@@ -89,7 +90,7 @@ def _unused(exercise: "Exercise", attempt: Any) -> str:
 def _special(exercise: "Exercise", got: Values, expected: Values) -> str:
     wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
     about = list(dict.fromkeys(exercise.special_of(n) for n in wrong))
-    return f"Right on other input, and wrong where {' and where '.join(about)}." if all(about) else ""
+    return f"Right on ordinary input, and wrong where {' and where '.join(about)}." if all(about) else ""
 
 
 def _constant(got: Values, expected: Values) -> str:
@@ -402,3 +403,21 @@ def _side(got: Values, expected: Values) -> str:
     if len(pairs) > 2 and all(g < e for g, e in pairs):
         return "Where yours is wrong, it is always too low."
     return ""
+
+
+def _labels(got: Values, expected: Values) -> str:
+    """Where each result is a name: what the wrong ones have in common."""
+    if not all(isinstance(one, str) for one in [*got, *expected]):
+        return ""
+    wrong = {(g, e) for g, e in zip(got, expected, strict=True) if g != e}
+    given, wanted = sorted({g for g, _ in wrong}), sorted({e for _, e in wrong})
+    if len(given) == 1:
+        return f"Where yours is wrong, it is always {brief(given[0])}, and {' or '.join(map(brief, wanted))} is right."
+    if len(wanted) == 1:
+        return f"Yours is wrong only where {brief(wanted[0])} is right."
+    return f"Yours is never right where {brief(never[0])} is." if (never := _never(got, expected)) else ""
+
+
+def _never(got: Values, expected: Values) -> list[str]:
+    found = {e for g, e in zip(got, expected, strict=True) if g == e}
+    return sorted(set(expected) - found)
