@@ -56,7 +56,11 @@ def relation(
 
 
 def _all(test: Callable[[Any, Any], bool], got: Values, expected: Values) -> bool:
-    return all(test(one, right) for one, right in zip(got, expected, strict=True))
+    """Whether the test holds on every case; one that cannot be made on a result of this form does not hold."""
+    try:
+        return all(test(one, right) for one, right in zip(got, expected, strict=True))
+    except Exception:
+        return False
 
 
 # ---- what the function looks at --------------------------------------------------------------------------------
