@@ -114,7 +114,6 @@ def _changes(node: ast.AST) -> Iterator[Callable[[Any], None]]:
         for kind in _OPERATORS:
             yield lambda n, kind=kind: setattr(n, "op", kind())
         if not isinstance(node.op, ast.Add | ast.Mult | ast.BitAnd):
-            if not isinstance(node.op, ast.Add | ast.Mult | ast.BitAnd):
             yield lambda n: _exchange(n, "left", "right")
         yield lambda n: _become(n, n.left)
         yield lambda n: _become(n, n.right)
