@@ -72,7 +72,7 @@ def test_a_slider_says_its_value_its_usual_range_and_what_it_does(show: Show):
     band, box = page.locator(".pt-usual-band").bounding_box(), slider.bounding_box()
     for edge, step in ((band["x"], 1), (band["x"] + band["width"], 3)):  # the band lies below the values that it names
         assert edge == pytest.approx(box["x"] + 8 + (box["width"] - 16) * step / 4, abs=1.5)
-    expect(page.get_by_role("status").first).to_have_text("at least: 0.7.")
+    expect(page.locator(".pt-study").get_by_role("status").first).to_have_text("at least: 0.7.")
 
 
 def test_the_curve_follows_and_its_axes_stay(show: Show):
