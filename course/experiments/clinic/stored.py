@@ -14,6 +14,7 @@ from course.experiments.clinic.run import TITLES, Setup, small_ppo
 from course.experiments.store import Experiment, Run
 from course.models import load
 from course.plots import panels
+from course.plots.figures import BELOW, LEGEND_ROW
 from course.rewards import true_reward
 from course.world import SEEN, UNSEEN, country_questions
 
@@ -76,4 +77,9 @@ def charts(*patients: str, curves: Sequence[str], seed: int = 0, title: str = ""
         "marker": {"symbol": "circle", "size": 1, "color": GREY},
     }
     fig.for_each_trace(lambda trace: trace.update(grey), selector={"name": HEALTHY})
+    # The names stand above the plots: below six of them, they would not be on the screen with the first row.
+    fig.update_layout(
+        legend={"y": 1, "yref": "container", "yanchor": "top", "x": 1, "xanchor": "right"}, margin_b=BELOW
+    )
+    fig.layout.height -= LEGEND_ROW
     return fig
