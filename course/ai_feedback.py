@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import torch
 
 from course import SEED
-from course.batching import pad, read_by_length
+from course.batching import pad_left, read_by_length
 from course.feedback.judge import (
     LETTERS,
     SHORT,
@@ -296,9 +296,7 @@ def letter_odds(lm: LM, conversations: Sequence[list[Message]]) -> list[float]:
 
     def read(part: list[list[int]]) -> torch.Tensor:
         """Of each letter, the log-probability; shape (rows, 2)."""
-        input_ids = pad(part, lm.tokenizer.pad_token_id, side="left").to(lm.device)
-        mask = pad([[1] * len(row) for row in part], 0, side="left").to(lm.device)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        input_ids, mask, positions = (t.to(lm.device) for t in pad_left(part, lm.tokenizer.pad_token_id))
         with precision(lm.device):
             logits = lm.model(
                 input_ids=input_ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=False

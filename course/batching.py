@@ -60,6 +60,21 @@ def pad(sequences: Sequence[Sequence[int]], value: int, side: str = "right") -> 
     return padded
 
 
+def pad_left(prompts: Sequence[Sequence[int]], value: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Prompts that all end in the last column, as generating needs them.
+
+    Returns:
+        The tokens, the attention mask and each token's position in its own row, all int64 (prompts, longest).
+    """
+    mask = pad([[1] * len(prompt) for prompt in prompts], 0, side="left")
+    return pad(prompts, value, side="left"), mask, positions_of(mask)
+
+
+def positions_of(mask: Tensor) -> Tensor:
+    """Place of each token in its own row, counted from its first real one, for an attention mask (rows, tokens)."""
+    return (mask.cumsum(1) - 1).clamp(min=0)
+
+
 def check_examples(examples: Sequence[Example], name: str = "examples") -> None:
     """Return quietly if every example can be learnt from or measured.
 

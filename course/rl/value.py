@@ -53,12 +53,7 @@ class ValueModel(nn.Module):
             float32 (B, R); where the mask is 0 the entries mean nothing. Entry (b, t) has read what the policy had
             read when it chose token t, and not that token.
         """
-        ids = torch.cat([rollouts.prompt_ids, rollouts.response_ids], dim=1)
-        seen = torch.cat([rollouts.prompt_mask, torch.ones_like(rollouts.response_ids)], dim=1)
-        positions = (seen.cumsum(1) - 1).clamp(min=0)  # counted from the first token that is no padding
-        with precision(ids.device):
-            hidden = self.trunk(
-                input_ids=ids, attention_mask=seen, position_ids=positions, use_cache=False
-            ).last_hidden_state
+        with precision(rollouts.mask.device):
+            hidden = self.trunk(**rollouts.inputs(), use_cache=False).last_hidden_state
             width = rollouts.response_ids.shape[1]
             return self.head(hidden[:, -width - 1 : -1])[:, :, 0].float()

@@ -11,7 +11,7 @@ import torch
 from transformers import GenerationConfig
 
 from course import SEED
-from course.batching import pad
+from course.batching import pad_left
 from course.models import LM, precision, require_list, seeded
 
 
@@ -91,8 +91,7 @@ def generate(
     with seeded(seed, lm.device), precision(lm.device), _without_own_settings(lm):
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            input_ids = pad([ids[i] for i in rows], lm.tokenizer.pad_token_id, side="left")
-            mask = pad([[1] * len(ids[i]) for i in rows], 0, side="left")
+            input_ids, mask, _ = pad_left([ids[i] for i in rows], lm.tokenizer.pad_token_id)
             made = lm.model.generate(
                 input_ids=input_ids.to(lm.device),
                 attention_mask=mask.to(lm.device),

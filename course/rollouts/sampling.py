@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from course import SEED
-from course.batching import pad
+from course.batching import pad_left, positions_of
 from course.models import LM, precision, require_list
 from course.rollouts.generation import check_room
 from course.templates import Template
@@ -79,7 +79,7 @@ class Rollouts:
         """
         mask = torch.cat([self.prompt_mask, torch.ones_like(self.response_ids)], dim=1)
         ids = torch.cat([self.prompt_ids, self.response_ids], dim=1)
-        return {"input_ids": ids, "attention_mask": mask, "position_ids": _positions(mask)}
+        return {"input_ids": ids, "attention_mask": mask, "position_ids": positions_of(mask)}
 
     def rows(self, indices: Sequence[int]) -> "Rollouts":
         """These answers in this order, without the columns in which none of them has a token.
@@ -136,8 +136,7 @@ def sample(
     check_room(lm, prompts, max_new_tokens)
     device, filler = lm.device, lm.tokenizer.pad_token_id
     ends = torch.tensor(lm.ends(), dtype=torch.long, device=device)
-    prompt_ids = pad(prompts, filler, side="left").to(device)
-    prompt_mask = pad([[1] * len(prompt) for prompt in prompts], 0, side="left").to(device)
+    prompt_ids, prompt_mask, positions = (t.to(device) for t in pad_left(prompts, filler))
     count, width = prompt_ids.shape
     response_ids = torch.full((count, max_new_tokens), filler, device=device)
     mask, logps = torch.zeros(2, count, max_new_tokens, device=device)
@@ -147,7 +146,6 @@ def sample(
 
     rows = torch.arange(count, device=device)  # the answers that have not ended, in the order of the batch
     seen = torch.cat([prompt_mask, prompt_mask.new_ones(count, max_new_tokens)], dim=1)
-    positions = _positions(prompt_mask)
     first, same = _distinct(prompts, device)  # a prompt that is to get several answers is read once
     with _evaluating(lm.model), precision(device):
         logits, cache = _read(lm, prompt_ids[first], prompt_mask[first], positions[first], None)
@@ -261,11 +259,6 @@ def _draw(logps: Tensor, numbers: Tensor) -> Tensor:
     """
     sums = logps.exp().cumsum(-1)
     return torch.searchsorted(sums, (1 - numbers) * sums[:, -1:])
-
-
-def _positions(mask: Tensor) -> Tensor:
-    """Place of each token in its own row, counted from its first real one, for a mask of shape (B, T)."""
-    return (mask.cumsum(1) - 1).clamp(min=0)
 
 
 def _not_numbers(rows: list[int], t: int) -> str:
