@@ -7,7 +7,6 @@ model with a new head serves where there is none.
 import copy
 from typing import Self
 
-import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
