@@ -112,7 +112,7 @@ def test_equal_rewards_are_said_and_different_ones_are_not(level, seed):
 def test_every_finding_of_the_clinic_stays_what_it_is(noise):
     for seed in seeds():
         for name in ("healthy", *PATIENTS):
-            history = stored(name, seed).history
+            history = stored(name, seed).curves
             shaken = {
                 key: noisy(torch.tensor(curve), noise + i).tolist() for i, (key, curve) in enumerate(history.items())
             }
