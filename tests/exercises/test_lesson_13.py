@@ -93,7 +93,10 @@ def test_flips_wrong(attempt, mistake):
     assert verdict_of(FLIPS, attempt) == ("wrong", mistake)
 
 
-@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=1, max_size=9))
+ODDS = st.floats(0.01, 5) | st.floats(-5, -0.01)  # at 0 the judge names no letter
+
+
+@given(st.lists(st.tuples(ODDS, ODDS), min_size=1, max_size=9))
 def test_the_share_is_the_courses(rows):
     letters = [["A" if odds > 0 else "B" for odds in column] for column in zip(*rows, strict=True)]
     assert flip_rate(*letters) == pytest.approx(position_bias([Judgement(*row) for row in rows]))
