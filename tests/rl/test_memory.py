@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from course.models import LM
 from course.rl import bytes_held, checkpointing, kept_for_backward
@@ -69,3 +70,19 @@ def test_checkpointing_keeps_less_and_gives_the_same_gradients(more):
     assert counts[1] < 0.8 * counts[0]
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+def test_no_dropout_acts_while_layers_are_checkpointed():
+    """A ratio of 1 before the first step, of a model with dropout, and the same in the second computation."""
+    config = GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=40, n_positions=32)  # dropout 0.1, the default
+    model, ids = GPT2LMHeadModel(config).eval(), torch.arange(5, 29).view(2, 12)
+    calm = model(input_ids=ids, use_cache=False).logits
+    with checkpointing(model):
+        logits = model(input_ids=ids, use_cache=False).logits
+        logits.square().mean().backward()
+    torch.testing.assert_close(logits, calm, rtol=0, atol=1e-6)
+    again = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    calm.square().mean().backward()
+    for one, p in zip(again, model.parameters(), strict=True):
+        torch.testing.assert_close(one, p.grad, rtol=0, atol=1e-6)
