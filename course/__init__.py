@@ -18,4 +18,6 @@ SEED = int(_named)
 """Seed of every random draw in a notebook. Set the environment variable COURSE_SEED to try another."""
 
 settle_threads()
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is imported
+# Read when these libraries are imported: neither says to anybody what you use.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # huggingface_hub, for itself and for TRL
+os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")  # datasets

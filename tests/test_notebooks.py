@@ -169,7 +169,7 @@ def stored(folder: Path, *sources: str) -> Path:
 
 
 def test_a_refreshed_notebook_is_in_order(tmp_path: Path, chromium: str) -> None:
-    figure = "display({'application/vnd.plotly.v1+json': " + repr(FIGURE) + "}, raw=True)"
+    figure = "display({'application/vnd.plotly.v1+json': " + repr(FIGURE) + ", 'text/plain': 'Three points'}, raw=True)"
     surroundings = "import os\n\nprint(os.environ['COURSE_SEED'], os.listdir(os.environ['COURSE_HOME']))"
     path = stored(tmp_path, surroundings, figure, "memory = bytearray(b'1') * 100_000_000\nlen(memory)")
     notebooks.refresh(path)
@@ -178,7 +178,7 @@ def test_a_refreshed_notebook_is_in_order(tmp_path: Path, chromium: str) -> None
     assert notebook.cells[1].outputs[0].text == "0 []\n"
     picture = notebook.cells[2].outputs[0]
     assert picture.data[form.PLOTLY] == FIGURE
-    assert picture.metadata["image/png"] == {"width": 800, "height": 300}
+    assert picture.metadata["image/png"] == {"alt": "Three points", "width": 800, "height": 300}
     assert notebook.metadata.measured.memory_mb > 100
 
 

@@ -433,7 +433,8 @@ def test_a_classifier_with_several_outputs_is_no_reward_model(tmp_path):
     config = model.model.config
     config.num_labels = 3
     several = AutoModelForSequenceClassification.from_config(config)
-    save(LM("several", several, model.tokenizer), tmp_path)
+    several.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(CannotLoad, match="gives 3 numbers for an answer, and a reward model one"):
         load_reward(tmp_path, "cpu")
 
