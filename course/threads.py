@@ -3,9 +3,8 @@
 Left alone, torch takes one thread for each core that it sees, and they spin while they wait for one another. That is
 fastest for a program that has the machine to itself. Two such programs on the same cores spin against each other and
 take up to ten times as long; in a container with a share of two cores, torch sees all cores of its host. So the number
-of threads follows what this process may really use, and threads that wait sleep, after so short a spin that nobody
-minds. (SFT on 160 records, two cores: sleeping at once 2.0 s alone; spinning 2,000 times before 1.1 s alone and 2.4 s
-beside another; 10,000 times 5.1 s beside another; 50,000 times 17 s.)
+of threads follows what this process may really use, and threads that wait sleep. They spin a
+little first, which costs a neighbour little and saves most of what sleeping at once would cost: `make bench` measures it.
 """
 
 import os
@@ -56,8 +55,8 @@ def settle_threads(environment: MutableMapping[str, str] = os.environ) -> None:
 
     The variables are read when torch is imported. Where torch came first, only the number can still be changed.
     """
-    for name, value in WAITING.items():
-        environment.setdefault(name, value)
+    if not WAITING.keys() & environment.keys():  # somebody who has set one of them has chosen
+        environment.update(WAITING)
     if "OMP_NUM_THREADS" in environment:
         return
     environment["OMP_NUM_THREADS"] = str(usable_cores())

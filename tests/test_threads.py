@@ -80,7 +80,9 @@ def test_the_cores_are_those_of_the_smallest_limit(tmp_path: Path) -> None:
 def test_what_the_user_set_stays() -> None:
     chosen = {"OMP_NUM_THREADS": "7", "OMP_WAIT_POLICY": "ACTIVE"}
     settle_threads(chosen)
-    assert chosen == WAITING | {"OMP_NUM_THREADS": "7", "OMP_WAIT_POLICY": "ACTIVE"}
+    assert chosen == {"OMP_NUM_THREADS": "7", "OMP_WAIT_POLICY": "ACTIVE"}
+    settle_threads(untouched := {})
+    assert untouched.items() >= WAITING.items() and int(untouched["OMP_NUM_THREADS"]) == usable_cores()
 
 
 @pytest.mark.parametrize("order", ["import course, torch", "import torch, course"])

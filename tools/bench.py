@@ -11,9 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from course.threads import usable_cores
 from tools.notebook_form import METADATA, ROOT
 from tools.notebooks import environment, execute, find, find_browser, read
 
@@ -297,7 +299,27 @@ def _jupyterlab(folder: Path) -> Iterator[str]:
         server.wait(timeout=20)
 
 
+def _seconds(threads: int) -> float:
+    """Run time of notebook 02 that is told to take so many threads."""
+    path = find(["02"])[0]
+    with tempfile.TemporaryDirectory() as home:
+        env = environment(Path(home), seed=0) | {"OMP_NUM_THREADS": str(threads)}
+        return execute(read(path), path.parent, env).seconds
+
+
+def threads() -> None:
+    """One notebook that asks for more threads than there are cores, and two notebooks at once."""
+    cores = usable_cores()
+    alone = _seconds(cores)
+    _say(f"notebook 02 on {cores} cores", f"{alone:.0f} s")
+    _say("with 8 threads asked for, times as long", f"{_seconds(8) / alone:.2f}", "at most 1.5")
+    with ProcessPoolExecutor(2) as pool:
+        both = max(pool.map(_seconds, [cores, cores]))
+    _say("two at once, times their fair share", f"{both / (2 * alone):.2f}", "at most 1.5")
+
+
 SECTIONS: dict[str, Callable[[], None]] = {
+    "threads": threads,
     "importing": importing,
     "training": training,
     "reinforcement": reinforcement,
