@@ -3,8 +3,8 @@
 Left alone, torch takes one thread for each core that it sees, and they spin while they wait for one another. That is
 fastest for a program that has the machine to itself. Two such programs on the same cores spin against each other and
 take up to ten times as long; in a container with a share of two cores, torch sees all cores of its host. So the number
-of threads follows what this process may really use, and threads that wait sleep. They spin a
-little first, which costs a neighbour little and saves most of what sleeping at once would cost: `make bench` measures it.
+of threads follows what this process may really use, and threads that wait sleep. They spin a little first, which costs
+a neighbour little and saves most of what sleeping at once would cost; `make bench` measures it.
 """
 
 import os
