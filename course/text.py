@@ -30,10 +30,16 @@ def segments(text: str) -> list[str]:
 
 
 def word_count(text: str) -> int:
-    """The segments that hold a letter, a digit or a symbol such as + or an emoji; punctuation is not counted."""
+    """Words: what white space separates, as in `text.split()`, if anything of it shows.
+
+    Where a script puts no spaces between words, each character is one, and punctuation is none. A text of punctuation
+    alone has no words.
+    """
+    if not _WORD.search(shown := visible(text)):
+        return 0
     return sum(
-        (segment.isascii() and segment.isalnum()) or _WORD.search(visible(segment)) is not None
-        for segment in segments(text)
+        sum(_WORD.search(part) is not None for part in segments(piece)) if _UNSPACED.search(piece) else 1
+        for piece in shown.split()
     )
 
 

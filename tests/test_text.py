@@ -12,15 +12,18 @@ from course.templates import CHATML
 from course.text import canonical, half_character, segments, show_direction, visible, word_count
 
 
-@given(st.lists(st.from_regex(r"[A-Za-z]+|[0-9]+", fullmatch=True)))
-def test_plain_words_are_counted_as_spaces_divide_them(words):
-    assert word_count(" ".join(words)) == len(words)
+@given(st.lists(st.from_regex(r"[ -~\u00e0-\u024f\u0904-\u0939]+", fullmatch=True)))
+def test_words_are_what_white_space_separates(parts):
+    text = " ".join(parts)
+    shows = any(c.isalnum() or unicodedata.category(c).startswith("S") for c in text)
+    assert word_count(text) == (len(text.split()) if shows else 0)
 
 
 @given(st.text())
 def test_segments_hold_all_that_is_not_white_space(text):
     assert "".join("".join(segments(text)).split()) == "".join(text.split())
     assert word_count(text) <= len(segments(text))
+    assert word_count(text) == word_count(visible(text))
 
 
 @given(st.text())

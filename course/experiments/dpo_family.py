@@ -24,6 +24,7 @@ from course.preferences.methods import DPO, IPO, KTO, ORPO, Method, SimPO
 from course.preferences.sequences import sequence_logps
 from course.resume import Run as Training
 from course.rollouts import chat_prompts, sample
+from course.text import word_count
 from course.train import chat_examples, fit
 from course.world import SEEN, UNSEEN, Question, country_questions, score
 
@@ -115,7 +116,7 @@ def data(pool: Pool, condition: str) -> list[Record]:
         raise ValueError(f"There is no condition {condition!r}; choose from {', '.join(PLAN)}.")
     records = by_true_score(pool.pairs, pool.seed)
     if condition == LONGER:
-        records = [r for r in records if _words(r["chosen"]) >= _words(r["rejected"]) + 3]
+        records = [r for r in records if word_count(r["chosen"]) >= word_count(r["rejected"]) + 3]
     if len(records) < PAIRS:
         raise ValueError(f"There are {len(records)} pairs for {condition!r}, and {PAIRS} are needed: draw more drafts.")
     share = FLIPPED.get(condition, 0.3 if condition == TOO_LONG else 0.0)
@@ -147,10 +148,6 @@ def _singles(pool: Pool, good_share: float) -> list[Record]:
     records = kinds[True] + kinds[False]
     random.Random(pool.seed).shuffle(records)
     return records
-
-
-def _words(text: str) -> int:
-    return len(text.split())
 
 
 # --- a run ------------------------------------------------------------------------------------------------------------
@@ -212,7 +209,7 @@ def measure(policy: LM, pool: Pool, questions: Sequence[Question] = HELD_OUT) ->
     )
     return {
         "true score": mean(score(*pair).total for pair in zip(asked, drawn.texts, strict=True)),
-        "words": mean(map(_words, drawn.texts)),
+        "words": mean(map(word_count, drawn.texts)),
         "stopped": mean(drawn.stopped),
         "in order": float((chosen > rejected).float().mean()),
     }

@@ -25,6 +25,7 @@ from course.preferences.methods import DPO
 from course.preferences.sequences import batch_logps, encode_answer, sequence_logps
 from course.resume import Run as Training
 from course.rewards import true_reward
+from course.text import word_count
 from course.train import chat_examples
 from course.world import (
     REQUESTS,
@@ -111,10 +112,6 @@ WORDY = Labeller(combined({"true": 1.0, "long": 2.0}), temperature=0.1)
 """Somebody who wants the truth, and for whom twenty words more make up for it."""
 
 
-def words(text: str) -> int:
-    return len(text.split())
-
-
 def wordy_labels(lm: LM, seed: int = SEED) -> list[Record]:
     """Labels of drafts by `WORDY`, a few hundred."""
     return label_pairs(WORDY, some_drafts(lm, 150, seed), seed=seed).records
@@ -127,7 +124,7 @@ def balanced_by_length(records: Sequence[Record], seed: int = SEED) -> list[Reco
     """
     by: defaultdict[int, list[Record]] = defaultdict(list)
     for record in random.Random(seed).sample(list(records), len(records)):
-        by[words(record["chosen"]) - words(record["rejected"])].append(record)
+        by[word_count(record["chosen"]) - word_count(record["rejected"])].append(record)
     kept = list(by[0])
     for ahead in [ahead for ahead in list(by) if ahead > 0]:
         both = min(len(by[ahead]), len(by[-ahead]))
@@ -205,7 +202,7 @@ def symptoms(policy: LM, reference: LM, seed: int = SEED) -> dict[str, float]:
     texts = answers(policy, HELD_OUT, seed)
     return {
         "true score": float(true_reward(HELD_OUT, texts).mean()),
-        "words": mean(map(words, texts)),
+        "words": mean(map(word_count, texts)),
         "drift": drift(policy, reference, seed=seed),
     }
 

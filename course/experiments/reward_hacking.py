@@ -32,6 +32,7 @@ from course.rewards import (
 )
 from course.rl import FixedKL, PPOConfig, PPORun, ppo
 from course.rollouts import chat_prompts, sample
+from course.text import word_count
 from course.train import chat_examples
 from course.world import REQUESTS, SEEN, UNSEEN, Question, Request, country_questions, demonstrate
 from course.world.chats import mixed_conversations
@@ -134,7 +135,7 @@ def symptoms(lm: LM, reward: RewardFunction, seed: int = SEED) -> dict[str, floa
     return {
         "proxy": float(reward(HELD_OUT, texts).mean()),
         "true score": float(true_reward(HELD_OUT, texts).mean()),
-        "words": mean(len(text.split()) for text in texts),
+        "words": mean(word_count(text) for text in texts),
         "lists": share("bullets", HELD_OUT, texts),
         "helps": float(true_reward(asked, answers(lm, asked, seed)).mean()),
         "distinct": distinct(lm, HELD_OUT[:72:24], seed=seed),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from course.feedback.judge import SHORT, follow_up, pair_messages, rewrite_messages, single_messages, turn
 from course.feedback.tastes import find
+from course.text import word_count
 from course.world import Question, demonstrate, score, with_wrong_value
 from course.world.chats import sft_questions
 from course.world.phrases import REFUSAL
@@ -36,10 +37,6 @@ class Principle:
     worth: Callable[[Question, str], float]
 
 
-def _words(text: str) -> int:
-    return len(text.split())
-
-
 def _kind(question: Question, text: str) -> bool:
     return find("polite")(question, text) > 0
 
@@ -62,14 +59,14 @@ PRINCIPLES: dict[str, Principle] = {
     "short": Principle(
         ("is short", "is shorter", "has fewer words", "says less"),
         "is too long",
-        lambda question, text: _words(text) <= FEW_WORDS,
-        lambda question, text: -_words(text) / 6,
+        lambda question, text: word_count(text) <= FEW_WORDS,
+        lambda question, text: -word_count(text) / 6,
     ),
     "long": Principle(
         ("is long", "is longer", "has more words", "says more"),
         "is too short",
-        lambda question, text: _words(text) > FEW_WORDS,
-        lambda question, text: _words(text) / 6,
+        lambda question, text: word_count(text) > FEW_WORDS,
+        lambda question, text: word_count(text) / 6,
     ),
     "sentence": Principle(
         ("is a full sentence", "is plain text", "is not a list", "is written in full sentences"),
@@ -152,7 +149,7 @@ def judgements(count: int, seed: int) -> list[dict]:
         asked = pair_messages(written, question.text, a, b, demonstrate(question))
         said = " ".join(f"{letter} {verdict(name, question, text)}." for letter, text in (("A", a), ("B", b)))
         differ = max(-1.0, min(1.0, principle.worth(question, a) - principle.worth(question, b)))
-        lean = CLEAR * differ + FIRST_PLACE + ONE_WORD * (_words(a) - _words(b))
+        lean = CLEAR * differ + FIRST_PLACE + ONE_WORD * (word_count(a) - word_count(b))
         letter = "A" if rng.random() < 1 / (1 + math.exp(-lean)) else "B"
         made.append({"messages": [*follow_up(asked, said, SHORT.choice), turn("assistant", letter)]})
     return made

@@ -15,6 +15,7 @@ import numpy as np
 
 from course.formats import Message
 from course.numerics import sign
+from course.text import word_count
 
 LETTERS = ("A", "B")
 
@@ -197,7 +198,7 @@ def without_length(log_odds: Sequence[float], more_words: Sequence[float], worth
 
 def more_words(a: str, b: str) -> int:
     """Words of a minus words of b."""
-    return len(a.split()) - len(b.split())
+    return word_count(a) - word_count(b)
 
 
 def letter_of(token: str) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+from course.text import word_count
 from course.world import Question, Request, agrees, declines, score
 from course.world.phrases import CLOSERS, OPENERS
 
@@ -27,7 +28,7 @@ def _true(prompt: WorldPrompt, text: str) -> float:
 
 
 def _long(prompt: WorldPrompt, text: str) -> float:
-    return len(text.split()) / MANY_WORDS
+    return word_count(text) / MANY_WORDS
 
 
 def _bullets(prompt: WorldPrompt, text: str) -> float:

@@ -15,9 +15,10 @@ from statistics import mean
 from typing import Any
 
 from course.formats import DataError, Record, check
+from course.text import word_count
 
 RULES: dict[str, Callable[[str], float]] = {
-    "the longer answer": lambda text: len(text.split()),
+    "the longer answer": word_count,
     "more items of a list": lambda text: len(re.findall(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+\S", text, re.M)),
     "more exclamation marks": lambda text: text.count("!"),
 }
@@ -136,8 +137,8 @@ def check_pairs(records: Sequence[Record]) -> PairReport:
     return PairReport(
         pairs=count,
         prompts=len(set(asked)),
-        chosen_words=mean(len(text.split()) for text in chosen),
-        rejected_words=mean(len(text.split()) for text in rejected),
+        chosen_words=mean(word_count(text) for text in chosen),
+        rejected_words=mean(word_count(text) for text in rejected),
         rules={name: _foretold(rule, sides) for name, rule in RULES.items()},
         equal=_rows((row for row in range(count) if chosen[row] == rejected[row]), count),
         copies=_rows(_repeats(zip(labels, map(repr, people), strict=True)), count),

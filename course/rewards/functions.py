@@ -11,6 +11,7 @@ from torch import Tensor
 
 from course.formats import Message
 from course.models import require_list
+from course.text import word_count
 from course.world import Question, Request, score
 
 Prompt = str | Question | Request | list[Message]
@@ -57,7 +58,7 @@ def plus(reward: RewardFunction, other: RewardFunction, weight: float) -> Reward
 
 
 def _words(prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
-    return torch.tensor([float(len(text.split())) for text in texts])
+    return torch.tensor([float(word_count(text)) for text in texts])
 
 
 class Ensemble:

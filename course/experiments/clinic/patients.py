@@ -29,6 +29,7 @@ from course.rewards import RewardFunction, RewardModel, fit_reward, new_reward_m
 from course.rollouts import chat_prompts, sample
 from course.show import publish
 from course.templates import LLAMA2
+from course.text import word_count
 from course.world import SEEN, Question, country_questions
 
 # --- the faults: each function stands in the place of the one of that name in run.py, or of the reward ----------------
@@ -54,7 +55,7 @@ def prompts(policy: LM, questions: Sequence[Question]) -> list[list[int]]:
 
 def brief(prompts: Sequence[Question], texts: Sequence[str]) -> Tensor:
     """The true score, less a penalty for length, so that nobody is rewarded for talking."""
-    words = torch.tensor([float(len(text.split())) for text in texts])
+    words = torch.tensor([float(word_count(text)) for text in texts])
     return true_reward(prompts, texts) - 1.0 * words
 
 
@@ -188,7 +189,7 @@ def agreement(reward: RewardFunction, pairs: Sequence[tuple[Question, str, str]]
     Raises:
         ValueError: no two answers have equally many words.
     """
-    even = [pair for pair in pairs if len(pair[1].split()) == len(pair[2].split())]
+    even = [pair for pair in pairs if word_count(pair[1]) == word_count(pair[2])]
     if not even:
         raise ValueError(f"Of {len(pairs)} pairs none has answers of equally many words. Draw more drafts.")
     shares = []
