@@ -247,7 +247,7 @@ def revise(
     """
     count = len(judge.constitution) if each is None else each
     if not 1 <= count <= len(judge.constitution):
-        raise ValueError(f"each={each} is to be from 1 to {len(judge.constitution)}, the number of principles.")
+        raise ValueError(f"each={each} must be from 1 to {len(judge.constitution)}, the number of principles.")
     rng, out = random.Random(seed), list(texts)
     orders = [range(count) if each is None else rng.sample(range(len(judge.constitution)), count) for _ in texts]
     for step in range(count):

@@ -14,18 +14,19 @@ TOLERANCE = 1e-5
 reward or a log-probability that means something."""
 
 
-def tied(a: "Tensor | float", b: "Tensor | float") -> "Tensor":
+def tied(a: "Tensor | float", b: "Tensor | float", size: "float | Tensor" = 1.0) -> "Tensor":
     """Where two computed numbers are equal up to `TOLERANCE`.
 
     Args:
         a, b: numbers, or tensors of shapes that fit together.
+        size: of the numbers that they are differences of, where that is more than their own.
     Returns:
         bool, of the common shape. Infinities are tied with themselves only, what is no number (nan) with nothing.
     """
     import torch
 
     a, b = torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64)
-    size = torch.maximum(a.abs(), b.abs()).clamp(min=1)
+    size = torch.maximum(a.abs(), b.abs()).clamp(min=max(1.0, float(size)))
     return (a == b) | (((a - b).abs() <= TOLERANCE * size) & size.isfinite())
 
 

@@ -124,12 +124,12 @@ def fit(
     check_examples(examples)
     if held_out:
         check_examples(held_out, "held_out")
-    pad = lm.tokenizer.pad_token_id
 
     def step_fn(batches: list[list[Example]]) -> Learnt:
         lm.model.train()
-        parts = [collate(half, pad) for batch in batches for half in _halves(batch)]
-        return Learnt(_backward(lm, parts), sum(int(part["attention_mask"].sum()) for part in parts))
+        parts = [half for batch in batches for half in _halves(batch)]
+        tokens = sum(len(example["input_ids"]) for part in parts for example in part)
+        return Learnt(add_sft_gradient(lm, parts), tokens)
 
     return loop(
         lm.model,
@@ -309,16 +309,22 @@ def labelled_losses(lm: LM, batch: dict[str, Tensor]) -> Tensor:
     return token_losses(logits, labels[:, first:].to(lm.device))
 
 
-def _backward(lm: LM, batches: list[dict[str, Tensor]]) -> float:
-    """Accumulate the gradient of the mean loss over all labelled tokens of the batches; returns that mean.
+def add_sft_gradient(lm: LM, parts: Sequence[Sequence[Example]], weight: float = 1.0) -> float:
+    """Add the gradient of `weight` times the mean loss over all labelled tokens of the parts; returns that product.
 
     Dividing each part by the tokens of the whole, rather than averaging the parts' means, makes accumulation equal
     to one large batch.
+
+    Args:
+        lm: whose weights get the gradient.
+        parts: lists of examples, read one after the other.
+        weight: of this loss, where it joins another.
     """
+    batches = [collate(part, lm.tokenizer.pad_token_id) for part in parts]
     count = sum(_labelled(batch) for batch in batches)
     total = 0.0
     for batch in batches:
-        part = labelled_losses(lm, batch).sum() / count
+        part = weight * (labelled_losses(lm, batch).sum() / count)
         part.backward()
         total += float(part.detach())
     return total
@@ -344,7 +350,7 @@ def _plan(count: int, recipe: Recipe) -> list[list[list[int]]]:
 def _halves(batch: list[Example]) -> list[list[Example]]:
     """A batch as its shorter and its longer half: less padding where lengths differ, and no bias.
 
-    Both halves are one step's gradient, and `_backward` divides by the tokens of the whole step.
+    Both halves are one step's gradient, and `add_sft_gradient` divides by the tokens of the whole step.
     """
     ordered = sorted(batch, key=lambda example: len(example["input_ids"]))
     if len(ordered[0]["input_ids"]) == len(ordered[-1]["input_ids"]):

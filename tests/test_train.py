@@ -399,8 +399,8 @@ def test_a_resumed_run_trains_only_what_is_left(whole, watch, tmp_path, monkeypa
     watch(interrupt_at(9))
     fit(tiny(), EXAMPLES, state=tmp_path / "state", **SETTINGS)
     trained: list[list[int]] = []
-    real = train._backward
-    monkeypatch.setattr(train, "_backward", lambda lm, batches: trained.append([1]) or real(lm, batches))
+    real = train.add_sft_gradient
+    monkeypatch.setattr(train, "add_sft_gradient", lambda lm, parts: trained.append([1]) or real(lm, parts))
     run = fit(tiny(), EXAMPLES, state=tmp_path / "state", **SETTINGS)
     assert len(trained) == 14 - 10
     assert run.losses == whole[0].losses

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course.losses.reward import pairwise_accuracy
 from course.numerics import TOLERANCE
 
 
@@ -59,8 +60,9 @@ def dpo_loss(
         2023's conservative DPO.
     """
     logps = (policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps)
-    chosen, rejected = (_positive(beta=beta) * ratio for ratio in _log_ratios(*logps))
-    return _of_pairs(_bradley_terry(chosen - rejected, label_smoothing), chosen, rejected, _tie(beta, *logps))
+    chosen, rejected = _log_ratios(*logps)
+    loss = _bradley_terry(_positive(beta=beta) * chosen - beta * rejected, label_smoothing)
+    return _of_pairs(loss, beta, chosen, rejected, *logps)
 
 
 def ipo_loss(
@@ -88,7 +90,7 @@ def ipo_loss(
     logps = (policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps)
     chosen, rejected = _log_ratios(*logps)
     loss = (chosen - rejected - 1 / (2 * _positive(beta=beta))).square().mean()
-    return _of_pairs(loss, beta * chosen, beta * rejected, _tie(beta, *logps))
+    return _of_pairs(loss, beta, chosen, rejected, *logps)
 
 
 def kto_loss(
@@ -167,12 +169,12 @@ def orpo_loss(
     _same_batch("batch", policy_chosen_mean_logps=chosen, policy_rejected_mean_logps=rejected)
     _not_empty(chosen)
     if chosen_nll.ndim or not chosen_nll.isfinite():
-        raise ValueError(f"chosen_nll is to be one finite number, a tensor without axes, not {chosen_nll}.")
+        raise ValueError(f"chosen_nll must be one finite number, a tensor without axes, not {chosen_nll}.")
     if (highest := max(float(chosen.detach().max()), float(rejected.detach().max()))) > TOLERANCE:
         raise ValueError(f"The highest log-probability is {highest:.4g}; the logarithm of a probability is at most 0.")
     log_odds_ratio = _log_odds(chosen) - _log_odds(rejected)
     loss = chosen_nll - _positive(lam=lam) * F.logsigmoid(log_odds_ratio).mean()
-    return _of_pairs(loss, lam * chosen, lam * rejected, _tie(lam, chosen, rejected))
+    return _of_pairs(loss, lam, chosen, rejected, chosen, rejected)
 
 
 def simpo_loss(
@@ -197,17 +199,13 @@ def simpo_loss(
     Source: Meng et al. 2024, eq. 6; equals TRL's CPOTrainer with loss_type "simpo" and cpo_alpha 0. That trainer's own
         default adds the loss of SFT on the chosen answers, which the paper does not.
     """
-    mean_logps = {
-        "policy_chosen_mean_logps": policy_chosen_mean_logps,
-        "policy_rejected_mean_logps": policy_rejected_mean_logps,
-    }
-    _same_batch("batch", **mean_logps)
-    _not_empty(policy_chosen_mean_logps)
+    chosen, rejected = policy_chosen_mean_logps, policy_rejected_mean_logps
+    _same_batch("batch", policy_chosen_mean_logps=chosen, policy_rejected_mean_logps=rejected)
+    _not_empty(chosen)
     if not 0 <= gamma < math.inf:
-        raise ValueError(f"gamma={gamma} is to be 0 or more.")
-    chosen, rejected = (_positive(beta=beta) * logps for logps in mean_logps.values())
-    loss = _bradley_terry(chosen - rejected - gamma, label_smoothing)
-    return _of_pairs(loss, chosen, rejected, _tie(beta, *mean_logps.values()))
+        raise ValueError(f"gamma={gamma} must be 0 or more.")
+    loss = _bradley_terry(_positive(beta=beta) * chosen - beta * rejected - gamma, label_smoothing)
+    return _of_pairs(loss, beta, chosen, rejected, chosen, rejected)
 
 
 # --- what they share --------------------------------------------------------------------------------------------------
@@ -231,7 +229,7 @@ def _log_ratios(
 def _bradley_terry(margins: Tensor, label_smoothing: float) -> Tensor:
     """Negative log-likelihood of the labels, of which the given share is taken to be swapped."""
     if not 0 <= label_smoothing < 0.5:
-        raise ValueError(f"label_smoothing={label_smoothing} is to be at least 0 and below 0.5, which says nothing.")
+        raise ValueError(f"label_smoothing={label_smoothing} must be at least 0 and below 0.5, which says nothing.")
     right, swapped = F.logsigmoid(margins), F.logsigmoid(-margins)
     return -((1 - label_smoothing) * right + label_smoothing * swapped).mean()
 
@@ -245,18 +243,14 @@ def _log_odds(logps: Tensor) -> Tensor:
     return logps - torch.log(-torch.expm1(logps))
 
 
-def _tie(factor: float, *logps: Tensor) -> float:
-    """The margin up to which two rewards, a factor times differences of these log-probabilities, are equal."""
-    return factor * TOLERANCE * max(1.0, *(float(each.detach().abs().max()) for each in logps))
-
-
-def _of_pairs(loss: Tensor, chosen: Tensor, rejected: Tensor, tie: float) -> PreferenceLoss:
-    margins = (chosen - rejected).detach()
+def _of_pairs(loss: Tensor, factor: float, chosen: Tensor, rejected: Tensor, *logps: Tensor) -> PreferenceLoss:
+    """The metrics of pairs whose rewards are `factor` times these numbers, which are differences of the `logps`."""
+    chosen, rejected = chosen.detach(), rejected.detach()
     metrics = {
-        "margin": float(margins.mean()),
-        "accuracy": float(((margins > tie).float() + 0.5 * (margins.abs() <= tie).float()).mean()),
-        "chosen reward": float(chosen.detach().mean()),
-        "rejected reward": float(rejected.detach().mean()),
+        "margin": float((factor * chosen - factor * rejected).mean()),
+        "accuracy": pairwise_accuracy(chosen, rejected, size=max(float(each.detach().abs().max()) for each in logps)),
+        "chosen reward": float((factor * chosen).mean()),
+        "rejected reward": float((factor * rejected).mean()),
     }
     return PreferenceLoss(loss, metrics)
 
@@ -265,7 +259,7 @@ def _positive(**settings: float) -> float:
     """The last of the settings, all of which are to be above 0 and finite."""
     for name, value in settings.items():
         if not 0 < value < math.inf:
-            raise ValueError(f"{name}={value} is to be above 0.")
+            raise ValueError(f"{name}={value} must be above 0.")
     return value
 
 

@@ -27,16 +27,17 @@ def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
     return -F.logsigmoid(chosen - rejected).mean()
 
 
-def pairwise_accuracy(chosen: Tensor, rejected: Tensor) -> float:
+def pairwise_accuracy(chosen: Tensor, rejected: Tensor, size: float | Tensor = 1.0) -> float:
     """Share of pairs in which the chosen answer has the higher score; scores equal up to rounding count one half.
 
     Args:
         chosen, rejected: scores, shape (batch,).
+        size: as in `course.numerics.tied`.
     Raises:
         ValueError: as `bradley_terry_loss`.
     """
     _same_batch(chosen=chosen, rejected=rejected)
-    equal = tied(chosen, rejected)
+    equal = tied(chosen, rejected, size)
     return float((((chosen > rejected) & ~equal).float() + 0.5 * equal.float()).mean())
 
 

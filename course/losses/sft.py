@@ -10,8 +10,22 @@ from torch import Tensor
 from course.batching import IGNORE
 
 
+def token_logps(logits: Tensor, ids: Tensor) -> Tensor:
+    """Log-probability of each token: log softmax(logits)[id], the scores and the token standing at the same place.
+
+    Args:
+        logits: scores, shape (..., vocabulary), any float dtype.
+        ids: the tokens, int64, shape (...); -100 where there is none.
+    Returns:
+        float32 of shape (...), natural log; 0 where the token is -100.
+    """
+    # float32, because a sum over the vocabulary in bf16 loses the small probabilities.
+    scores = logits.float().flatten(0, -2)
+    return -F.cross_entropy(scores, ids.flatten(), ignore_index=IGNORE, reduction="none").view_as(ids)
+
+
 def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Surprise at each token, given those before it.
+    """Surprise at each token, given those before it: -log p(token | tokens before).
 
     Args:
         logits: scores for the next token at every position, shape (batch, time, vocabulary), any float dtype.
@@ -33,14 +47,13 @@ def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
             "All labels are masked (-100), so there is nothing to learn. Check that the mask marks the "
             "assistant's tokens, and that cutting long examples did not cut every answer off."
         )
-    # float32, because a sum over the vocabulary in bf16 loses the small probabilities.
-    scores = logits[:, :-1].float().flatten(0, 1)
-    losses = F.cross_entropy(scores, targets.flatten(), ignore_index=IGNORE, reduction="none")
-    return losses.view_as(targets)
+    return -token_logps(logits[:, :-1], targets)
 
 
 def sft_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean of `token_losses` over the tokens that are to be learnt, of the whole batch together.
+
+        loss = -mean over labelled tokens of log p(token | tokens before)
 
     A long answer therefore weighs more than a short one. Log of the vocabulary's size if every token is
     equally likely; 0 if each right one is certain.

@@ -94,7 +94,7 @@ def fit_preferences(
     if reference is not None and not method.has_reference:
         raise ValueError(f"{type(method).__name__} has no reference: leave `reference` out.")
     if not 0 <= sft_share < 1:
-        raise ValueError(f"sft_share={sft_share} is to be at least 0 and below 1.")
+        raise ValueError(f"sft_share={sft_share} must be at least 0 and below 1.")
     if sft_share:
         check_examples(sft_examples, "sft_examples")
     require_list(records, "records")

@@ -43,7 +43,7 @@ def clipped(reward: RewardFunction, low: float, high: float) -> RewardFunction:
         ValueError: low is not below high.
     """
     if not low < high:
-        raise ValueError(f"low={low} is to be below high={high}.")
+        raise ValueError(f"low={low} must be below high={high}.")
     return lambda prompts, texts: reward(prompts, texts).clamp(low, high)
 
 

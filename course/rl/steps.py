@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course.batching import Example, collate
+from course.batching import Example
 from course.losses.policy import (
     clipped_policy_loss,
     clipped_value_loss,
@@ -26,14 +25,15 @@ from course.losses.policy import (
     masked_mean,
     whiten,
 )
-from course.losses.sft import sft_loss
-from course.models import LM, precision
+from course.losses.sft import token_logps
+from course.models import LM
 from course.resume import TrainingStopped
 from course.rl.advantages import gae, token_rewards
 from course.rl.memory import checkpointing
 from course.rl.settings import PPOConfig
 from course.rl.value import ValueModel
 from course.rollouts import Rollouts, response_logits, response_logps
+from course.train import add_sft_gradient
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def update(
                 steps.append(_backward(policy, value, experience, step, settings))
                 if settings.sft_coefficient:
                     examples = order.sample(sft_examples, min(settings.sft_batch, len(sft_examples)))
-                    (settings.sft_coefficient * _sft_loss(policy, examples)).backward()
+                    add_sft_gradient(policy, [examples], settings.sft_coefficient)
                 for name, group in zip(("policy", "value model"), optimizer.param_groups, strict=True):
                     norm = float(nn.utils.clip_grad_norm_(group["params"], settings.max_grad_norm))
                     if not math.isfinite(norm):
@@ -149,7 +149,7 @@ def _backward(
         share = float(mask.sum()) / tokens
 
         logits = response_logits(policy, rollouts, settings.temperature or 1.0)
-        logps = -F.cross_entropy(logits.flatten(0, 1), rollouts.response_ids.flatten(), reduction="none").view_as(mask)
+        logps = token_logps(logits, rollouts.response_ids)
         done = clipped_policy_loss(logps, rollouts.logps, part.advantages, mask, settings.clip)
         loss = done.loss
         if settings.entropy_bonus:
@@ -161,13 +161,6 @@ def _backward(
         clip_fraction += share * done.clip_fraction
         approx_kl += share * done.approx_kl
     return clip_fraction, approx_kl
-
-
-def _sft_loss(policy: LM, examples: Sequence[Example]) -> Tensor:
-    batch = collate(examples, policy.tokenizer.pad_token_id)
-    with precision(policy.device):
-        logits = policy.model(input_ids=batch["input_ids"].to(policy.device), use_cache=False).logits
-    return sft_loss(logits, batch["labels"].to(policy.device))
 
 
 def by_length(rollouts: Rollouts, rows: Sequence[int], size: int) -> list[list[int]]:

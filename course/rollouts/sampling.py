@@ -15,6 +15,7 @@ from transformers import Cache
 
 from course import SEED
 from course.batching import pad_left, positions_of
+from course.losses.sft import token_logps
 from course.models import LM, precision, require_list
 from course.rollouts.generation import check_room
 from course.templates import Template
@@ -153,12 +154,13 @@ def sample(
             logits = logits[same]
             cache.batch_select_indices(same)
         for t in range(max_new_tokens):
-            scores = (logits / (temperature or 1.0)).log_softmax(-1)
+            logits = logits / (temperature or 1.0)
+            scores = logits.log_softmax(-1)
             if scores[:, 0].isnan().any():
                 raise ValueError(_not_numbers(rows[scores[:, 0].isnan()].tolist(), t))
             drawn = _draw(scores, numbers[rows, t, None]) if temperature else scores.argmax(-1, keepdim=True)
             response_ids[rows, t] = drawn[:, 0]
-            logps[rows, t] = scores.gather(1, drawn)[:, 0]
+            logps[rows, t] = token_logps(logits, drawn[:, 0])
             mask[rows, t] = 1.0
             positions = positions[:, -1:] + 1
             stopped[rows] = ended = torch.isin(drawn[:, 0], ends)
@@ -195,7 +197,7 @@ def response_logits(lm: LM, rollouts: Rollouts, temperature: float = 1.0) -> Ten
         ValueError: the temperature is not above 0.
     """
     if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature={temperature} is to be above 0; greedy answers are scored at 1.")
+        raise ValueError(f"temperature={temperature} must be above 0; greedy answers are scored at 1.")
     with precision(lm.device):
         # The scores for a token stand one place before it, so one column more is asked for and the last one dropped.
         keep = rollouts.response_ids.shape[1] + 1
@@ -215,8 +217,8 @@ def response_logps(lm: LM, rollouts: Rollouts, temperature: float = 1.0) -> Tens
     Raises:
         ValueError: as in `response_logits`.
     """
-    scores = response_logits(lm, rollouts, temperature).log_softmax(-1)
-    return scores.gather(2, rollouts.response_ids[:, :, None])[:, :, 0].masked_fill(rollouts.mask == 0, 0.0)
+    logps = token_logps(response_logits(lm, rollouts, temperature), rollouts.response_ids)
+    return logps.masked_fill(rollouts.mask == 0, 0.0)
 
 
 @contextmanager

@@ -431,7 +431,7 @@ def test_what_is_no_batch_of_pairs_is_refused(function):
     with pytest.raises(ValueError, match=r"policy_rejected\[1\] is -inf"):
         function(FOUR[0], torch.tensor([-1.0, -math.inf]), *FOUR[2:])
     for beta in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(ValueError, match=r"beta=.* is to be above 0"):
+        with pytest.raises(ValueError, match=r"beta=.* must be above 0"):
             function(*FOUR, beta=beta)
 
 
@@ -440,11 +440,11 @@ def test_settings_out_of_range_are_refused():
         for call in (partial(dpo_loss, *FOUR), partial(simpo_loss, *FOUR[:2])):
             with pytest.raises(ValueError, match=r"label_smoothing=.* at least 0 and below 0\.5"):
                 call(label_smoothing=share)
-    with pytest.raises(ValueError, match=r"gamma=-1\.0 is to be 0 or more"):
+    with pytest.raises(ValueError, match=r"gamma=-1\.0 must be 0 or more"):
         simpo_loss(*FOUR[:2], gamma=-1.0)
-    with pytest.raises(ValueError, match=r"lam=0\.0 is to be above 0"):
+    with pytest.raises(ValueError, match=r"lam=0\.0 must be above 0"):
         orpo_loss(*FOUR[:2], torch.tensor(1.0), lam=0.0)
-    with pytest.raises(ValueError, match=r"undesirable_weight=0\.0 is to be above 0"):
+    with pytest.raises(ValueError, match=r"undesirable_weight=0\.0 must be above 0"):
         kto_loss(*FOUR, *FOUR[:2], undesirable_weight=0.0)
 
 
@@ -452,7 +452,7 @@ def test_what_orpo_and_kto_cannot_use_is_refused():
     with pytest.raises(ValueError, match=r"highest log-probability is 0\.5"):
         orpo_loss(torch.tensor([0.5]), torch.tensor([-1.0]), torch.tensor(1.0))
     for nll in (torch.tensor([1.0]), torch.tensor(math.nan)):
-        with pytest.raises(ValueError, match="chosen_nll is to be one finite number"):
+        with pytest.raises(ValueError, match="chosen_nll must be one finite number"):
             orpo_loss(*FOUR[:2], nll)
     with pytest.raises(ValueError, match="There is no mismatched answer"):
         kto_loss(*FOUR, FOUR[0][:0], FOUR[0][:0])

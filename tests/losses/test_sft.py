@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from course.batching import IGNORE, collate, make_labels
-from course.losses.sft import sft_loss, token_losses
+from course.losses.sft import sft_loss, token_logps, token_losses
 from course.templates import CHATML
 from tests.tiny import build_model, build_tokenizer
 
@@ -152,3 +152,15 @@ def test_what_cannot_be_a_loss_is_refused():
     only_first = torch.tensor([[1, IGNORE, IGNORE]])
     with pytest.raises(ValueError, match="All labels are masked"):
         sft_loss(torch.zeros(1, 3, 5), only_first)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5)])
+def test_token_logps_are_those_of_a_categorical_distribution_and_0_where_there_is_no_token(shape):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(*shape, 11, generator=generator) * 5
+    ids = torch.randint(11, shape, generator=generator)
+    wanted = torch.distributions.Categorical(logits=logits).log_prob(ids)
+    torch.testing.assert_close(token_logps(logits, ids), wanted)
+    ids[..., 0], wanted[..., 0] = IGNORE, 0.0
+    torch.testing.assert_close(token_logps(logits, ids), wanted)
+    assert token_logps(logits.bfloat16(), ids).dtype == torch.float32

@@ -538,5 +538,5 @@ def test_rewards_of_rewards(low, width, per_word, weight):
 
 
 def test_limits_the_wrong_way_round():
-    with pytest.raises(ValueError, match=r"low=2\.0 is to be below high=1\.0"):
+    with pytest.raises(ValueError, match=r"low=2\.0 must be below high=1\.0"):
         clipped(lengths, 2.0, 1.0)

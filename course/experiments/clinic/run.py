@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course import SEED
 from course.experiments.store import Run
 from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, whiten
+from course.losses.sft import token_logps
 from course.models import LM, clone
 from course.plots import LiveCurve
 from course.resume import TrainingStopped
@@ -177,7 +177,7 @@ def _step(
     advantages, old_values, returns = (x[rows, :width] for x in experience[1:])
 
     logits = response_logits(policy, part)
-    logps = -F.cross_entropy(logits.flatten(0, 1), part.response_ids.flatten(), reduction="none").view_as(mask)
+    logps = token_logps(logits, part.response_ids)
     loss = setup.policy_loss(logps, part.logps, advantages, mask, setup.clip)
     if setup.bonus:
         loss = loss - setup.bonus * setup.exploration(logits, mask)
