@@ -21,13 +21,13 @@ from course.experiments.dpo_sweeps import (
     first_gradient,
     run_remedy,
     some_drafts,
-    words,
 )
 from course.experiments.reward_hacking import HELD_OUT
 from course.experiments.store import stored
 from course.models import LM, clone
 from course.preferences import DPO, fit_preferences, sequence_logps
 from course.preferences.check import check_pairs
+from course.text import word_count
 from course.train import chat_examples
 from course.world import SEEN, country_questions, demonstrate
 from tests.tiny import build_model, build_tokenizer
@@ -76,7 +76,7 @@ def test_twenty_words_make_up_for_the_truth():
 def test_balanced_pairs_are_a_part_of_them_and_say_nothing_about_length():
     kept = balanced_by_length(RECORDS, seed=0)
     assert all(one in RECORDS for one in kept)
-    differences = Counter(words(one["chosen"]) - words(one["rejected"]) for one in kept)
+    differences = Counter(word_count(one["chosen"]) - word_count(one["rejected"]) for one in kept)
     assert differences == {2: 1, -2: 1, 1: 1, -1: 1, 0: 2}
     assert kept != balanced_by_length(RECORDS, seed=1)
 
