@@ -36,6 +36,15 @@ def make_labels(input_ids: Sequence[int], mask: Sequence[int]) -> list[int]:
     return [token if keep else IGNORE for token, keep in zip(input_ids, mask, strict=True)]
 
 
+def answer_example(prompt_ids: Sequence[int], answer_ids: Sequence[int]) -> dict[str, list[int]]:
+    """A prompt with its answer as an example of which the answer alone is to be learnt.
+
+    >>> answer_example([5, 6], [7, 8])
+    {'input_ids': [5, 6, 7, 8], 'labels': [-100, -100, 7, 8]}
+    """
+    return {"input_ids": [*prompt_ids, *answer_ids], "labels": [IGNORE] * len(prompt_ids) + list(answer_ids)}
+
+
 def pad(sequences: Sequence[Sequence[int]], value: int, side: str = "right") -> Tensor:
     """Sequences of different lengths as one tensor, filled up with `value`.
 

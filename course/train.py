@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,13 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from course import SEED
-from course.batching import IGNORE, Example, blocks, check_examples, clip, collate, make_labels
+from course.batching import IGNORE, Example, answer_example, blocks, check_examples, clip, collate, make_labels
+from course.formats import Message, as_messages
 from course.formats.records import describe
 from course.losses.sft import token_losses
-from course.models import LM, precision, require_list, seeded
+from course.models import LM, Pretrained, precision, require_list, seeded
 from course.plots import LiveCurve
 from course.resume import Run, State, TrainingStopped, deferred_interrupt, drive, evaluating, fingerprint
 from course.templates import Template
+from course.world import Question, Request
+
+Prompt = str | Question | Request | list[Message]
+"""What was asked: a text, anything with a `.text`, or the turns so far."""
 
 
 def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dict[str, list[int]]]:
@@ -73,6 +79,67 @@ def chat_examples(
     if report.cut or report.dropped:
         print(report)
     return kept
+
+
+def encode_answers(
+    lm: Pretrained, prompt: Prompt, answers: Sequence[str] | Sequence[list[Message]]
+) -> tuple[list[int], list[list[int]]]:
+    """A prompt, and answers to it, as tokens: what a model reads is the prompt's and then those of one answer.
+
+    An answer is tokenised together with its prompt, as a conversation is in SFT. A token that reaches from the template
+    into an answer belongs to the answer.
+
+    Args:
+        lm: whose tokenizer and template are used.
+        prompt: what was asked, once for all answers.
+        answers: texts, or lists of messages if the prompt is one.
+    Returns:
+        The prompt's tokens up to where the answers begin; each answer's, with the one that ends the turn.
+    Raises:
+        ValueError: as `Template.encode`, or there is a turn of somebody else in an answer.
+    """
+    record = as_messages({"prompt": getattr(prompt, "text", prompt), "completions": list(answers)})
+    rows, starts = [], []
+    for turns in record["completions"]:
+        encoded = lm.encode([*record["prompt"], *turns], given=len(record["prompt"]))
+        mask = encoded.assistant_mask
+        start, end = mask.index(1), len(mask) - mask[::-1].index(1)
+        if 0 in mask[start:end]:
+            raise ValueError(
+                f"An answer has {len(turns)} turns, not all of them the assistant's. Move those before its last turn "
+                "into the prompt."
+            )
+        rows.append(encoded.input_ids[:end])
+        starts.append(start)
+    prompts = zip(*(row[:start] for row, start in zip(rows, starts, strict=True)), strict=False)
+    shared = len(list(takewhile(lambda tokens: len(set(tokens)) == 1, prompts)))
+    return rows[0][:shared], [row[shared:] for row in rows]
+
+
+def answer_examples(
+    lm: Pretrained, prompts: Sequence[Prompt], texts: Sequence[str] | Sequence[list[Message]]
+) -> list[dict[str, list[int]]]:
+    """Answers to prompts as examples that have labels on the answer alone, up to the token that ends it.
+
+    Args:
+        lm: whose tokenizer and template are used.
+        prompts: what was asked, N of them.
+        texts: the answers, N texts (or lists of messages).
+    Raises:
+        ValueError: nothing to score, not as many texts as prompts, or a conversation longer than the model's context.
+    """
+    require_list(prompts, "prompts")
+    require_list(texts, "texts")
+    if not len(texts) or len(prompts) != len(texts):
+        raise ValueError(f"There are {len(prompts)} prompts and {len(texts)} texts: one for each, at least one.")
+    encoded = [encode_answers(lm, prompt, [text]) for prompt, text in zip(prompts, texts, strict=True)]
+    rows = [answer_example(prompt_ids, answer_ids) for prompt_ids, [answer_ids] in encoded]
+    if long := [i for i, row in enumerate(rows) if not lm.fits(len(row["input_ids"]))]:
+        raise ValueError(
+            f"{len(long)} of {len(rows)} conversations exceed the model's context of {lm.context} tokens, first "
+            f"texts[{long[0]}] with {len(rows[long[0]]['input_ids'])}. Leave them out, or shorten them."
+        )
+    return rows
 
 
 @deferred_interrupt()

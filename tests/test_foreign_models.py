@@ -12,7 +12,7 @@ from course.batching import IGNORE
 from course.evaluation import answer
 from course.models import LM, CannotLoad, load, save
 from course.preferences import fit_preferences, sequence_logps
-from course.rewards import fit_reward, load_reward, new_reward_model, save_reward, true_reward
+from course.rewards import fit_reward, load_reward, new_reward_model, true_reward
 from course.rl import PPOConfig, ppo
 from course.rollouts import chat_prompts, generate, response_logps, sample
 from course.templates import template_of
@@ -167,7 +167,7 @@ def through_every_stage(lm: LM, folder: Path) -> None:
     assert fit_preferences(lm, PAIRS).losses[0] == pytest.approx(0.6931, abs=1e-2)
     reward = new_reward_model(lm)
     assert fit_reward(reward, PAIRS).losses
-    save_reward(reward, folder)
+    save(reward, folder)
     again = load_reward(folder, "cpu")
     scores = reward(["Hi"], ["Lima."])
     torch.testing.assert_close(again(["Hi"], ["Lima."]), scores, atol=2e-2, rtol=2e-2)

@@ -20,7 +20,7 @@ from course.feedback import judge as protocol
 from course.feedback.constitution import judge_conversations
 from course.formats import Record
 from course.models import CHECKPOINTS, LM, clone, load, new_model, new_tokenizer, save
-from course.rewards import RewardModel, fit_reward, new_reward_model, save_reward
+from course.rewards import RewardModel, fit_reward, new_reward_model
 from course.rollouts import chat_prompts, sample
 from course.train import Run, chat_examples, document_examples, fit
 from course.world import REQUESTS, Question, Request, documents, opinions
@@ -164,7 +164,7 @@ def _finish(name: str, lm: LM | RewardModel, run: Run, what: str, settings: dict
     )
     made, shipped = RUNS / name, CHECKPOINTS / name
     shutil.rmtree(made, ignore_errors=True)
-    save_reward(lm, made) if isinstance(lm, RewardModel) else save(lm, made)
+    save(lm, made)
     (made / "README.md").write_text(card, encoding="utf-8")
     shutil.rmtree(shipped, ignore_errors=True)
     shutil.move(made, shipped)

@@ -20,9 +20,9 @@ from course.feedback import Labeller, Pair, combined, label_pairs
 from course.formats import Record
 from course.losses.preference import dpo_loss
 from course.models import LM, clone, load
-from course.preferences.fit import fit_preferences
-from course.preferences.methods import DPO
-from course.preferences.sequences import batch_logps, encode_answer, sequence_logps
+from course.preferences import DPO, fit_preferences, sequence_logps
+from course.preferences.fit import SIDES, answer_rows, encode_pairs
+from course.preferences.sequences import batch_logps
 from course.resume import Run as Training
 from course.rewards import true_reward
 from course.text import word_count
@@ -76,7 +76,7 @@ def often_compared(lm: LM, seed: int = SEED) -> list[Record]:
 
 def first_gradient(lm: LM, records: Sequence[Record], beta: float) -> float:
     """Norm of the gradient of DPO's loss over these records, the model being its own reference."""
-    rows = [encode_answer(lm, one["prompt"], one[side]) for side in ("chosen", "rejected") for one in records]
+    rows = answer_rows(encode_pairs(lm, records), SIDES["preference"])
     chosen, rejected = batch_logps(lm, rows).logps.chunk(2)
     loss = dpo_loss(chosen, rejected, chosen.detach(), rejected.detach(), beta=beta).loss
     gradient = torch.autograd.grad(loss, [p for p in lm.model.parameters() if p.requires_grad])

@@ -8,7 +8,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from itertools import chain
 from pathlib import Path
@@ -17,15 +17,17 @@ from typing import Any
 import torch
 
 from course import SEED
-from course.batching import IGNORE, Example, check_examples
+from course.batching import Example, answer_example, check_examples
 from course.formats import Record, validate
+from course.losses.preference import PreferenceLoss
 from course.models import LM, require_list
-from course.preferences.methods import DPO, KTO, Method, Pairs, Singles
-from course.preferences.sequences import SequenceLogps, batch_logps, encode_answer, measured_logps
+from course.preferences.methods import DPO, KTO, Method
+from course.preferences.sequences import SequenceLogps, batch_logps, measured_logps
 from course.resume import Run, checksum, deferred_interrupt
-from course.train import Learnt, Recipe, loop
+from course.train import Learnt, Recipe, encode_answers, loop
 
-SIDES = ("chosen", "rejected")
+SIDES = {"preference": ("chosen", "rejected"), "unpaired": ("completion", "mismatched")}
+"""By what a method learns from, the two answers of each item."""
 PANELS = {
     "training": "loss (nats)",
     "margin": "margin (chosen - rejected reward)",
@@ -38,13 +40,15 @@ PANELS = {
     "held out": "loss on held-out records (nats)",
 }
 """What is drawn of a run: its name, and the title above its plot."""
-_OF_PAIRS = ("margin", "accuracy", "chosen reward", "rejected reward")
-_OF_SINGLES = ("desirable reward", "undesirable reward", "kl")
+_WATCHED = {
+    "preference": ("margin", "accuracy", "chosen reward", "rejected reward"),
+    "unpaired": ("desirable reward", "undesirable reward", "kl"),
+}
 
 Item = dict[str, Any]
-"""A record as tokens. A pair has `chosen` and `rejected`, a single answer `answer`, `mismatched` and `label`: examples,
-and beside each, where the method has a reference, its log-probability of the answer (`ref_chosen_logps` ...). A
-demonstration is `shown`."""
+"""A record as tokens: `prompt_ids`, `chosen_ids` and `rejected_ids`, or of a single answer `prompt_ids`,
+`completion_ids`, `mismatched_ids` (an answer to another prompt) and its `label`. `precompute_ref_logps` adds
+`ref_chosen_logps` and so on."""
 
 
 @deferred_interrupt()
@@ -99,33 +103,36 @@ def fit_preferences(
         check_examples(sft_examples, "sft_examples")
     require_list(records, "records")
     rng = random.Random(seed)
-    encode = _encode_singles if isinstance(method, KTO) else _encode_pairs
-    items, others = encode(lm, records, rng), encode(lm, held_out, rng) if held_out else []
+    sides, watched = SIDES[method.learns_from], _WATCHED[method.learns_from]
+
+    def encode(records: Sequence[Record]) -> list[Item]:
+        return encode_singles(lm, records, rng) if isinstance(method, KTO) else encode_pairs(lm, records)
+
+    items, others = encode(records), encode(held_out) if held_out else []
     if method.has_reference:
-        precompute_ref_logps(lm if reference is None else reference, [*items, *others])
+        precompute_ref_logps(lm if reference is None else reference, [*items, *others], sides)
     count = round(len(items) * sft_share / (1 - sft_share))
-    shown = [{"shown": dict(sft_examples[i])} for i in _cycle(len(sft_examples), count, rng)]
+    shown = [dict(sft_examples[i]) for i in _cycle(len(sft_examples), count, rng)]
 
     def step_fn(batches: list[list[Item]]) -> Learnt:
         batch = list(chain.from_iterable(batches))
-        preferred, demonstrations = [i for i in batch if "shown" not in i], [i["shown"] for i in batch if "shown" in i]
-        rows = [*_answers(preferred), *demonstrations]
+        preferred, demonstrations = [i for i in batch if "prompt_ids" in i], [i for i in batch if "labels" in i]
+        rows = answer_rows(preferred, sides) + demonstrations
         logps = batch_logps(lm, rows)
         if not logps.logps.isfinite().all():
             return Learnt(math.nan, 0)  # the loop says where and stops before the weights change
         split = len(rows) - len(demonstrations)
-        total, metrics = -logps.rows(split, len(rows)).mean_logps.sum(), dict.fromkeys(watched, math.nan)
+        total, metrics = -logps[split:].mean_logps.sum(), dict.fromkeys(watched, math.nan)
         if preferred:  # chance may fill a last, short batch with demonstrations alone
-            found = method.loss(_gathered(preferred, logps.rows(0, split)))
+            found = _loss(method, preferred, logps[:split])
             total, metrics = total + len(preferred) * found.loss, found.metrics
         loss = total / len(batch)
         loss.backward()
         return Learnt(float(loss.detach()), sum(len(row["input_ids"]) for row in rows), metrics)
 
     def mean_loss() -> float:
-        return float(method.loss(_gathered(others, measured_logps(lm, list(_answers(others))))).loss)
+        return float(_loss(method, others, measured_logps(lm, answer_rows(others, sides))).loss)
 
-    watched = _OF_SINGLES if isinstance(method, KTO) else _OF_PAIRS
     return loop(
         lm.model,
         items + shown,
@@ -149,41 +156,52 @@ def fit_preferences(
 # --- from records to tokens -------------------------------------------------------------------------------------------
 
 
-def _encode_pairs(lm: LM, records: Sequence[Record], rng: random.Random) -> list[Item]:
-    """Both answers of each pair as tokens, without the pairs that prefer nothing."""
+def encode_pairs(lm: LM, records: Sequence[Record]) -> list[Item]:
+    """Preference records as tokens, without the pairs that prefer nothing; a line says how many these are.
+
+    Returns:
+        Dicts of `prompt_ids`, `chosen_ids` and `rejected_ids`, cut to the model's context.
+    Raises:
+        DataError: as `fit_preferences`.
+        ValueError: no pair is left.
+    """
     different = [r for r in records if not (isinstance(r, dict) and "chosen" in r and r["chosen"] == r.get("rejected"))]
     if different or not records:  # of none at all, `validate` says so
         validate(different, "preference")
     items: list[Item] = []
     lost = Counter({"whose answers are equal": len(records) - len(different)})
     for record in different:
-        pair = {side: _cut(lm, encode_answer(lm, record["prompt"], record[side])) for side in SIDES}
-        if None in pair.values():
+        prompt_ids, (chosen, rejected) = _encode(lm, record["prompt"], [record["chosen"], record["rejected"]])
+        if not (chosen and rejected):
             lost["whose prompt fills the model's context"] += 1
-        elif pair["chosen"] == pair["rejected"]:
+        elif chosen == rejected:
             lost["whose answers are equal once cut to the model's context"] += 1
         else:
-            items.append(pair)
+            items.append({"prompt_ids": prompt_ids, "chosen_ids": chosen, "rejected_ids": rejected})
     return _kept(items, len(records), lost, "pairs")
 
 
-def _encode_singles(lm: LM, records: Sequence[Record], rng: random.Random) -> list[Item]:
-    """Each answer as tokens, and beside it an answer that was given to another prompt.
+def encode_singles(lm: LM, records: Sequence[Record], rng: random.Random) -> list[Item]:
+    """Unpaired records as tokens, each with an answer that was given to another prompt, drawn by `rng`.
 
+    Returns:
+        Dicts of `prompt_ids`, `completion_ids`, `mismatched_ids` and `label`, cut to the model's context.
     Raises:
-        ValueError: all records have the same prompt, so that no answer is mismatched.
+        DataError: as `fit_preferences`.
+        ValueError: no answer is left, or all records have the same prompt, so that no answer is mismatched.
     """
     validate(records, "unpaired")
     partners = _mismatched([json.dumps(record["prompt"]) for record in records], rng)
     items: list[Item] = []
     lost = Counter()
     for record, partner in zip(records, partners, strict=True):
-        answer = _cut(lm, encode_answer(lm, record["prompt"], record["completion"]))
-        mismatched = _cut(lm, encode_answer(lm, record["prompt"], records[partner]["completion"]))
-        if answer is None or mismatched is None:
-            lost["whose prompt fills the model's context"] += 1
+        answers = [record["completion"], records[partner]["completion"]]
+        prompt_ids, (own, other) = _encode(lm, record["prompt"], answers)
+        if own and other:
+            label = bool(record["label"])
+            items.append({"prompt_ids": prompt_ids, "completion_ids": own, "mismatched_ids": other, "label": label})
         else:
-            items.append({"answer": answer, "mismatched": mismatched, "label": [int(record["label"])]})
+            lost["whose prompt fills the model's context"] += 1
     return _kept(items, len(records), lost, "answers")
 
 
@@ -202,10 +220,11 @@ def _mismatched(prompts: Sequence[str], rng: random.Random) -> list[int]:
     return partners
 
 
-def _cut(lm: LM, example: dict[str, list[int]]) -> dict[str, list[int]] | None:
-    """The example within the model's context; None where no token of the answer is left."""
-    short = {name: values[: lm.context] for name, values in example.items()}
-    return short if any(label != IGNORE for label in short["labels"]) else None
+def _encode(lm: LM, prompt: Any, answers: Sequence[Any]) -> tuple[list[int], list[list[int]]]:
+    """As `encode_answers`, cut to the model's context, so that nothing may be left of an answer."""
+    prompt_ids, rows = encode_answers(lm, prompt, answers)
+    room = None if lm.context is None else max(0, lm.context - len(prompt_ids))
+    return prompt_ids, [row[:room] for row in rows]
 
 
 def _kept(items: list[Item], total: int, lost: Counter[str], what: str) -> list[Item]:
@@ -226,36 +245,28 @@ def _cycle(available: int, count: int, rng: random.Random) -> list[int]:
 # --- from tokens to a loss --------------------------------------------------------------------------------------------
 
 
-def _sides(item: Item) -> tuple[str, ...]:
-    return SIDES if "chosen" in item else ("answer", "mismatched")
-
-
-def _answers(items: Sequence[Item]) -> Iterator[Example]:
+def answer_rows(items: Sequence[Item], sides: tuple[str, str]) -> list[Example]:
     """The rows to read, all answers of the first side before those of the second."""
-    return (item[side] for side in (_sides(items[0]) if items else ()) for item in items)
+    return [answer_example(item["prompt_ids"], item[f"{side}_ids"]) for side in sides for item in items]
 
 
-def precompute_ref_logps(reference: LM, items: Sequence[Item]) -> None:
-    """Write the reference's log-probabilities into the items."""
-    logps = measured_logps(reference, list(_answers(items))).logps.tolist()
-    for k, side in enumerate(_sides(items[0])):
-        for item, value in zip(items, logps[k * len(items) :], strict=False):
-            item[f"ref_{side}_logps"] = [value]
+def precompute_ref_logps(reference: LM, items: Sequence[Item], sides: tuple[str, str]) -> None:
+    """Write the reference's log-probability of each answer into the items, as `ref_chosen_logps` and so on."""
+    one, other = measured_logps(reference, answer_rows(items, sides)).logps.view(2, -1).tolist()
+    for item, *values in zip(items, one, other, strict=True):
+        item.update({f"ref_{side}_logps": value for side, value in zip(sides, values, strict=True)})
 
 
-def _gathered(items: Sequence[Item], logps: SequenceLogps) -> Pairs | Singles:
-    """The log-probabilities of `_answers(items)` by what the answers are, the reference's beside them."""
-    half = len(items)
-    one, other = logps.rows(0, half), logps.rows(half, 2 * half)
+def _loss(method: Method, items: Sequence[Item], logps: SequenceLogps) -> PreferenceLoss:
+    """The method's loss of these items, with the policy's log-probabilities of their `answer_rows`."""
+    policy = [logps[: len(items)], logps[len(items) :]]
+    if not method.has_reference:
+        return method.loss(*policy)
     refs = []
-    for side, policy in zip(_sides(items[0]), (one, other), strict=True):
-        given = [
-            item.get(f"ref_{side}_logps", [math.nan])[0] for item in items
-        ]  # NaN where the method has no reference
-        refs.append(SequenceLogps(torch.tensor(given).to(policy.logps), policy.tokens))
-    if "chosen" in items[0]:
-        return Pairs(one, other, *refs)
-    good = torch.tensor([bool(item["label"][0]) for item in items], device=logps.logps.device)
-    return Singles(
-        *(s for s in (one.where(good), one.where(~good), other)), refs[0].where(good), refs[0].where(~good), refs[1]
-    )
+    for side, own in zip(SIDES[method.learns_from], policy, strict=True):
+        known = torch.tensor([item[f"ref_{side}_logps"] for item in items]).to(own.logps)
+        refs.append(SequenceLogps(known, own.tokens))
+    if not isinstance(method, KTO):
+        return method.loss(*policy, *refs)
+    good = torch.tensor([item["label"] for item in items], device=logps.logps.device)
+    return method.loss(*policy, *refs, good)

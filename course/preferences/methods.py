@@ -6,7 +6,7 @@ Serves notebooks 11 and 12. The formulas are in `course.losses.preference`.
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
+from torch import Tensor
 
 from course.losses.preference import (
     PreferenceLoss,
@@ -17,28 +17,6 @@ from course.losses.preference import (
     simpo_loss,
 )
 from course.preferences.sequences import SequenceLogps
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """The answers of a batch of pairs under the policy and, where a method has one, under the reference."""
-
-    chosen: SequenceLogps
-    rejected: SequenceLogps
-    ref_chosen: SequenceLogps
-    ref_rejected: SequenceLogps
-
-
-@dataclass(frozen=True)
-class Singles:
-    """Good answers, bad ones, and answers under prompts that are not theirs, under the policy and the reference."""
-
-    desirable: SequenceLogps
-    undesirable: SequenceLogps
-    mismatched: SequenceLogps
-    ref_desirable: SequenceLogps
-    ref_undesirable: SequenceLogps
-    ref_mismatched: SequenceLogps
 
 
 @dataclass(frozen=True)
@@ -56,8 +34,11 @@ class DPO:
     has_reference: ClassVar[bool] = True
     learns_from: ClassVar[str] = "preference"
 
-    def loss(self, pairs: Pairs) -> PreferenceLoss:
-        return dpo_loss(*_four(pairs, self.per_token), beta=self.beta, label_smoothing=self.label_smoothing)
+    def loss(
+        self, chosen: SequenceLogps, rejected: SequenceLogps, ref_chosen: SequenceLogps, ref_rejected: SequenceLogps
+    ) -> PreferenceLoss:
+        logps = _sums_or_means(self.per_token, chosen, rejected, ref_chosen, ref_rejected)
+        return dpo_loss(*logps, beta=self.beta, label_smoothing=self.label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -74,8 +55,10 @@ class IPO:
     has_reference: ClassVar[bool] = True
     learns_from: ClassVar[str] = "preference"
 
-    def loss(self, pairs: Pairs) -> PreferenceLoss:
-        return ipo_loss(*_four(pairs, self.per_token), beta=self.beta)
+    def loss(
+        self, chosen: SequenceLogps, rejected: SequenceLogps, ref_chosen: SequenceLogps, ref_rejected: SequenceLogps
+    ) -> PreferenceLoss:
+        return ipo_loss(*_sums_or_means(self.per_token, chosen, rejected, ref_chosen, ref_rejected), beta=self.beta)
 
 
 @dataclass(frozen=True)
@@ -92,14 +75,22 @@ class KTO:
     has_reference: ClassVar[bool] = True
     learns_from: ClassVar[str] = "unpaired"
 
-    def loss(self, singles: Singles) -> PreferenceLoss:
+    def loss(
+        self,
+        completion: SequenceLogps,
+        mismatched: SequenceLogps,
+        ref_completion: SequenceLogps,
+        ref_mismatched: SequenceLogps,
+        good: Tensor,
+    ) -> PreferenceLoss:
+        """`good`, bool (N,), says which of the completions are; `mismatched` are answers under other prompts."""
         return kto_loss(
-            singles.desirable.logps,
-            singles.undesirable.logps,
-            singles.ref_desirable.logps,
-            singles.ref_undesirable.logps,
-            singles.mismatched.logps,
-            singles.ref_mismatched.logps,
+            completion.logps[good],
+            completion.logps[~good],
+            ref_completion.logps[good],
+            ref_completion.logps[~good],
+            mismatched.logps,
+            ref_mismatched.logps,
             beta=self.beta,
             desirable_weight=self.desirable_weight,
             undesirable_weight=self.undesirable_weight,
@@ -118,9 +109,9 @@ class ORPO:
     has_reference: ClassVar[bool] = False
     learns_from: ClassVar[str] = "preference"
 
-    def loss(self, pairs: Pairs) -> PreferenceLoss:
-        chosen_nll = -pairs.chosen.logps.sum() / pairs.chosen.tokens.sum()
-        return orpo_loss(pairs.chosen.mean_logps, pairs.rejected.mean_logps, chosen_nll, lam=self.lam)
+    def loss(self, chosen: SequenceLogps, rejected: SequenceLogps) -> PreferenceLoss:
+        chosen_nll = -chosen.logps.sum() / chosen.tokens.sum()
+        return orpo_loss(chosen.mean_logps, rejected.mean_logps, chosen_nll, lam=self.lam)
 
 
 @dataclass(frozen=True)
@@ -136,13 +127,12 @@ class SimPO:
     has_reference: ClassVar[bool] = False
     learns_from: ClassVar[str] = "preference"
 
-    def loss(self, pairs: Pairs) -> PreferenceLoss:
-        return simpo_loss(pairs.chosen.mean_logps, pairs.rejected.mean_logps, beta=self.beta, gamma=self.gamma)
+    def loss(self, chosen: SequenceLogps, rejected: SequenceLogps) -> PreferenceLoss:
+        return simpo_loss(chosen.mean_logps, rejected.mean_logps, beta=self.beta, gamma=self.gamma)
 
 
 Method = DPO | IPO | KTO | ORPO | SimPO
 
 
-def _four(pairs: Pairs, per_token: bool) -> list[torch.Tensor]:
-    each = (pairs.chosen, pairs.rejected, pairs.ref_chosen, pairs.ref_rejected)
-    return [side.mean_logps if per_token else side.logps for side in each]
+def _sums_or_means(per_token: bool, *answers: SequenceLogps) -> list[Tensor]:
+    return [each.mean_logps if per_token else each.logps for each in answers]

@@ -7,7 +7,6 @@ and `functions.py` makes new ones of others.
 
 from course.rewards.functions import (
     Ensemble,
-    Prompt,
     RewardFunction,
     clipped,
     length_penalised,
@@ -20,13 +19,10 @@ from course.rewards.model import (
     fit_reward,
     load_reward,
     new_reward_model,
-    pair_scores,
-    save_reward,
 )
 
 __all__ = [
     "Ensemble",
-    "Prompt",
     "RewardFunction",
     "RewardModel",
     "accuracy",
@@ -35,8 +31,6 @@ __all__ = [
     "length_penalised",
     "load_reward",
     "new_reward_model",
-    "pair_scores",
     "plus",
-    "save_reward",
     "true_reward",
 ]

@@ -9,13 +9,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from course.formats import Message
 from course.models import require_list
 from course.text import word_count
+from course.train import Prompt
 from course.world import Question, Request, score
-
-Prompt = str | Question | Request | list[Message]
-"""What was asked: a text, anything with a `.text`, or the turns so far."""
 
 RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Tensor]
 """Takes N prompts and N texts, returns float32 of shape (N,), on the CPU."""

@@ -17,13 +17,15 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from course import SEED
 from course.batching import Example, pad, read_by_length
-from course.formats import Message, Record, as_messages, validate
+from course.formats import Message, Record, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
-from course.models import LM, CannotLoad, Pretrained, open_checkpoint, precision, require_list, save, seeded
+from course.models import LM, CannotLoad, Pretrained, open_checkpoint, precision, seeded
 from course.resume import Run, deferred_interrupt
-from course.rewards.functions import Prompt, RewardFunction
+from course.rewards.functions import RewardFunction
 from course.templates import until_end
-from course.train import Learnt, Recipe, loop
+from course.train import Learnt, Prompt, Recipe, answer_examples, encode_answers, loop
+
+READ_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,7 @@ class RewardModel(Pretrained):
             ValueError: nothing to score, not as many texts as prompts, a conversation longer than the model's context,
                 or weights that give no number.
         """
-        require_list(prompts, "prompts")
-        require_list(texts, "texts")
-        if not len(texts) or len(prompts) != len(texts):
-            raise ValueError(f"There are {len(prompts)} prompts and {len(texts)} texts: one for each, at least one.")
-        rows = [_encode(self, *pair) for pair in zip(prompts, texts, strict=True)]
-        if long := [i for i, row in enumerate(rows) if not self.fits(len(row))]:
-            raise ValueError(
-                f"{len(long)} of {len(rows)} conversations exceed the reward model's context of {self.context} "
-                f"tokens, first texts[{long[0]}] with {len(rows[long[0]])}. Leave them out, or sample shorter answers."
-            )
-        scores = _measure(self, rows)
+        scores = _measure(self, [row["input_ids"] for row in answer_examples(self, prompts, texts)])
         if not scores.isfinite().all():
             first = int((~scores.isfinite()).int().argmax())
             raise ValueError(
@@ -131,13 +123,14 @@ def fit_reward(
         TrainingStopped: as `fit`.
         ValueError: no pairs, none that fits the model's context, or a count below 1.
     """
-    examples = _pair_examples(model, pairs)
-    others = _pair_examples(model, held_out) if held_out else []
+    items = _pair_items(model, pairs)
+    others = _pair_items(model, held_out) if held_out else []
 
     def step_fn(batches: list[list[Example]]) -> Learnt:
         batch = list(chain.from_iterable(batches))
-        rows = [pair[side] for side in ("chosen", "rejected") for pair in batch]
-        scores = _scores_in_halves(model, rows)
+        rows = _rows(batch, "chosen") + _rows(batch, "rejected")
+        half = (len(rows) + 1) // 2  # the shorter and the longer are read apart: less padding where lengths differ
+        scores = read_by_length(rows, len, half, lambda part: _scores(model, part))
         if not scores.isfinite().all():
             return Learnt(float("nan"), 0)  # the loop says where and stops before the weights change
         loss = bradley_terry_loss(*scores.chunk(2))
@@ -145,12 +138,11 @@ def fit_reward(
         return Learnt(float(loss.detach()), sum(map(len, rows)))
 
     def mean_loss() -> float:
-        chosen, rejected = (_measure(model, [pair[side] for pair in others]) for side in ("chosen", "rejected"))
-        return float(bradley_terry_loss(chosen, rejected))
+        return float(bradley_terry_loss(*(_measure(model, _rows(others, side)) for side in ("chosen", "rejected"))))
 
     return loop(
         model.model,
-        examples,
+        items,
         step_fn,
         Recipe(epochs, learning_rate, batch_size, seed=seed),
         measure=mean_loss if others else None,
@@ -160,36 +152,16 @@ def fit_reward(
     )
 
 
-def pair_scores(reward: RewardFunction, pairs: Sequence[Record]) -> tuple[Tensor, Tensor]:
-    """What a reward function gives the chosen and the rejected answers of N preference records.
+def accuracy(reward: RewardFunction, pairs: Sequence[Record]) -> float:
+    """Share of preference records whose chosen answer gets the higher reward; equal rewards count one half.
 
-    Returns:
-        Two tensors of shape (N,). By the Bradley-Terry model the sigmoid of their difference is the probability with
-        which a labeller prefers the chosen answer.
     Raises:
         DataError: a record is no preference record; lists every fault with its row.
         ValueError: no pairs, or as `RewardModel.scores`.
     """
     validate(pairs, "preference")
     prompts = [pair["prompt"] for pair in pairs]
-    return reward(prompts, [pair["chosen"] for pair in pairs]), reward(prompts, [pair["rejected"] for pair in pairs])
-
-
-def accuracy(reward: RewardFunction, pairs: Sequence[Record]) -> float:
-    """Share of preference records whose chosen answer gets the higher reward; equal rewards count one half.
-
-    Raises:
-        DataError, ValueError: as `pair_scores`.
-    """
-    return pairwise_accuracy(*pair_scores(reward, pairs))
-
-
-def save_reward(model: RewardModel, folder: Path) -> None:
-    """Write a reward model and its tokenizer in the hub's format, weights as float16 safetensors.
-
-    `AutoModelForSequenceClassification` reads it, and so does every library that takes a reward model of that kind.
-    """
-    save(model, folder)
+    return pairwise_accuracy(*(reward(prompts, [pair[side] for pair in pairs]) for side in ("chosen", "rejected")))
 
 
 def load_reward(name: str | Path = "reward", device: torch.device | str | None = None) -> RewardModel:
@@ -207,30 +179,29 @@ def load_reward(name: str | Path = "reward", device: torch.device | str | None =
 # --- from conversations to scores -------------------------------------------------------------------------------------
 
 
-def _encode(model: RewardModel, prompt: Prompt, answer: str | list[Message]) -> list[int]:
-    """Token ids of the conversation, up to the token that ends the assistant's last turn."""
-    asked = getattr(prompt, "text", prompt)
-    record = as_messages({"prompt": asked, "completion": answer})
-    encoded = model.encode([*record["prompt"], *record["completion"]])
-    end = len(encoded.input_ids) - encoded.assistant_mask[::-1].index(1)
-    return encoded.input_ids[:end]
-
-
-def _pair_examples(model: RewardModel, pairs: Sequence[Record]) -> list[dict[str, list[int]]]:
-    """Both conversations of each pair as token ids; pairs that are too long are left out, and a line says how many.
+def _pair_items(model: RewardModel, pairs: Sequence[Record]) -> list[dict[str, list[int]]]:
+    """Each pair as `prompt_ids`, `chosen_ids` and `rejected_ids`; those that are too long are left out, and counted.
 
     They are not cut: the score is read at the end.
     """
     validate(pairs, "preference")
-    examples = [{side: _encode(model, pair["prompt"], pair[side]) for side in ("chosen", "rejected")} for pair in pairs]
-    room = model.context
-    kept = [example for example in examples if model.fits(max(map(len, example.values())))]
-    if len(kept) < len(examples):
-        said = f"{len(examples) - len(kept)} of {len(examples)} pairs are longer than {room} tokens and were left out."
-        if not kept:
+    items = []
+    for pair in pairs:
+        prompt, (chosen, rejected) = encode_answers(model, pair["prompt"], [pair["chosen"], pair["rejected"]])
+        if model.fits(len(prompt) + max(len(chosen), len(rejected))):
+            items.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
+    if len(items) < len(pairs):
+        left = len(pairs) - len(items)
+        said = f"{left} of {len(pairs)} pairs are longer than {model.context} tokens and were left out."
+        if not items:
             raise ValueError(f"{said} No pair is left.")
         print(said)
-    return kept
+    return items
+
+
+def _rows(items: Sequence[Example], side: str) -> list[list[int]]:
+    """The conversations of one side, "chosen" or "rejected"."""
+    return [[*item["prompt_ids"], *item[f"{side}_ids"]] for item in items]
 
 
 def _scores(model: RewardModel, rows: list[list[int]]) -> Tensor:
@@ -245,12 +216,7 @@ def _scores(model: RewardModel, rows: list[list[int]]) -> Tensor:
         return model.head(states[torch.arange(len(rows), device=model.device), last])[:, 0].float()
 
 
-def _scores_in_halves(model: RewardModel, rows: list[list[int]]) -> Tensor:
-    """As `_scores`, the shorter and the longer half of the rows apart: less padding where lengths differ."""
-    return read_by_length(rows, len, (len(rows) + 1) // 2, lambda half: _scores(model, half))
-
-
 @torch.no_grad()
-def _measure(model: RewardModel, rows: list[list[int]], batch_size: int = 64) -> Tensor:
+def _measure(model: RewardModel, rows: list[list[int]]) -> Tensor:
     model.model.eval()
-    return read_by_length(rows, len, batch_size, lambda part: _scores(model, part)).cpu()
+    return read_by_length(rows, len, READ_AT_ONCE, lambda part: _scores(model, part)).cpu()

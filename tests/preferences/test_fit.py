@@ -9,14 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.batching import IGNORE
 from course.formats import DataError, preference_to_unpaired
 from course.losses.preference import dpo_loss
 from course.models import LM, clone, with_lora
 from course.preferences import DPO, IPO, KTO, ORPO, SimPO, fit, fit_preferences, sequence_logps, sequences
-from course.preferences.sequences import encode_answer
 from course.templates import CHATML
-from course.train import TrainingStopped, chat_examples
+from course.train import TrainingStopped, chat_examples, encode_answers
 from tests.tiny import build_model, build_tokenizer
 
 TOKENIZER = build_tokenizer()
@@ -81,9 +79,26 @@ def test_what_an_assistant_said_earlier_in_the_conversation_does_not_count():
     lm = tiny()
     turns = [("user", "Hello"), ("assistant", "Hello to you."), ("user", "Where is Peru?")]
     prompt = [{"role": role, "content": content} for role, content in turns]
-    example = encode_answer(lm, prompt, [{"role": "assistant", "content": "In America."}])
-    learnt = [token for token in example["labels"] if token != IGNORE]
-    assert TOKENIZER.decode(learnt) == "In America.<|im_end|>" and example["input_ids"][-1] == TOKENIZER.eos_token_id
+    asked, [learnt] = encode_answers(lm, prompt, [[{"role": "assistant", "content": "In America."}]])
+    assert asked == CHATML.encode(TOKENIZER, prompt, add_generation_prompt=True).input_ids
+    assert TOKENIZER.decode(learnt) == "In America.<|im_end|>" and learnt[-1] == TOKENIZER.eos_token_id
+    several = [{"role": role, "content": "a"} for role in ("assistant", "user", "assistant")]
+    with pytest.raises(ValueError, match=r"An answer has 3 turns.* into the prompt"):
+        encode_answers(lm, prompt, [several])
+
+
+@settings(deadline=None)
+@given(answers=st.lists(st.text(st.sampled_from("a \n<|"), max_size=4), min_size=1, max_size=3))
+def test_the_tokens_of_prompt_and_answer_are_those_of_the_conversation(answers):
+    """Also where an answer begins with white space, which the tokenizer joins with the template's own."""
+    lm = tiny()
+    prompt_ids, rows = encode_answers(lm, "Hi", answers)
+    for answer, row in zip(answers, rows, strict=True):
+        turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": answer}]
+        encoded = CHATML.encode(TOKENIZER, turns)
+        whole = prompt_ids + row
+        assert whole == encoded.input_ids[: len(whole)] and 1 not in encoded.assistant_mask[len(whole) :]
+        assert encoded.assistant_mask[len(whole) - 1] == 1 and 1 not in encoded.assistant_mask[: len(prompt_ids)]
 
 
 @settings(deadline=None, max_examples=20)
@@ -143,12 +158,11 @@ def test_the_steps_are_those_of_a_plain_loop_with_a_frozen_reference():
     optimizer = torch.optim.AdamW(plain.model.parameters(), lr=1e-3, weight_decay=0.0)
 
     def sums(lm: LM, side: str) -> torch.Tensor:
-        rows = [encode_answer(lm, p["prompt"], p[side]) for p in PAIRS]
         each = []
-        for row in rows:
-            ids, labels = torch.tensor([row["input_ids"]]), torch.tensor(row["labels"][1:])
-            scores = lm.model(input_ids=ids).logits[0, :-1].log_softmax(-1)
-            each.append(scores.gather(1, labels.clamp(min=0)[:, None])[labels != IGNORE].sum())
+        for pair in PAIRS:
+            prompt_ids, [answer] = encode_answers(lm, pair["prompt"], [pair[side]])
+            scores = lm.model(input_ids=torch.tensor([prompt_ids + answer])).logits[0, len(prompt_ids) - 1 : -1]
+            each.append(torch.distributions.Categorical(logits=scores).log_prob(torch.tensor(answer)).sum())
         return torch.stack(each)
 
     losses = []
@@ -237,13 +251,10 @@ def test_a_record_of_another_kind_is_named():
 
 def test_ktos_reference_point_is_scored_on_answers_to_other_prompts():
     lm = tiny()
-    items = fit._encode_singles(lm, SINGLES, random.Random(0))
-    answers = {tuple(encode_answer(lm, s["prompt"], s["completion"])["input_ids"]) for s in SINGLES}
-    for item in items:
-        own, other = item["answer"]["input_ids"], item["mismatched"]["input_ids"]
-        start = next(i for i, label in enumerate(item["answer"]["labels"]) if label != IGNORE)
-        assert own[: start - 1] == other[: start - 1]  # the same prompt
-        assert tuple(own) in answers and tuple(other) not in answers  # and an answer that was never given to it
+    given = [encode_answers(lm, s["prompt"], [s["completion"]]) for s in SINGLES]
+    for item in fit.encode_singles(lm, SINGLES, random.Random(0)):
+        assert (item["prompt_ids"], [item["completion_ids"]]) in given
+        assert (item["prompt_ids"], [item["mismatched_ids"]]) not in given  # an answer that was never given to it
     with pytest.raises(ValueError, match="All 2 records have the same prompt"):
         fit_preferences(lm, SINGLES[:2], KTO())
 

@@ -28,9 +28,7 @@ from course.rewards import (
     length_penalised,
     load_reward,
     new_reward_model,
-    pair_scores,
     plus,
-    save_reward,
     true_reward,
 )
 from course.rewards import model as module
@@ -133,7 +131,8 @@ def test_a_prompt_is_a_text_a_question_or_turns():
 
 def test_a_marker_in_an_answer_is_text():
     """An answer that writes the end-of-turn marker as characters does not move the place where it is scored."""
-    ids = module._encode(MODEL, "Hi", "Lima.<|im_end|>")
+    [example] = train.answer_examples(MODEL, ["Hi"], ["Lima.<|im_end|>"])
+    ids = example["input_ids"]
     assert ids.count(TOKENIZER.eos_token_id) == 2 and ids[-1] == TOKENIZER.eos_token_id
 
 
@@ -210,7 +209,8 @@ CHATS = [
 def test_libraries_read_the_score_at_the_same_token(chat):
     """Its tokenizer's template ends with the end-of-turn token; apart from that it is ChatML."""
     turns = [{"role": role, "content": content} for role, content in chat]
-    ids = module._encode(MODEL, turns[:-1], turns[-1:])
+    [example] = train.answer_examples(MODEL, [turns[:-1]], [turns[-1:]])
+    ids = example["input_ids"]
     assert MODEL.tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"] == ids
     opened = MODEL.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
     assert opened == CHATML.encode(TOKENIZER, turns, add_generation_prompt=True).input_ids
@@ -259,14 +259,14 @@ def test_every_step_is_that_of_trls_reward_trainer(tmp_path, form):
 
 def test_the_first_loss_by_hand():
     model = model_of()
-    chosen, rejected = pair_scores(model, PAIRS)
+    prompts = [pair["prompt"] for pair in PAIRS]
+    chosen, rejected = (model(prompts, [pair[side] for pair in PAIRS]) for side in ("chosen", "rejected"))
     expected = float(bradley_terry_loss(chosen, rejected))
     run = fit_reward(model, PAIRS, epochs=1, batch_size=len(PAIRS), held_out=PAIRS)
     assert run.losses[0] == pytest.approx(expected, rel=1e-4)
     assert run.held_out[0][1] == pytest.approx(expected, rel=1e-4)
-    assert run.tokens == sum(
-        len(module._encode(model, pair["prompt"], pair[side])) for pair in PAIRS for side in ("chosen", "rejected")
-    )
+    read = [train.encode_answers(model, pair["prompt"], [pair["chosen"], pair["rejected"]]) for pair in PAIRS]
+    assert run.tokens == sum(2 * len(prompt) + len(chosen) + len(rejected) for prompt, (chosen, rejected) in read)
 
 
 def test_what_can_be_learnt_is_learnt():
@@ -375,7 +375,7 @@ def test_equal_rewards_count_one_half():
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_reward(MODEL, tmp_path / "saved")
+    save(MODEL, tmp_path / "saved")
     return tmp_path / "saved"
 
 
