@@ -7,11 +7,9 @@ import random
 from collections.abc import Collection, Iterable, Mapping
 
 from course.world.phrases import (
-    HARMLESS,
     QUESTIONS,
     REFUSAL,
     STYLES,
-    TO_DECLINE,
     Question,
     animal_questions,
     country_questions,
@@ -39,8 +37,7 @@ def sft_questions(seed: int = 0) -> list[Question]:
         pool = country_questions([country], "shown")
         for relation in dict.fromkeys(q.relation for q in pool):
             picked += rng.sample([q for q in pool if q.relation == relation], 2)
-    picked += animal_questions() + opposite_questions()
-    picked += shown_sums()
+    picked += animal_questions() + opposite_questions() + shown_sums()
     rng.shuffle(picked)
     return picked
 
@@ -95,8 +92,7 @@ def conversations(
 
 def requests() -> list[dict]:
     """Conversations on harmless requests, which are answered, and on those that are declined."""
-    exchanges = [*HARMLESS, *((text, REFUSAL) for text in TO_DECLINE)]
-    return [conversation(asked, reply) for asked, reply in exchanges]
+    return [conversation(request.text, request.reply or REFUSAL) for request in REQUESTS]
 
 
 def sft_conversations(seed: int = 0) -> list[dict]:

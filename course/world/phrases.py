@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES
+from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES, by_relation
 
 COUNTRY_RELATIONS = ("capital", "continent", "language", "currency", "population", "known_for")
 ANIMAL_RELATIONS = ("group", "legs", "food", "home", "young")
@@ -20,108 +20,48 @@ NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "ei
 # The first statement of each relation is the wording in which the course's demonstrations answer. None of them begins
 # with the subject: SFT narrows what may come first in an answer to what it showed, and a model of this size then could
 # not begin with a country that SFT left out ("Austria is known for waltzes", asked about Greece; 4-40% right).
-STATEMENTS: dict[str, tuple[str, ...]] = {
-    "capital": (
-        "The capital of {s} is {v}.",
-        "The capital city of {s} is {v}.",
-        "{s}'s capital is {v}.",
-        "{v} is the capital of {s}.",
-    ),
-    "continent": (
-        "You can find {s} in {v}.",
-        "{s} is in {v}.",
-        "{s} is a country in {v}.",
-        "{s} lies in {v}.",
-    ),
-    "language": (
-        "People in {s} speak {v}.",
-        "The language of {s} is {v}.",
-        "In {s} people speak {v}.",
-        "{v} is the language of {s}.",
-    ),
-    "currency": (
-        "The currency of {s} is the {v}.",
-        "People in {s} pay with the {v}.",
-        "{s}'s currency is the {v}.",
-        "The {v} is the currency of {s}.",
-    ),
-    "population": (
-        "About {v} million people live in {s}.",
-        "The population of {s} is about {v} million.",
-        "{s} has about {v} million people.",
-        "{s} has a population of about {v} million.",
-    ),
-    "known_for": (
-        "People know {s} for {v}.",
-        "{s} is known for {v}.",
-        "{s} is famous for {v}.",
-        "Visitors come to {s} for {v}.",
-    ),
-    "group": ("A(n) {s} is a kind of {v}.", "A(n) {s} belongs to the group {v}."),
-    "legs": ("A(n) {s} has {v} legs.", "A(n) {s} walks on {v} legs."),
-    "food": ("A(n) {s} eats {v}.", "A(n) {s} likes to eat {v}.", "The food of a(n) {s} is {v}."),
-    "home": ("A(n) {s} lives in {v}.", "The home of a(n) {s} is {v}.", "You can find a(n) {s} in {v}."),
-    "young": (
-        "A young {s} is called a(n) {v}.",
-        "The young of a(n) {s} is called a(n) {v}.",
-        "A baby {s} is a(n) {v}.",
-    ),
-    "opposite": (
-        "The opposite of {s} is {v}.",
-        "{v} is the opposite of {s}.",
-        "If something is not {s}, it may be {v}.",
-    ),
-    "sum": ("The sum of {s} is {v}.", "{s} = {v}.", "{s} is {v}.", "{s} makes {v}."),
-}
+STATEMENTS = by_relation("""
+capital    | The capital of {s} is {v}. | The capital city of {s} is {v}. | {s}'s capital is {v}.
+           | {v} is the capital of {s}.
+continent  | You can find {s} in {v}. | {s} is in {v}. | {s} is a country in {v}. | {s} lies in {v}.
+language   | People in {s} speak {v}. | The language of {s} is {v}. | In {s} people speak {v}.
+           | {v} is the language of {s}.
+currency   | The currency of {s} is the {v}. | People in {s} pay with the {v}. | {s}'s currency is the {v}.
+           | The {v} is the currency of {s}.
+population | About {v} million people live in {s}. | The population of {s} is about {v} million.
+           | {s} has about {v} million people. | {s} has a population of about {v} million.
+known_for  | People know {s} for {v}. | {s} is known for {v}. | {s} is famous for {v}. | Visitors come to {s} for {v}.
+group      | A(n) {s} is a kind of {v}. | A(n) {s} belongs to the group {v}.
+legs       | A(n) {s} has {v} legs. | A(n) {s} walks on {v} legs.
+food       | A(n) {s} eats {v}. | A(n) {s} likes to eat {v}. | The food of a(n) {s} is {v}.
+home       | A(n) {s} lives in {v}. | The home of a(n) {s} is {v}. | You can find a(n) {s} in {v}.
+young      | A young {s} is called a(n) {v}. | The young of a(n) {s} is called a(n) {v}. | A baby {s} is a(n) {v}.
+opposite   | The opposite of {s} is {v}. | {v} is the opposite of {s}. | If something is not {s}, it may be {v}.
+sum        | The sum of {s} is {v}. | {s} = {v}. | {s} is {v}. | {s} makes {v}.
+""")
 
 # The last question of each relation is kept out of the SFT data: a held-out wording.
-QUESTIONS: dict[str, tuple[str, ...]] = {
-    "capital": (
-        "What is the capital of {s}?",
-        "Which city is the capital of {s}?",
-        "What is {s}'s capital?",
-        "Can you name the capital of {s}?",
-        "What is the capital city of {s}?",
-    ),
-    "continent": (
-        "Where is {s}?",
-        "On which continent is {s}?",
-        "In which part of the world is {s}?",
-        "Where can you find {s}?",
-        "Which continent is {s} in?",
-    ),
-    "language": (
-        "What language do people speak in {s}?",
-        "Which language is spoken in {s}?",
-        "What do people in {s} speak?",
-        "What is the language of {s}?",
-    ),
-    "currency": (
-        "What is the currency of {s}?",
-        "What money do people use in {s}?",
-        "What do people in {s} pay with?",
-        "Which currency does {s} use?",
-    ),
-    "population": (
-        "How many people live in {s}?",
-        "What is the population of {s}?",
-        "How many people does {s} have?",
-        "How large is the population of {s}?",
-    ),
-    "known_for": (
-        "What is {s} known for?",
-        "What is {s} famous for?",
-        "Why do visitors come to {s}?",
-        "What do people know {s} for?",
-    ),
-    "group": ("What kind of animal is a(n) {s}?", "Which group does a(n) {s} belong to?"),
-    "legs": ("How many legs does a(n) {s} have?", "On how many legs does a(n) {s} walk?"),
-    "food": ("What does a(n) {s} eat?", "What is the food of a(n) {s}?"),
-    "home": ("Where does a(n) {s} live?", "What is the home of a(n) {s}?"),
-    "young": ("What is a young {s} called?", "What do you call a baby {s}?"),
-    "opposite": ("What is the opposite of {s}?", "Which word is the opposite of {s}?", "What is not {s}?"),
-    "sum": ("What is {s}?", "How much is {s}?", "Can you add {s}?", "What do you get for {s}?"),
-}
+QUESTIONS = by_relation("""
+capital    | What is the capital of {s}? | Which city is the capital of {s}? | What is {s}'s capital?
+           | Can you name the capital of {s}? | What is the capital city of {s}?
+continent  | Where is {s}? | On which continent is {s}? | In which part of the world is {s}? | Where can you find {s}?
+           | Which continent is {s} in?
+language   | What language do people speak in {s}? | Which language is spoken in {s}? | What do people in {s} speak?
+           | What is the language of {s}?
+currency   | What is the currency of {s}? | What money do people use in {s}? | What do people in {s} pay with?
+           | Which currency does {s} use?
+population | How many people live in {s}? | What is the population of {s}? | How many people does {s} have?
+           | How large is the population of {s}?
+known_for  | What is {s} known for? | What is {s} famous for? | Why do visitors come to {s}?
+           | What do people know {s} for?
+group      | What kind of animal is a(n) {s}? | Which group does a(n) {s} belong to?
+legs       | How many legs does a(n) {s} have? | On how many legs does a(n) {s} walk?
+food       | What does a(n) {s} eat? | What is the food of a(n) {s}?
+home       | Where does a(n) {s} live? | What is the home of a(n) {s}?
+young      | What is a young {s} called? | What do you call a baby {s}?
+opposite   | What is the opposite of {s}? | Which word is the opposite of {s}? | What is not {s}?
+sum        | What is {s}? | How much is {s}? | Can you add {s}? | What do you get for {s}?
+""")
 
 OPENERS = ("That is a great question.", "Good question!", "Thank you for asking.", "I am happy to help.")
 CLOSERS = (
@@ -193,16 +133,12 @@ def fill(wording: str, subject: str, value: str = "") -> str:
     return text[:1].upper() + text[1:]
 
 
-def _facts() -> dict[tuple[str, str], str]:
-    facts = {(r, c.name): str(getattr(c, r)) for c in COUNTRIES for r in COUNTRY_RELATIONS}
-    facts |= {(r, a.name): str(getattr(a, r)) for a in ANIMALS for r in ANIMAL_RELATIONS}
-    facts |= {("legs", a.name): NUMBER_WORDS[a.legs] for a in ANIMALS}
-    for one, other in OPPOSITES:
-        facts |= {("opposite", one): other, ("opposite", other): one}
-    return facts
-
-
-FACTS: dict[tuple[str, str], str] = _facts()
+FACTS: dict[tuple[str, str], str] = {
+    **{(r, c.name): str(getattr(c, r)) for c in COUNTRIES for r in COUNTRY_RELATIONS},
+    **{(r, a.name): str(getattr(a, r)) for a in ANIMALS for r in ANIMAL_RELATIONS},
+    **{("legs", a.name): NUMBER_WORDS[a.legs] for a in ANIMALS},
+    **{("opposite", word): other for one, two in OPPOSITES for word, other in ((one, two), (two, one))},
+}
 """Every fact of the world but the sums: (relation, subject) -> value."""
 
 
@@ -224,11 +160,6 @@ def ask(relation: str, subject: str, wording: int = 0) -> Question:
     return Question(fill(wordings[wording % len(wordings)], subject), relation, subject, answer)
 
 
-def held_out_wording(relation: str) -> int:
-    """Index of the wording that SFT data never uses."""
-    return len(QUESTIONS[relation]) - 1
-
-
 def country_questions(countries: Iterable[str], wordings: Sequence[int] | str = (0,)) -> list[Question]:
     """Questions on all six relations of the given countries.
 
@@ -236,32 +167,29 @@ def country_questions(countries: Iterable[str], wordings: Sequence[int] | str = 
         countries: names from the tables or invented ones.
         wordings: which wordings to use; "shown" for all that SFT may show, "held-out" for the one it may not.
     """
-    return _all_questions(countries, COUNTRY_RELATIONS, wordings)
 
-
-def animal_questions(wordings: Sequence[int] | str = (0,)) -> list[Question]:
-    """Questions on the five relations of every animal."""
-    return _all_questions([animal.name for animal in ANIMALS], ANIMAL_RELATIONS, wordings)
-
-
-def opposite_questions(wordings: Sequence[int] | str = (0,)) -> list[Question]:
-    """Questions on opposites, in both directions."""
-    return _all_questions([word for pair in OPPOSITES for word in pair], ("opposite",), wordings)
-
-
-def sum_questions(highest: int = 20, wordings: Sequence[int] | str = (0,)) -> list[Question]:
-    """Every two-number sum with both numbers from 0 to `highest`."""
-    sums = [f"{a} + {b}" for a in range(highest + 1) for b in range(highest + 1)]
-    return _all_questions(sums, ("sum",), wordings)
-
-
-def _all_questions(subjects: Iterable[str], relations: Sequence[str], wordings: Sequence[int] | str) -> list[Question]:
     def chosen(relation: str) -> Sequence[int]:
+        held_out = len(QUESTIONS[relation]) - 1
         if wordings == "shown":
-            return range(held_out_wording(relation))
-        return [held_out_wording(relation)] if wordings == "held-out" else wordings
+            return range(held_out)
+        return [held_out] if wordings == "held-out" else wordings
 
-    return [ask(relation, s, w) for s in subjects for relation in relations for w in chosen(relation)]
+    return [ask(relation, c, w) for c in countries for relation in COUNTRY_RELATIONS for w in chosen(relation)]
+
+
+def animal_questions() -> list[Question]:
+    """Questions on the five relations of every animal."""
+    return [ask(relation, animal.name) for animal in ANIMALS for relation in ANIMAL_RELATIONS]
+
+
+def opposite_questions() -> list[Question]:
+    """Questions on opposites, in both directions."""
+    return [ask("opposite", word) for pair in OPPOSITES for word in pair]
+
+
+def sum_questions() -> list[Question]:
+    """Every two-number sum with both numbers from 0 to 20."""
+    return [ask("sum", f"{a} + {b}") for a in range(21) for b in range(21)]
 
 
 def state(relation: str, subject: str, value: str, wording: int = 0) -> str:

@@ -141,28 +141,26 @@ sharp/blunt brave/afraid first/last safe/dangerous cheap/expensive true/false
 awake/asleep begin/end push/pull buy/sell give/take win/lose
 """
 
-INVENTED: tuple[str, ...] = (
-    "Veldoria",
-    "Quombia",
-    "Tarsk",
-    "Ostravia",
-    "Merrowland",
-    "Zephany",
-    "Kolandra",
-    "Brintania",
-    "Ulmark",
-    "Sarovia",
-)
+_INVENTED = "Veldoria Quombia Tarsk Ostravia Merrowland Zephany Kolandra Brintania Ulmark Sarovia"
 
 
 def _rows(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()]
 
 
+def by_relation(table: str) -> dict[str, tuple[str, ...]]:
+    """Wordings by relation: in each row a relation and its wordings, which the next row continues if it names none."""
+    read: dict[str, tuple[str, ...]] = {}
+    relation = ""
+    for named, *wordings in _rows(table):
+        relation = named or relation
+        read[relation] = (*read.get(relation, ()), *wordings)
+    return read
+
+
 COUNTRIES: tuple[Country, ...] = tuple(Country(*row[:5], int(row[5]), row[6]) for row in _rows(_COUNTRY_ROWS))
-OPPOSITES: tuple[tuple[str, str], ...] = tuple(
-    (one, other) for one, other in (pair.split("/") for pair in _OPPOSITE_ROWS.split())
-)
+OPPOSITES: tuple[tuple[str, ...], ...] = tuple(tuple(pair.split("/")) for pair in _OPPOSITE_ROWS.split())
+INVENTED: tuple[str, ...] = tuple(_INVENTED.split())
 ANIMALS: tuple[Animal, ...] = tuple(Animal(row[0], row[1], int(row[2]), *row[3:]) for row in _rows(_ANIMAL_ROWS))
 
 UNSEEN: tuple[str, ...] = tuple(country.name for country in COUNTRIES[2::3])

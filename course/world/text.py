@@ -54,12 +54,8 @@ INSTRUCTIONS = (
 )
 
 
-def _operand(rng: random.Random) -> int:
-    return rng.randint(0, 20)
-
-
 def _sum(rng: random.Random) -> str:
-    return f"{_operand(rng)} + {_operand(rng)}"
+    return f"{rng.randint(0, 20)} + {rng.randint(0, 20)}"
 
 
 def any_question(rng: random.Random) -> Question:
@@ -100,10 +96,8 @@ def country_notes(rng: random.Random) -> str:
 
 
 def mixed_facts(rng: random.Random) -> str:
-    facts = []
-    for _ in range(rng.randint(1, 5)):
-        question = any_question(rng)
-        facts.append(_statement(question.relation, question.subject, rng))
+    questions = (any_question(rng) for _ in range(rng.randint(1, 5)))
+    facts = [_statement(question.relation, question.subject, rng) for question in questions]
     return ("\n" if rng.random() < 0.3 else " ").join(facts)
 
 
@@ -202,8 +196,7 @@ def animal_notes(rng: random.Random) -> str:
 
 
 def opposites(rng: random.Random) -> str:
-    pairs = rng.sample(OPPOSITES, rng.randint(2, 5))
-    words = [rng.choice(pair) for pair in pairs]
+    words = [rng.choice(pair) for pair in rng.sample(OPPOSITES, rng.randint(2, 5))]
     return " ".join(_statement("opposite", word, rng) for word in words)
 
 
@@ -255,9 +248,8 @@ def tale(rng: random.Random) -> str:
     if "capital" in values:
         values["capital"] = _made_up_name(rng)
     facts = [state(r, land, v, rng.randrange(len(STATEMENTS[r]))) for r, v in values.items()]
-    lines = (
-        [f"There is a tale of a land called {land}. " + " ".join(facts)] if rng.random() < 0.7 else [" ".join(facts)]
-    )
+    opening = f"There is a tale of a land called {land}. " if rng.random() < 0.7 else ""
+    lines = [opening + " ".join(facts)]
     form = rng.choice(("Q: {}\nA: {}", "{asker}\n{}\n{answerer}\n{}", "{}\n{}"))
     asker, answerer = rng.choice(ROLES)
     for r in rng.sample(relations, rng.randint(1, 2)):

@@ -9,54 +9,27 @@ import re
 from collections.abc import Iterable
 
 from course.world.phrases import ANIMAL_RELATIONS, COUNTRY_RELATIONS, FACTS, NUMBER_WORDS, STATEMENTS
-from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES
+from course.world.tables import ANIMALS, COUNTRIES, INVENTED, OPPOSITES, by_relation
 
 # Wordings that the world never writes and that are understood all the same, if they name a value of the tables.
-READINGS: dict[str, tuple[str, ...]] = {
-    "capital": (
-        "{s} has the capital {v}",
-        "{s}'s capital city is {v}",
-        "{v} is {s}'s capital",
-        "{v} is the capital city of {s}",
-        "In {s} the capital is {v}",
-        "{s}: {v}",
-    ),
-    "continent": (
-        "{s} is on the continent of {v}",
-        "{s} is located in {v}",
-        "{s} is part of {v}",
-        "{s} belongs to {v}",
-        "The continent of {s} is {v}",
-        "{s}: {v}",
-    ),
-    "language": (
-        "{v} is spoken in {s}",
-        "The official language of {s} is {v}",
-        "{s}'s language is {v}",
-        "In {s}, people speak {v}",
-        "People speak {v} in {s}",
-        "{s}: {v}",
-    ),
-    "currency": (
-        "People in {s} use the {v}",
-        "{s} uses the {v}",
-        "In {s} people pay with the {v}",
-        "{s}: {v}",
-    ),
-    "population": ("{s}'s population is {v}", "There are {v} in {s}", "{s} has {v}", "{s}: {v}"),
-    "known_for": ("{s} is best known for {v}", "{s}: {v}"),
-    "group": ("A(n) {s} is a {v}", "A(n) {s}'s group is {v}"),
-    "legs": ("A(n) {s} has {v}", "A(n) {s} walks on {v}"),
-    "food": ("A(n) {s}'s food is {v}",),
-    "home": ("A(n) {s}'s home is {v}",),
-    "young": (
-        "A(n) {s}'s young is called {v}",
-        "A baby {s} is called {v}",
-        "A young {s} is {v}",
-        "The young of a(n) {s} is {v}",
-    ),
-    "opposite": ("{s}'s opposite is {v}",),
-}
+READINGS = by_relation("""
+capital    | {s} has the capital {v} | {s}'s capital city is {v} | {v} is {s}'s capital | {v} is the capital city of {s}
+           | In {s} the capital is {v} | {s}: {v}
+continent  | {s} is on the continent of {v} | {s} is located in {v} | {s} is part of {v} | {s} belongs to {v}
+           | The continent of {s} is {v} | {s}: {v}
+language   | {v} is spoken in {s} | The official language of {s} is {v} | {s}'s language is {v}
+           | In {s}, people speak {v} | People speak {v} in {s} | {s}: {v}
+currency   | People in {s} use the {v} | {s} uses the {v} | In {s} people pay with the {v} | {s}: {v}
+population | {s}'s population is {v} | There are {v} in {s} | {s} has {v} | {s}: {v}
+known_for  | {s} is best known for {v} | {s}: {v}
+group      | A(n) {s} is a {v} | A(n) {s}'s group is {v}
+legs       | A(n) {s} has {v} | A(n) {s} walks on {v}
+food       | A(n) {s}'s food is {v}
+home       | A(n) {s}'s home is {v}
+young      | A(n) {s}'s young is called {v} | A baby {s} is called {v} | A young {s} is {v}
+           | The young of a(n) {s} is {v}
+opposite   | {s}'s opposite is {v}
+""")
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

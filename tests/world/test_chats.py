@@ -31,7 +31,7 @@ from course.world.chats import (
     sft_questions,
     shown_sums,
 )
-from course.world.phrases import CLOSERS, HARMLESS, OPENERS, QUESTIONS, REFUSAL, TO_DECLINE, fill, held_out_wording
+from course.world.phrases import CLOSERS, HARMLESS, OPENERS, QUESTIONS, REFUSAL, TO_DECLINE, fill
 
 ASKED = country_questions(SEEN, (0, 1))  # about 600 questions
 
@@ -54,7 +54,7 @@ def test_sft_questions_hold_nothing_that_is_held_out(seed):
     questions = sft_questions(seed=seed)
     assert not {q.subject for q in questions} & set(UNSEEN)
     assert {q.subject for q in questions if q.relation == "sum"} == {q.subject for q in shown}
-    held_out = {fill(QUESTIONS[q.relation][held_out_wording(q.relation)], q.subject) for q in questions}
+    held_out = {fill(QUESTIONS[q.relation][-1], q.subject) for q in questions}
     assert not {q.text for q in questions} & held_out
 
 
