@@ -14,22 +14,29 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # One file after the other on each core, since torch gains little from a second one on models this small.
 IN_TURNS := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
+# The oldest Python that pyproject.toml admits, so that what is pinned installs there too.
+UV := build/uv/bin/uv
+COMPILE := $(UV) pip compile --quiet --no-annotate --python-version 3.11
+
 NB ?=
 SEEDS ?= 0 1 2
 
-.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic betas remedies family mutants format pins clean
+.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic betas remedies family mutants format pins lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Everything is installed once, from the pinned versions, and again only when one of these two files changes.
-$(READY): pyproject.toml constraints.txt
+# Everything is installed once, and again only when one of these files changes. The lock holds the hashes of every
+# platform's files, and pip refuses any other. Torch is pinned but not in it, nor are its CUDA packages: pip takes the
+# build that fits the machine, one for the CPU from wherever you point it or PyPI's, and each has other needs and hashes.
+$(READY): pyproject.toml constraints.txt requirements.lock
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
 		echo "Python 3.11 or newer is needed and none was found (python3 here: $$(python3 --version 2>&1))." >&2; \
 		echo "Install one, or name it: make lab PYTHON=/path/to/python3" >&2; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { rm -rf .venv; \
 		echo "That Python cannot make virtual environments (Debian: apt-get install python3-venv)." >&2; exit 1; }
-	$(BIN)/python -m pip install -c constraints.txt -e ".[lab,dev]"
+	$(BIN)/python -m pip install --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --no-build-isolation -c constraints.txt -e ".[lab,dev]"
 	@touch $@
 
 lab: $(READY) ## Install if needed, then open your copy of the notebooks in JupyterLab
@@ -85,12 +92,18 @@ format: $(READY) ## Put code and notebooks into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pins: ## Write constraints.txt anew from the newest versions that pyproject.toml admits
-	rm -rf build/pins && "$(PYTHON)" -m venv build/pins
-	build/pins/bin/python -m pip install -e ".[lab,dev]"
-	{ sed -n '/^#/p' constraints.txt; build/pins/bin/python -m pip freeze --exclude-editable --all \
-		| grep -v '^pip==' | sed 's/+[a-z0-9]*$$//'; } > build/constraints.txt
+$(UV):
+	"$(PYTHON)" -m venv build/uv && build/uv/bin/python -m pip install uv
+
+pins: $(UV) ## Write constraints.txt anew from the newest versions that pyproject.toml admits, then the lock
+	{ sed -n '/^#/p' constraints.txt; $(COMPILE) --no-header --extra lab --extra dev pyproject.toml \
+		| grep -Ev '^(cuda|nvidia|triton)'; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt
+	$(MAKE) lock
+
+lock: $(UV) ## Write requirements.lock, the hashes of what constraints.txt pins, anew
+	grep -v '^torch==' constraints.txt | $(COMPILE) --custom-compile-command "make lock" --no-deps --generate-hashes \
+		--output-file requirements.lock -
 
 clean: ## Remove what was installed or built here; progress, my_notebooks/ and runs/ are kept
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis

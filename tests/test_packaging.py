@@ -89,6 +89,27 @@ def test_pins_name_no_local_build() -> None:
     assert [name for name, version in PINS.items() if version.local] == []
 
 
+def test_the_lock_has_hashes_of_all_that_is_pinned_but_torch() -> None:
+    text = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", "")
+    locked = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            requirement, *hashes = line.split()
+            name, version = requirement.split("==")
+            locked[canonicalize_name(name)] = Version(version)
+            assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes), line
+    assert locked == {name: version for name, version in PINS.items() if name != "torch"}
+
+
+def test_make_installs_by_the_lock_and_builds_the_course_with_what_it_brought() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    first, second = re.findall(r"^\t\$\(BIN\)/python -m pip install (.*)$", makefile, re.M)
+    assert first == "--no-deps --require-hashes -r requirements.lock"
+    assert second == f'--no-build-isolation -c constraints.txt -e ".[{",".join(EXTRAS)}]"'
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    assert {canonicalize_name(Requirement(one).name) for one in build} | {"editables"} <= PINS.keys()
+
+
 def test_conda_gets_a_python_in_range_and_the_pinned_packages() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
     python, pip, packages = environment["dependencies"]
