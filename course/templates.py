@@ -28,7 +28,7 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from course.formats import ROLES, Message
-from course.formats.records import describe
+from course.formats.problems import describe
 from course.text import half_character
 
 if TYPE_CHECKING:

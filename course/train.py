@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from course import SEED
 from course.batching import IGNORE, Example, answer_example, blocks, check_examples, clip, collate, make_labels
 from course.formats import Message, as_messages
-from course.formats.records import describe
+from course.formats.problems import describe
 from course.losses.sft import token_losses
 from course.models import LM, Pretrained, precision, require_list, seeded
 from course.plots import LiveCurve

@@ -7,8 +7,6 @@ in `convert.py`, and the pipeline from raw data to a set to train on in `prepare
 
 from course.formats.convert import (
     as_messages,
-    as_text,
-    conversation_to_instruction,
     extract_prompt,
     instruction_to_conversation,
     likert_to_pairs,
@@ -16,19 +14,11 @@ from course.formats.convert import (
     preference_to_conversation,
     preference_to_unpaired,
     ranking_to_pairs,
-    unpaired_to_preference,
 )
 from course.formats.load import load_records, validate
 from course.formats.prepare import Dropped, Prepared, Step, prepare_sft_data
-from course.formats.records import (
-    KINDS,
-    ROLES,
-    DataError,
-    Message,
-    Problem,
-    Record,
-    check,
-)
+from course.formats.problems import DataError, Problem
+from course.formats.records import KINDS, ROLES, Message, Record, check
 
 __all__ = [
     "KINDS",
@@ -41,9 +31,7 @@ __all__ = [
     "Record",
     "Step",
     "as_messages",
-    "as_text",
     "check",
-    "conversation_to_instruction",
     "extract_prompt",
     "instruction_to_conversation",
     "likert_to_pairs",
@@ -53,6 +41,5 @@ __all__ = [
     "preference_to_unpaired",
     "prepare_sft_data",
     "ranking_to_pairs",
-    "unpaired_to_preference",
     "validate",
 ]

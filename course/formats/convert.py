@@ -1,4 +1,4 @@
-"""From one shape of data to another, and back wherever nothing is lost on the way.
+"""From one shape of data to another.
 
 Serves notebook 02 (instruction to conversation) and 06 (rankings and ratings to pairs). Each function takes
 one record, or the list that belongs together, checks it and returns new records. Columns that the two
@@ -7,11 +7,13 @@ shapes do not name, such as `task` or `source`, travel along.
 Rankings become pairs as in Ouyang et al. 2022, section 3.5: K answers give K(K-1)/2 comparisons.
 """
 
-import json
 from itertools import combinations
+from operator import itemgetter
 from typing import Any
 
-from course.formats.records import DataError, Problem, Record, as_turns, check, repeats_prompt
+from course.formats.problems import DataError, Problem
+from course.formats.records import Record, as_turns, check, whole_conversations
+from course.text import visible
 
 _PROMPTED = ("prompt", "chosen", "rejected", "completion", "completions")
 
@@ -19,24 +21,9 @@ _PROMPTED = ("prompt", "chosen", "rejected", "completion", "completions")
 def instruction_to_conversation(record: Record) -> Record:
     """The user's turn is the instruction and, after an empty line, its input; the output is the answer."""
     _require(record, "instruction")
-    asked = "\n\n".join(filter(None, [record["instruction"], record.get("input")]))
-    messages = [_turn("user", asked), _turn("assistant", record["output"])]
+    asked = [text for text in (record["instruction"], record.get("input")) if text and visible(text).strip()]
+    messages = [_turn("user", "\n\n".join(asked)), _turn("assistant", record["output"])]
     return {**_others(record, "instruction", "input", "output"), "messages": messages}
-
-
-def conversation_to_instruction(record: Record) -> Record:
-    """One question and one answer as an instruction, with the whole question in `instruction`.
-
-    Undoes `instruction_to_conversation` except for the border between instruction and input, which a
-    conversation does not keep.
-
-    Raises:
-        DataError: the conversation has a system turn or more than one answer; an instruction holds neither.
-    """
-    _require(record, "conversation")
-    _require_roles(record["messages"], ["user", "assistant"], "messages")
-    asked, answer = (turn["content"] for turn in record["messages"])
-    return {**_others(record, "messages"), "instruction": asked, "input": "", "output": answer}
 
 
 def as_messages(record: Record) -> Record:
@@ -52,28 +39,6 @@ def as_messages(record: Record) -> Record:
             changed[field] = [_turn("assistant", record[field])]
     if record.get("completions") is not None:
         changed["completions"] = [[_turn("assistant", text)] for text in record["completions"]]
-    return {**record, **changed}
-
-
-def as_text(record: Record) -> Record:
-    """The inverse of `as_messages`, for a prompt of one user turn and answers of one turn.
-
-    Raises:
-        DataError: the record has a system turn or several turns, which plain text does not hold.
-    """
-    if not isinstance(record.get("prompt"), list):
-        return dict(record)
-
-    def text(messages: list[dict[str, str]], role: str, field: str) -> str:
-        _require_roles(messages, [role], field)
-        return messages[0]["content"]
-
-    changed: Record = {"prompt": text(record["prompt"], "user", "prompt")}
-    for field in ("chosen", "rejected", "completion"):
-        if record.get(field) is not None:
-            changed[field] = text(record[field], "assistant", field)
-    if record.get("completions") is not None:
-        changed["completions"] = [text(answer, "assistant", "completions") for answer in record["completions"]]
     return {**record, **changed}
 
 
@@ -93,22 +58,28 @@ def extract_prompt(record: Record) -> Record:
     read as turns.
 
     Raises:
-        DataError: it is no such record, its prompt is another one, or the two ask different questions.
+        DataError: it is no such record, its prompt is another one, the two ask different questions, or a text goes on
+            with `Human:` after its answer.
     """
-    if not repeats_prompt(record):
+    if not (sides := whole_conversations(record)):
         raise _refuse("chosen", "is no whole conversation", "A record with prompt and answers apart stays as it is.")
-    chosen, rejected = (as_turns(record[side]) for side in ("chosen", "rejected"))
-    same = 0
-    while same < min(len(chosen), len(rejected)) and chosen[same] == rejected[same]:
-        same += 1
+    chosen, rejected = sides
+    same = next((i for i, (one, other) in enumerate(zip(*sides, strict=False)) if one != other), min(map(len, sides)))
     shared, given = chosen[:same], record.get("prompt")
     asked = [str(turn.get("content")).strip() for turn in shared if turn.get("role") == "user"]
     if chosen == rejected:
         raise _refuse("rejected", "is the same as chosen", "It prefers nothing: remove the record.")
-    if not asked or (shared[-1].get("role") != "user"):
-        what = "and rejected part before an answer, so they answer different questions"
+    if not asked or shared[-1].get("role") != "user":
+        what = "parts from rejected before an answer, so they answer different questions"
         raise _refuse("chosen", what, "Remove the record.")
-    if given is not None and given != shared and not (isinstance(given, str) and given.strip() in asked):
+    for name, side in zip(("chosen", "rejected"), sides, strict=True):
+        if isinstance(record[name], str) and len(side) > same + 1:
+            what = "has another turn after its answer, or an answer that quotes one"
+            raise _refuse(name, what, "Cut it after the answer, write it as messages, or remove the record.")
+    if isinstance(given, list) and [turn for turn in as_turns(given) if turn.get("role") != "system"] == shared:
+        shared = given  # only the prompt has the system turn
+    texts = isinstance(record["chosen"], str) or not str(given or "").strip() or str(given).strip() in asked
+    if given != shared and not texts:
         raise _refuse("prompt", "is not what chosen and rejected begin with", "Correct it, or remove the record.")
     return {**_others(record, *_PROMPTED), "prompt": shared, "chosen": chosen[same:], "rejected": rejected[same:]}
 
@@ -116,9 +87,9 @@ def extract_prompt(record: Record) -> Record:
 def ranking_to_pairs(record: Record) -> list[Record]:
     """Every comparison that a ranking of K answers implies: K(K-1)/2 preference records, best first."""
     _require(record, "ranking")
-    by_rank = [answer for _, answer in sorted(zip(record["ranks"], record["completions"], strict=True), key=_first)]
+    by_rank = sorted(zip(record["ranks"], record["completions"], strict=True), key=itemgetter(0))
     rest = _others(record, *_PROMPTED, "ranks")
-    return [_pair(record["prompt"], better, worse, rest) for better, worse in combinations(by_rank, 2)]
+    return [_pair(record, better, worse, rest) for (_, better), (_, worse) in combinations(by_rank, 2)]
 
 
 def pairs_to_ranking(pairs: list[Record]) -> Record:
@@ -137,11 +108,7 @@ def pairs_to_ranking(pairs: list[Record]) -> Record:
         if answer not in answers:  # not a set: an answer may be a list of messages
             answers.append(answer)
     answers.sort(key=lambda answer: -sum(pair["chosen"] == answer for pair in pairs))
-    ranking = {
-        "prompt": pairs[0]["prompt"],
-        "completions": answers,
-        "ranks": list(range(1, len(answers) + 1)),
-    }
+    ranking = {"prompt": pairs[0]["prompt"], "completions": answers, "ranks": list(range(1, len(answers) + 1))}
     implied = [(better, worse) for better, worse in combinations(answers, 2)]
     given = [(pair["chosen"], pair["rejected"]) for pair in pairs]
     if len(given) != len(implied) or any(pair not in given for pair in implied):
@@ -157,15 +124,11 @@ def likert_to_pairs(record: Record) -> tuple[list[Record], int]:
     It cannot be undone: a pair says which answer is better, no longer by how much.
     """
     _require(record, "likert")
-    pairs, ties = [], 0
     rest = _others(record, *_PROMPTED, "ratings", "scale")
-    rated = sorted(zip(record["ratings"], record["completions"], strict=True), key=_first, reverse=True)
-    for (high, better), (low, worse) in combinations(rated, 2):
-        if high == low:
-            ties += 1
-        else:
-            pairs.append(_pair(record["prompt"], better, worse, rest))
-    return pairs, ties
+    rated = sorted(zip(record["ratings"], record["completions"], strict=True), key=itemgetter(0), reverse=True)
+    compared = [(better, worse, high == low) for (high, better), (low, worse) in combinations(rated, 2)]
+    pairs = [_pair(record, better, worse, rest) for better, worse, tie in compared if not tie]
+    return pairs, len(compared) - len(pairs)
 
 
 def preference_to_unpaired(record: Record) -> list[Record]:
@@ -178,33 +141,12 @@ def preference_to_unpaired(record: Record) -> list[Record]:
     ]
 
 
-def unpaired_to_preference(records: list[Record]) -> tuple[list[Record], list[Record]]:
-    """Each good answer of a prompt over each of its bad ones, and the records that found no partner.
-
-    Undoes `preference_to_unpaired` where every prompt occurs in one pair; with g good and b bad answers to
-    a prompt it makes g times b pairs. A pair takes the other columns from its good answer.
-    """
-    sides: dict[str, dict[bool, list[Record]]] = {}
-    for record in records:
-        _require(record, "unpaired")
-        key = json.dumps(record["prompt"], sort_keys=True)
-        sides.setdefault(key, {True: [], False: []})[record["label"]].append(record)
-    pairs, alone = [], []
-    for answers in sides.values():
-        if not (answers[True] and answers[False]):
-            alone += answers[True] + answers[False]
-        for good in answers[True]:
-            rest = _others(good, *_PROMPTED, "label")
-            pairs += [_pair(good["prompt"], good["completion"], bad["completion"], rest) for bad in answers[False]]
-    return pairs, alone
-
-
 def _turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def _pair(prompt: Any, better: Any, worse: Any, rest: Record) -> Record:
-    return {**rest, "prompt": prompt, "chosen": better, "rejected": worse}
+def _pair(record: Record, better: Any, worse: Any, rest: Record) -> Record:
+    return {**rest, "prompt": record["prompt"], "chosen": better, "rejected": worse}
 
 
 def _others(record: Record, *named: str) -> Record:
@@ -214,20 +156,9 @@ def _others(record: Record, *named: str) -> Record:
     return {field: value for field, value in record.items() if field not in named}
 
 
-def _first(pair: tuple[Any, Any]) -> Any:
-    return pair[0]
-
-
 def _require(record: Record, kind: str) -> None:
     if problems := check(record, kind):
         raise DataError(f"This is no {kind} record that can be converted.", problems)
-
-
-def _require_roles(messages: list[dict[str, str]], roles: list[str], field: str) -> None:
-    found = [turn["role"] for turn in messages]
-    if found != roles:
-        what = f"has the turns {', '.join(found)}; only {' and '.join(roles)} fit"
-        raise _refuse(field, what, "Keep it as messages.")
 
 
 def _refuse(field: str, what: str, mend: str) -> DataError:

@@ -5,16 +5,42 @@ all, each with its place and its fix, and nothing is skipped in silence.
 """
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from course.formats.convert import extract_prompt
-from course.formats.records import SHOWN, DataError, Problem, Record, check, describe, quote, repeats_prompt
+from course.formats.problems import SHOWN, DataError, Problem, describe, placed, quote
+from course.formats.records import Record, check, whole_conversations
 
 DEEPEST = 100
 """A record nested deeper than this is no record of text."""
+
+_ONE_LINE = "Write each record as one JSON object on a line of its own"
+_TABLE = "Read it with pandas.read_{}, and pass the table."
+OTHER_FILES = {
+    **dict.fromkeys((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"), ("is compressed", "Unpack it first.")),
+    b"PK\3\4": ("is a zip archive or a workbook", f"Unpack it first. {_TABLE.format('excel')}"),
+    b"PAR1": ("is a Parquet table", _TABLE.format("parquet")),
+    b"ARROW1": ("is an Arrow table", _TABLE.format("feather")),
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), ("is UTF-16 text", "Save the file as UTF-8.")),
+    b"version https://git-lfs": ("is a note of Git LFS and not the data", "Fetch the data with `git lfs pull`."),
+    b"<": ("is a web page", "Download the file itself."),
+}
+"""How files begin that hold no JSON lines, with what they are and what to do."""
+MENDS = (
+    (r"Extra data [{\x1e]", "Put each record on a line of its own."),
+    (r"Extra data ,|Illegal trailing|Expecting \w+.* []}]", "Remove the comma, or write what is missing after it."),
+    (r"Expecting .* ['\u2018\u201c]", 'Put names and texts between straight double quotes, as in {"prompt": "Hi"}.'),
+    (r"Expecting .* (?:None|True|False)", "JSON writes null, true and false."),
+    (r"Unterminated", r"Close the text with a double quote; a line break inside it is written as \n."),
+    (r"Invalid control", r"Inside a text, write a tab as \t and a line break as \n."),
+    (r"Invalid \\", "Inside a text, write a backslash as two."),
+)
+"""The fix for what Python's reader says and for what stands where it stopped."""
 
 
 def validate(records: Iterable[Any], kind: str) -> None:
@@ -27,7 +53,7 @@ def validate(records: Iterable[Any], kind: str) -> None:
     """
     if rows(records) is not records:
         raise TypeError(f"This is a {type(records).__name__}, not a list of records: pass load_records(..., {kind!r}).")
-    _accept([(f"row {row}", record) for row, record in enumerate(records)], kind, "records")
+    _accept([(f"row {row}", record) for row, record in enumerate(records)], kind, "records", [])
 
 
 def load_records(source: str | Path | Iterable[Record], kind: str) -> list[Record]:
@@ -53,135 +79,150 @@ def load_records(source: str | Path | Iterable[Record], kind: str) -> list[Recor
     if isinstance(source, str | Path):
         path = Path(source)
         if not path.is_file():
-            raise FileNotFoundError(f"There is no file {path}. Paths count from {Path.cwd()}.")
-        name, (placed, faults) = str(path), _parse_jsonl(path.read_bytes())
+            what = f"{path} is a folder: name the file in it" if path.is_dir() else f"There is no file {path}"
+            raise FileNotFoundError(f"{what}. Paths count from {Path.cwd()}.")
+        name, found, parse = str(path), _lines(path), _parse
     else:
-        name, placed, faults = "records", [], []
-        for i, row in enumerate(rows(source)):
-            try:
-                placed.append((f"row {i}", own(row)))
-            except RecursionError:
-                faults.append(_too_deep(f"row {i}"))
-    converted = 0
-    for i, (where, record) in reversed(list(enumerate(placed))):
-        if kind == "preference" and repeats_prompt(record):
-            try:
-                placed[i] = (where, extract_prompt(record))
-                converted += 1
-            except DataError as error:
-                faults += [Problem(p.field, p.what, p.mend, where) for p in error.problems]
-                del placed[i]
-    records = _accept(placed, kind, name, faults)
+        name, found, parse = "records", [(f"row {i}", row) for i, row in enumerate(rows(source))], own
+    records, faults, converted = [], [], 0
+    for where, given in found:
+        try:
+            record = parse(given)
+            if kind == "preference" and whole_conversations(record):
+                record, converted = extract_prompt(record), converted + 1
+            records.append((where, record))
+        except DataError as error:
+            faults += placed(where, error.problems)
+        except RecursionError:
+            what = f"is nested more than {DEEPEST} levels deep"
+            faults.append(Problem("", what, "Write the record's fields side by side.", where))
+    sound = _accept(records, kind, name, faults)
     if converted:
         what = "the turns that `chosen` and `rejected` share at the start are now the prompt"
-        print(f"{name}: {converted} of {len(records)} records held whole conversations; {what}.")
-    return records
+        print(f"{name}: {converted} of {len(sound)} records held whole conversations; {what}.")
+    return sound
 
 
 def rows(source: Any) -> Iterable[Any]:
     """What is iterated to get one record after the other: a table's rows, and any other source as it is.
 
     Raises:
-        ValueError: a dict, which may hold splits or columns.
+        ValueError: a dict, which may hold splits or columns, or a table with two columns of one name.
         TypeError: nothing that can be iterated.
     """
-    if isinstance(source, dict):
+    if isinstance(source, Mapping):
         names = ", ".join(map(quote, list(source)[:SHOWN]))
-        what = f"A dict is not a list of records. If it holds splits, choose one of them: {names}."
-        raise ValueError(f"{what} If it holds columns, pass datasets.Dataset.from_dict(...).")
+        what = f"A dict is not a list of records. If it holds splits, choose one of them: {names}. If it is one record"
+        raise ValueError(f"{what}, put it in a list. If it holds columns, pass datasets.Dataset.from_dict(...).")
     if hasattr(source, "iloc") and hasattr(source, "columns"):  # pandas, whose empty cells are NaN or NaT
+        _require_one_each(source.columns)
         table = source.astype(object).where(source.notna(), None)
         return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False, name=None)]
     for name in ("to_pylist", "to_dicts"):  # Arrow, polars
         if hasattr(source, name):
+            _require_one_each(getattr(source, "column_names", ()))
             return getattr(source, name)()
     if not isinstance(source, Iterable) or isinstance(source, str | bytes):
         raise TypeError(f"Records come as a list of dicts, a data set or a table, not as {describe(source)}.")
     return source
 
 
+def _require_one_each(columns: Iterable[Any]) -> None:
+    if twice := _twice(columns):
+        raise ValueError(f"The table has two columns called {quote(twice[0])}: rename one, or leave it out.")
+
+
+def _twice(names: Iterable[Any]) -> list[Any]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
 def own(value: Any, depth: int = 0) -> Any:
-    """A copy that shares nothing with the source; what NumPy or torch holds becomes Python's numbers and lists.
+    """A copy that shares nothing with the source; what NumPy, pandas or torch hold becomes Python's values and lists.
 
     Raises:
         RecursionError: it is nested more than `DEEPEST` levels deep.
     """
     if depth > DEEPEST:
         raise RecursionError
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, dict):
+    for name in ("_asdict", "to_dict", "tolist"):  # a named tuple, a row of pandas, numbers and arrays
+        if hasattr(value, name):
+            value = getattr(value, name)()
+    if isinstance(value, Mapping):
         return {key: own(part, depth + 1) for key, part in value.items()}
-    return [own(part, depth + 1) for part in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [own(part, depth + 1) for part in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return None if type(value).__name__ in ("NAType", "NaTType") else value  # the empty cells of pandas
 
 
-def _parse_jsonl(data: bytes) -> tuple[list[tuple[str, Any]], list[Problem]]:
-    """Split a file into (place, record) and the lines that are not JSON."""
-    placed, faults = [], []
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        where = f"line {number}"
-        try:
-            if line.strip():
-                record = json.loads(text := line.decode(), object_pairs_hook=_object, parse_int=_whole)
-                placed.append((where, own(record)))
-        except UnicodeDecodeError as error:
-            mend = "Save the file as UTF-8."
-            faults.append(Problem(f"byte {error.start + 1}", "is not UTF-8 text", mend, where))
-        except json.JSONDecodeError as error:
-            column, mend = _why(error, text)
-            faults.append(Problem(f"column {column}", f"is not JSON ({error.msg})", mend, where))
-        except DataError as error:
-            faults += [Problem(p.field, p.what, p.mend, where) for p in error.problems]
-        except RecursionError:
-            faults.append(_too_deep(where))
-    return placed, faults
+def _lines(path: Path) -> list[tuple[str, bytes]]:
+    """The lines of a file that are not blank, with their places.
+
+    Raises:
+        DataError: the file as a whole is something else.
+    """
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    lines = [(f"line {i}", line) for i, line in enumerate(re.split(rb"\r\n|\n|\r", data), 1) if line.strip()]
+    other = next((said for start, said in OTHER_FILES.items() if data.lstrip().startswith(start)), None)
+    first = lines[0][1].strip() if lines else b""
+    if path.suffix.lower() in (".csv", ".tsv") and first[:1] != b"{":
+        other = "is a table of separated values", _TABLE.format("csv")
+    elif first == b"{":
+        other = "has its records on several lines each", f"{_ONE_LINE}, as json.dumps(record) does."
+    elif first == b"[" or (first[:1] == b"[" and lines[-1][1].strip()[-1:] == b"]"):
+        mend = f"{_ONE_LINE}, not as one list with brackets around it; or pass what json.load reads."
+        other = "is one JSON list", mend
+    if other:
+        raise DataError(f"{path} holds no JSON lines.", [Problem("", *other, "the file")])
+    return lines
 
 
-def _why(error: json.JSONDecodeError, text: str) -> tuple[int, str]:
-    """The column where JSON breaks off, and the fix that fits what is found there."""
+def _parse(line: bytes) -> Any:
+    """The record in a line; raises DataError with what is wrong with it."""
+    try:
+        return own(json.loads(text := line.decode(), object_pairs_hook=_object, parse_int=_whole))
+    except UnicodeDecodeError as error:
+        problem = Problem(f"byte {error.start + 1}", "is not UTF-8 text", "Save the file as UTF-8.")
+    except json.JSONDecodeError as error:
+        problem = Problem(f"column {error.colno}", f"is not JSON ({error.msg})", _why(error, text))
+    raise DataError("", [problem])
+
+
+def _why(error: json.JSONDecodeError, text: str) -> str:
+    """The fix that fits what is found where JSON breaks off."""
     rest = text[error.pos :].lstrip()
     if "\ufeff" in (rest[:1], text[:1]):
         joined = "Two files were joined here: remove the byte-order mark, the invisible U+FEFF,"
-        return error.colno, f"{joined} and let the second begin on a line of its own."
+        return f"{joined} and let the second begin on a line of its own."
     if "\0" in text:
-        return error.colno, "It holds zero bytes, as UTF-16 does: save the file as UTF-8."
-    if error.msg == "Extra data" and rest[:1] == "{":
-        return error.colno, "Put each record on a line of its own."
-    mend = "Write each record as one JSON object on a line of its own"
-    return error.colno, mend + (", not as one list with brackets around it." if text.strip() == "[" else ".")
+        return "It holds zero bytes, as UTF-16 does: save the file as UTF-8."
+    return next((mend for form, mend in MENDS if re.match(form, f"{error.msg} {rest[:5]}")), f"{_ONE_LINE}.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; Python's reader would keep the last of two equal keys and say nothing."""
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if twice := _twice(name for name, _ in pairs):
         mend = "Keep the one that is meant."
-        raise DataError("", [Problem(quote(key), "is there twice in one object", mend) for key in twice])
-    return record
+        raise DataError("", [Problem(quote(name), "is there twice in one object", mend) for name in twice])
+    return dict(pairs)
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > 309:
+    if (size := len(digits.lstrip("-"))) > 309:
         mend = "Write a number, or put it in quotes if it is text."
-        raise DataError("", [Problem(f"{digits[:12]}...", f"is a whole number of {len(digits)} digits", mend)])
+        raise DataError("", [Problem(f"{digits[:12]}...", f"is a whole number of {size} digits", mend)])
     return int(digits)
 
 
-def _too_deep(where: str) -> Problem:
-    return Problem("", f"is nested more than {DEEPEST} levels deep", "Write the record's fields side by side.", where)
-
-
-def _accept(placed: list[tuple[str, Any]], kind: str, source: str, faults: list[Problem] | None = None) -> list[Record]:
+def _accept(records: list[tuple[str, Any]], kind: str, source: str, faults: list[Problem]) -> list[Record]:
     """The records if all of them are sound, else one error with all that is wrong."""
-    faults = faults or []
-    for where, record in placed:
-        faults += [Problem(p.field, p.what, p.mend, where) for p in check(record, kind)]
+    faults += [fault for where, record in records for fault in placed(where, check(record, kind))]
     if faults:
         faults.sort(key=lambda fault: int(fault.where.split()[1]))
         count = f"{len(faults)} problem{'s' if len(faults) > 1 else ''}"
         from_0 = " (rows count from 0)" if faults[0].where.startswith("row") else ""
         raise DataError(f"{source}: {count} in {kind} data{from_0}.", faults)
-    if not placed:
+    if not records:
         raise ValueError(f"{source}: there is not a single record.")
-    return [record for _, record in placed]
+    return [record for _, record in records]

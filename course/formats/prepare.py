@@ -19,36 +19,22 @@ from typing import Any
 
 from course import SEED
 from course.formats.convert import instruction_to_conversation
+from course.formats.filters import REASONS, fault
 from course.formats.load import DEEPEST, own, rows
-from course.formats.records import DataError, Problem, Record, check
-from course.text import canonical, segments, word_count
+from course.formats.problems import DataError, Problem
+from course.formats.records import Record, check
+from course.text import canonical, segments, visible
 
 Verdict = str | None
 Shingles = frozenset[tuple[str, ...]]
 
 STEPS = {
-    "filter": ("too short", "too long", "broken markup", "refusal boilerplate"),
+    "filter": REASONS,
     "de-duplicate": ("exact duplicate", "near duplicate"),
 }
 """The steps that can be chosen, each with the reasons for which it drops a record."""
 
-LEFTOVER = re.compile(
-    r"<\|[a-z0-9_]+\|>|(?<!\w)\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"  # another chat template's markers
-    r"|\ufffd",  # what remains of a character that was decoded wrongly
-    re.IGNORECASE,
-)
-WEB_PAGE = re.compile(
-    r"</(?:p|div|span|ul|ol|li|a|b|i|em|strong|table|tr|td|h[1-6])\s*>|<[bh]r\s*/?>"
-    r"|(?<!\w)<(?:p|div|span|a|img)\s+[a-z-]+=[\"'][^<>]*>|&(?:nbsp|amp|lt|gt|quot|#\d+);",
-    re.IGNORECASE,
-)
-"""Tags and entities. A lone `<b>` is no sign of a web page: it is a type, a comparison, or a word about HTML."""
-ABOUT_MARKUP = re.compile(r"\b(?:x?html|xml|svg|jsx|css|markup|tags?|entit(?:y|ies)|web ?pages?)\b", re.IGNORECASE)
-PUNCTUATION = frozenset(".,;:!?'\"()\u2018\u2019\u201c\u201d")
-INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
-FENCE = re.compile(r"\s*(?:(?:[-*+>]|\d+[.)])\s+)?(`{3,}|~{3,})(.*)")
-REFUSAL = re.compile(r"\bas an? (?:ai|large)? ?language model\b|\bmy knowledge cut-?off\b", re.IGNORECASE)
-"""Another model talking about itself. A refusal in the answer's own words is not boilerplate."""
+PUNCTUATION = frozenset(".,;:!?'\"\u2018\u2019\u201c\u201d")
 
 
 @dataclass(frozen=True)
@@ -122,10 +108,11 @@ def prepare_sft_data(
         raise ValueError(f"similar is a share above 0 and up to 1, not {similar}.")
     if not 0 <= min_words <= max_words:
         raise ValueError(f"min_words={min_words} and max_words={max_words} leave no length between them.")
-    if per_task is not None and (per_task < 1 or balance_by is None):
+    if per_task is not None and (not isinstance(per_task, int) or per_task < 1 or balance_by is None):
         raise ValueError("per_task is a count of 1 or more, and wants balance_by to say what a task is.")
 
-    wanted = {reason for name in steps for reason in STEPS.get(name, (name,))}
+    named = [steps] if isinstance(steps, str) else steps
+    wanted = {reason for name in named for reason in STEPS.get(name, (name,))}
     if unknown := wanted.difference(*STEPS.values()):
         there = ", ".join(repr(name) for step, reasons in STEPS.items() for name in (step, *reasons))
         raise ValueError(f"There is no step {min(unknown)!r}; `steps` takes a list of {there}.")
@@ -164,10 +151,15 @@ def as_conversation(record: Record) -> Record | str:
     kind, chat = "conversation", record
     # In a data set of mixed records every row has all columns, and None in those that are not its own.
     given = {field for field, value in record.items() if value is not None} if isinstance(record, dict) else set()
-    if "instruction" in given:
+    if "messages" in given:
+        pass
+    elif "instruction" in given:
         kind = "instruction"
-    elif "prompt" in given and "messages" not in given and "completion" in record:
-        chat = _from_prompt_and_completion(record)
+    elif "prompt" in given and "completion" in record:
+        sides = {"user": record["prompt"], "assistant": record["completion"]}
+        turns = [side if isinstance(side, list) else [{"role": role, "content": side}] for role, side in sides.items()]
+        rest = {field: value for field, value in record.items() if field not in ("prompt", "completion")}
+        chat = {**rest, "messages": turns[0] + turns[1]}
     problems = check(chat, kind)
     if problems:
         field = re.sub(r"\[\d+\]", "", problems[0].field)  # without the turn's number: reasons are counted
@@ -177,77 +169,25 @@ def as_conversation(record: Record) -> Record | str:
     return {**chat, "messages": [{**turn, "content": tidy(turn["content"])} for turn in chat["messages"]]}
 
 
-def _from_prompt_and_completion(record: Record) -> Record:
-    sides = {"user": record["prompt"], "assistant": record["completion"]}
-    turns = [side if isinstance(side, list) else [{"role": role, "content": side}] for role, side in sides.items()]
-    rest = {field: value for field, value in record.items() if field not in ("prompt", "completion")}
-    return {**rest, "messages": turns[0] + turns[1]}
-
-
 def tidy(text: str) -> str:
     """The text with one way of writing each character and line end, and no space around it."""
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
-# --- filter -------------------------------------------------------------------------------------------------
-
-
-def fault(
-    record: Record,
-    min_words: int,
-    max_words: int,
-    keep: Callable[[Record], bool] | None = None,
-    wanted: Collection[str] = STEPS["filter"],
-) -> Verdict:
-    """The first reason among `wanted`, if any, not to learn from this conversation; your own filter comes last."""
-    answers = [turn["content"] for turn in record["messages"] if turn["role"] == "assistant"]
-    sizes = [word_count(answer) for answer in answers]
-    found = {
-        "too short": lambda: min(sizes) < min_words,
-        "too long": lambda: max(sizes) > max_words,
-        "broken markup": lambda: _is_broken([turn["content"] for turn in record["messages"]]),
-        "refusal boilerplate": lambda: any(map(REFUSAL.search, answers)),
-    }
-    for reason, holds in found.items():
-        if reason in wanted and holds():
-            return reason
-    if keep is not None and not keep(record):
-        name = getattr(keep, "__name__", "<no name>")
-        return "not kept by your filter" if name.startswith("<") else f"not {name}"  # a lambda is called <lambda>
-    return None
-
-
-def _is_broken(texts: list[str]) -> bool:
-    """Whether code is cut off, or markers, tags or entities are left over outside code. HTML may be the subject."""
-    prose, cut_off = zip(*map(_without_code, texts), strict=True)
-    left_over = any(map(LEFTOVER.search, prose)) or any("\ufffd" in text for text in texts)
-    about_markup = any(map(ABOUT_MARKUP.search, texts))
-    return any(cut_off) or left_over or (not about_markup and any(map(WEB_PAGE.search, prose)))
-
-
-def _without_code(text: str) -> tuple[str, bool]:
-    """The text outside of fenced, indented and inline code, and whether a fence that it opens is never closed."""
-    lines, fence, info, indented = [], "", "", True
-    for line in text.split("\n"):
-        mark = FENCE.match(line)
-        if fence:
-            if mark and mark[1].startswith(fence) and not mark[2].strip():
-                fence = ""
-        elif mark and "`" not in mark[2]:
-            fence, info = mark.groups()
-        elif not (indented and line.startswith(("    ", "\t"))):
-            lines.append(line)
-            indented = not line.strip()
-    cut_off = bool(fence) and len(info.split()) <= 1  # "``` opens a block" is a sentence
-    return INLINE_CODE.sub(" ", "\n".join(lines)), cut_off
 
 
 # --- de-duplicate -------------------------------------------------------------------------------------------
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case, and signs that carry meaning (+, -, %); punctuation and spacing are dropped."""
-    return [part for part in segments(canonical(text).casefold()) if part not in PUNCTUATION]
+    """Words in lower case, and signs that carry meaning (+, -, %); punctuation and spacing are dropped.
+
+    After a number, case and `!` stay: 5 Mg are not 5 mg, and 5! is not 5.
+    """
+    found: list[str] = []
+    for part in segments(canonical(text)):
+        counted = bool(found) and found[-1][-1].isnumeric()
+        if part not in PUNCTUATION or (part == "!" and counted):
+            found.append(part if counted else part.casefold())
+    return found
 
 
 def shingles(text: str, size: int = 3) -> Shingles:
@@ -266,9 +206,9 @@ def duplicates(
 ) -> list[Verdict]:
     """Which records repeat an earlier one that stays.
 
-    An exact duplicate is the same to a reader: it may differ in spaces, in invisible characters and in how an accent
-    is composed, and in nothing else. A near duplicate has a word-shingle overlap >= `similar`, where upper and lower
-    case and punctuation do not count.
+    An exact duplicate is the same to a reader: it may differ in spaces within a line, in invisible characters and in
+    how an accent is composed, and in nothing else. A near duplicate has a word-shingle overlap >= `similar`, where
+    upper and lower case and punctuation do not count.
 
     Two sets can only overlap that much if they share one of the few rarest shingles of the later one, so
     each record is compared with those few candidates and not with all (the prefix filter of Chaudhuri et al.
@@ -282,7 +222,7 @@ def duplicates(
     holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)  # which kept records have a shingle
     verdicts: list[Verdict] = []
     for i, (record, own_set) in enumerate(zip(records, sets, strict=True)):
-        exact = tuple((turn["role"], canonical(turn["content"])) for turn in record["messages"])
+        exact = tuple((turn["role"], _as_seen(turn["content"])) for turn in record["messages"])
         rarest_first = sorted(own_set, key=lambda shingle: (count[shingle], shingle))
         prefix = rarest_first[: len(own_set) - ceil(similar * len(own_set) - 1e-9) + 1]  # 1e-9: 0.56 * 25 is above 14
         candidates = {j for shingle in prefix for j in holders[shingle]}
@@ -296,6 +236,12 @@ def duplicates(
             for shingle in prefix:
                 holders[shingle].append(i)
     return verdicts
+
+
+def _as_seen(text: str) -> tuple[tuple[str, str], ...]:
+    """The lines of a text, each with its indentation, which is part of a program."""
+    lines = visible(text).strip().splitlines()
+    return tuple((line[: len(line) - len(line.lstrip())] if line.strip() else "", canonical(line)) for line in lines)
 
 
 def _said(record: Record) -> str:

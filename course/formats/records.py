@@ -17,15 +17,12 @@ A record is a plain dict, and columns that a kind does not name travel along unt
 A prompt or a completion is a string or a list of messages; within one record all are of the same sort.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from numbers import Real
+from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
-
+from course.formats.problems import Problem, describe, is_number, is_truth, quote
 from course.text import half_character, visible
 
 Record = dict[str, Any]
@@ -33,43 +30,41 @@ Message = dict[str, str]
 
 ROLES = ("system", "user", "assistant")
 LIKERT_SCALE = (1, 5)
-SHOWN = 20
-"""So many problems are written out in an error; all of them are in its `problems`."""
 
-_OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong with one record: in which field, what, and how to mend it."""
-
-    field: str
-    what: str
-    mend: str
-    where: str = ""
-    """The line of a file or the row of a list, once it is known."""
-
-    def __str__(self) -> str:
-        return f"{', '.join(part for part in (self.where, self.field) if part)}: {self.what}. {self.mend}"
+ELSEWHERE = {
+    **{"system": ("developer",), "user": ("human", "prompter"), "assistant": ("gpt", "bot", "model", "chatgpt")},
+    **{"messages": ("conversations", "conversation", "dialog", "dialogue"), "role": ("from",), "content": ("value",)},
+    **{"instruction": ("question", "query", "prompt"), "input": ("context",), "prompt": ("question", "instruction")},
+    **{"output": ("response", "answer", "completion"), "completion": ("response", "output", "answer")},
+}
+"""What other data sets call a role or a field: ShareGPT, Dolly, OASST and their like."""
+FIELDS = frozenset(
+    {"messages", "role", "content", "instruction", "input", "output", "prompt", "chosen", "rejected", "completion"}
+    | {"completions", "label", "ranks", "ratings", "scale"}
+)
+UNREAD = ("tool_calls", "function_call", "weight", "reasoning_content", "thinking")
+"""Parts of a message that other trainers read, and that would be lost here."""
 
 
-class DataError(ValueError):
-    """Data that cannot be used as it is. `problems` holds every fault that was found, in order."""
-
-    def __init__(self, headline: str, problems: list[Problem]) -> None:
-        self.problems = problems
-        lines = [headline, *(f"  {problem}" for problem in problems[:SHOWN])]
-        if len(problems) > SHOWN:
-            lines.append(f"  ... and {len(problems) - SHOWN} more, all in the error's `problems`.")
-        super().__init__("\n".join(lines))
+# --- checks: each takes what holds a value and the value's name, and yields what is wrong -------------------
 
 
-# --- checks: each takes a value and the name of its field, and yields what is wrong -------------------------
+def _missing(holder: dict, name: str, at: str = "", mend: str = "") -> Problem:
+    """That a field is missing; the fix names what the record has instead, if that can be guessed."""
+    given = {key.strip("\ufeff ").lower(): key for key in holder if isinstance(key, str) and holder[key] is not None}
+    close = [key for key in get_close_matches(name, given, n=1, cutoff=0.8) if key not in FIELDS or given[key] != key]
+    found = next((given[key] for key in (*close, *ELSEWHERE.get(name, ())) if key in given), None)
+    if found is not None:
+        mend = f"Rename {quote(found)} to {name!r}."
+        if name == "output" and "context" in given:  # Dolly's second text, which would be left behind
+            mend = f"Rename {quote(found)} to {name!r}, and 'context' to 'input'."
+    return Problem(at + name, "is missing", mend or f"Add {at + name!r} to the record, or remove the record.")
 
 
-def _check_text(value: Any, field: str) -> Iterator[Problem]:
+def _check_text(holder: dict, name: str, at: str = "") -> Iterator[Problem]:
+    value, field = holder.get(name), at + name
     if value is None:
-        yield Problem(field, "is missing", f"Add {field!r} to the record, or remove the record.")
+        yield _missing(holder, name, at)
     elif not isinstance(value, str):
         yield Problem(field, f"is {describe(value)}, not text", "Write it as a string.")
     elif not visible(value).strip():
@@ -77,39 +72,41 @@ def _check_text(value: Any, field: str) -> Iterator[Problem]:
         yield Problem(field, "is empty", f"Write the text, or remove the record.{hidden}")
 
 
-def _check_messages(messages: Any, field: str, starts: str, ends: str) -> Iterator[Problem]:
+def _check_messages(holder: dict, name: str, starts: str, ends: str) -> Iterator[Problem]:
     """Turns must alternate between user and assistant, after at most one system turn in front."""
+    messages = holder.get(name)
     if messages is None:
-        yield Problem(field, "is missing", f"Add {field!r} to the record, or remove the record.")
-        return
-    if not isinstance(messages, list):
-        yield Problem(field, f"is {describe(messages)}, not a list", "Write [{'role': ..., 'content': ...}, ...].")
-        return
-    if not messages:
-        yield Problem(field, "is empty", "Add its turns, or remove the record.")
-        return
-    faults = [fault for i, turn in enumerate(messages) for fault in _check_turn(turn, f"{field}[{i}]")]
-    yield from faults
-    if any(not fault.field.endswith(".content") for fault in faults):
-        return  # without sound roles their order cannot be judged
-    yield from _check_order([turn["role"] for turn in messages], field, starts, ends)
+        yield _missing(holder, name)
+    elif not isinstance(messages, list):
+        yield Problem(name, f"is {describe(messages)}, not a list", "Write [{'role': ..., 'content': ...}, ...].")
+    elif not messages:
+        yield Problem(name, "is empty", "Add its turns, or remove the record.")
+    else:
+        faults = [fault for i, turn in enumerate(messages) for fault in _check_turn(turn, f"{name}[{i}]")]
+        yield from faults
+        if all(fault.field.endswith(".content") for fault in faults):  # else their order cannot be judged
+            yield from _check_order([turn["role"] for turn in messages], name, starts, ends)
 
 
 def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
     if not isinstance(turn, dict):
         yield Problem(field, f"is {describe(turn)}, not a message", "Write {'role': ..., 'content': ...}.")
         return
-    role = turn.get("role")
+    role, use = turn.get("role"), f"Use one of {', '.join(ROLES)}."
     if role is None:
-        yield Problem(f"{field}.role", "is missing", f"Add one of {', '.join(ROLES)}.")
-    elif role not in ROLES:
-        wanted = _OTHER_NAMES.get(role) if isinstance(role, str) else None
-        yield Problem(
-            f"{field}.role",
-            f"unknown role {quote(role)}",
-            f"Call it {wanted!r}." if wanted else f"Use one of {', '.join(ROLES)}.",
-        )
-    yield from _check_text(turn.get("content"), f"{field}.content")
+        yield _missing(turn, "role", f"{field}.", f"Add one of {', '.join(ROLES)}.")
+    elif not isinstance(role, str) or role not in ROLES:
+        plain = str(role).strip().lower()
+        meant = next((name for name in ROLES if plain in (name, *ELSEWHERE[name])), None)
+        if plain in ("tool", "function", "ipython", "observation"):
+            use += " The templates here write no calls of tools: remove the record, or tell it in words."
+        yield Problem(f"{field}.role", f"unknown role {quote(role)}", f"Call it {meant!r}." if meant else use)
+    yield from _check_text(turn, "content", f"{field}.")
+    for name in UNREAD:
+        if quote(turn.get(name)) not in ("None", "''", "[]", "1", "1.0"):
+            what = f"is {quote(turn[name])}, which is not read here"
+            mend = "Remove it to learn the turn without it, or remove the record."
+            yield Problem(f"{field}.{name}", what, mend)
 
 
 def _check_order(roles: list[str], field: str, starts: str, ends: str) -> Iterator[Problem]:
@@ -125,47 +122,64 @@ def _check_order(roles: list[str], field: str, starts: str, ends: str) -> Iterat
         yield Problem(field, f"has no {ends} turn", "Add one, or remove the record.")
         return
     if spoken[0] != starts:
-        yield Problem(field, f"starts with the {spoken[0]}", f"Put the {starts}'s turn first.")
+        mend = f"Put the {starts}'s turn first."
+        if starts == "assistant":
+            mend = (
+                "Begin with the answer, for the prompt has a field of its own; or let both answers repeat the prompt."
+            )
+        yield Problem(field, f"starts with the {spoken[0]}", mend)
     if spoken[-1] != ends:
         mend = f"Add the {ends}'s turn that is missing, or drop the last one."
         yield Problem(field, f"ends with the {spoken[-1]}", mend)
 
 
-def _check_prompt(value: Any, field: str) -> Iterator[Problem]:
-    is_chat = isinstance(value, list)
-    yield from _check_messages(value, field, "user", "user") if is_chat else _check_text(value, field)
+def _check_prompt(record: Record) -> Iterator[Problem]:
+    is_chat = isinstance(record.get("prompt"), list)
+    yield from _check_messages(record, "prompt", "user", "user") if is_chat else _check_text(record, "prompt")
 
 
-def _check_completion(value: Any, field: str, prompt: Any) -> Iterator[Problem]:
-    is_chat = isinstance(value, list)
-    yield from (_check_messages(value, field, "assistant", "assistant") if is_chat else _check_text(value, field))
-    if value is not None and prompt is not None and is_chat != isinstance(prompt, list):
+def _check_completion(holder: dict, name: str, prompt: Any) -> Iterator[Problem]:
+    is_chat = isinstance(holder.get(name), list)
+    yield from (_check_messages(holder, name, "assistant", "assistant") if is_chat else _check_text(holder, name))
+    if holder.get(name) is not None and prompt is not None and is_chat != isinstance(prompt, list):
         sorts = ("messages", "text") if is_chat else ("text", "messages")
-        yield Problem(field, f"is {sorts[0]} while the prompt is {sorts[1]}", "Use one sort for both.")
+        yield Problem(name, f"is {sorts[0]} while the prompt is {sorts[1]}", "Use one sort for both.")
+
+
+def _check_different(answers: dict[str, Any], faults: list[Problem], mend: str) -> Iterator[Problem]:
+    """No two answers are the same; those with faults of their own are left out."""
+    seen: list[tuple[str, Any]] = []
+    for name, answer in answers.items():
+        if answer is None or any(fault.field.startswith(name) for fault in faults):
+            continue
+        said = answer if isinstance(answer, str) else [(turn["role"], turn["content"]) for turn in answer]
+        twin = next((other for other, text in seen if text == said), None)
+        if twin is None:
+            seen.append((name, said))
+        else:
+            yield Problem(name, f"is the same as {twin}", mend)
 
 
 def _check_completions(record: Record, at_least: int) -> Iterator[Problem]:
     completions = record.get("completions")
     if completions is None:
-        yield Problem("completions", "is missing", "Add the list of answers to the prompt.")
-        return
-    if not isinstance(completions, list):
+        yield _missing(record, "completions", mend="Add the list of answers to the prompt.")
+    elif not isinstance(completions, list):
         yield Problem("completions", f"is {describe(completions)}, not a list", "Write one entry for each answer.")
-        return
-    if len(completions) < at_least:
-        yield Problem("completions", f"has {len(completions)} of at least {at_least}", "Add answers.")
-    for i, completion in enumerate(completions):
-        yield from _check_completion(completion, f"completions[{i}]", record.get("prompt"))
-        if completion in completions[:i]:
-            twin = completions.index(completion)
-            yield Problem(f"completions[{i}]", f"is the same as completions[{twin}]", "Keep one of them.")
+    else:
+        if len(completions) < at_least:
+            yield Problem("completions", f"has {len(completions)} of at least {at_least}", "Add answers.")
+        answers = {f"completions[{i}]": completion for i, completion in enumerate(completions)}
+        faults = [fault for name in answers for fault in _check_completion(answers, name, record.get("prompt"))]
+        yield from faults
+        yield from _check_different(answers, faults, "Keep one of them.")
 
 
 def _check_numbers(record: Record, field: str) -> Iterator[Problem]:
     """One number for each completion; yields nothing only if the numbers can be used."""
     numbers, completions = record.get(field), record.get("completions")
     if numbers is None:
-        yield Problem(field, "is missing", "Add a list with one number for each completion.")
+        yield _missing(record, field, mend="Add a list with one number for each completion.")
     elif not isinstance(numbers, list):
         yield Problem(field, f"is {describe(numbers)}, not a list", "Write one number for each completion.")
     else:
@@ -177,62 +191,48 @@ def _check_numbers(record: Record, field: str) -> Iterator[Problem]:
             yield Problem(field, what, "Give each completion one.")
 
 
-def is_truth(value: Any) -> bool:
-    """Whether it is true or false, NumPy's too."""
-    return isinstance(value, bool | np.bool_)
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a finite number, NumPy's too; true and false are none."""
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # a whole number beyond all floats
-        return False
-
-
 def _is_scale(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]
 
 
 # --- the six kinds ------------------------------------------------------------------------------------------
 
 
 def _instruction(record: Record) -> Iterator[Problem]:
-    yield from _check_text(record.get("instruction"), "instruction")
+    yield from _check_text(record, "instruction")
     if not isinstance(record.get("input"), str | None):
         yield Problem("input", f"is {describe(record['input'])}, not text", "Write a string, '' if there is none.")
-    yield from _check_text(record.get("output"), "output")
+    yield from _check_text(record, "output")
 
 
 def _conversation(record: Record) -> Iterator[Problem]:
-    yield from _check_messages(record.get("messages"), "messages", "user", "assistant")
+    yield from _check_messages(record, "messages", "user", "assistant")
 
 
 def _preference(record: Record) -> Iterator[Problem]:
-    if repeats_prompt(record):
+    if whole_conversations(record):
         mend = "Separate them with `extract_prompt`, or read the data with `load_records`, which does."
         yield Problem("chosen", "is a whole conversation, prompt and answer in one", mend)
         return
-    prompt, chosen, rejected = (record.get(field) for field in ("prompt", "chosen", "rejected"))
-    yield from _check_prompt(prompt, "prompt")
-    yield from _check_completion(chosen, "chosen", prompt)
-    yield from _check_completion(rejected, "rejected", prompt)
-    if chosen is not None and chosen == rejected:
-        yield Problem("rejected", "is the same as chosen", "It prefers nothing: remove the record.")
+    yield from _check_prompt(record)
+    answers = {side: record.get(side) for side in ("chosen", "rejected")}
+    faults = [fault for side in answers for fault in _check_completion(record, side, record.get("prompt"))]
+    yield from faults
+    yield from _check_different(answers, faults, "It prefers nothing: remove the record.")
 
 
 def _unpaired(record: Record) -> Iterator[Problem]:
-    yield from _check_prompt(record.get("prompt"), "prompt")
-    yield from _check_completion(record.get("completion"), "completion", record.get("prompt"))
+    yield from _check_prompt(record)
+    yield from _check_completion(record, "completion", record.get("prompt"))
     label = record.get("label")
     if label is None:
-        yield Problem("label", "is missing", "Add true for a good completion, false for a bad one.")
+        yield _missing(record, "label", mend="Add true for a good completion, false for a bad one.")
     elif not is_truth(label):
         yield Problem("label", f"is {quote(label)}, not true or false", "Write true or false, without quotes.")
 
 
 def _ranking(record: Record) -> Iterator[Problem]:
-    yield from _check_prompt(record.get("prompt"), "prompt")
+    yield from _check_prompt(record)
     yield from _check_completions(record, at_least=2)
     faults = list(_check_numbers(record, "ranks"))
     yield from faults
@@ -242,11 +242,11 @@ def _ranking(record: Record) -> Iterator[Problem]:
 
 
 def _likert(record: Record) -> Iterator[Problem]:
-    yield from _check_prompt(record.get("prompt"), "prompt")
+    yield from _check_prompt(record)
     yield from _check_completions(record, at_least=1)
     faults = list(_check_numbers(record, "ratings"))
     yield from faults
-    scale = record.get("scale") or list(LIKERT_SCALE)
+    scale = LIKERT_SCALE if record.get("scale") is None else record["scale"]
     if not _is_scale(scale):
         yield Problem("scale", f"is {quote(scale)}", "Write [low, high], such as [1, 5], or leave it out.")
     elif not faults:
@@ -273,11 +273,11 @@ def check(record: Any, kind: str) -> list[Problem]:
     Raises:
         ValueError: there is no such kind.
     """
-    if kind not in KINDS:
+    if kind not in list(KINDS):
         raise ValueError(f"There is no kind of record called {kind!r}; the kinds are {', '.join(KINDS)}.")
     if not isinstance(record, dict):
         return [Problem("", f"is {describe(record)}, not a record", "Write an object with named fields.")]
-    return list(KINDS[kind](record)) + list(_check_characters(record))
+    return [*KINDS[kind](record), *_check_characters(record)]
 
 
 def _check_characters(record: Record) -> Iterator[Problem]:
@@ -286,37 +286,24 @@ def _check_characters(record: Record) -> Iterator[Problem]:
     seen: set[int] = set()
     while waiting:
         field, value = waiting.pop()
-        if id(value) in seen:  # a list may hold itself
-            continue
-        if not isinstance(value, str):
-            seen.add(id(value))
-        if isinstance(value, str) and (half := half_character(value)):
-            mend = "Write the whole character; in JSON an emoji is two such escapes, one after the other."
-            yield Problem(field, f"holds half of a character ({half})", mend)
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                name = f"{field}.{key}".lstrip(".")
-                waiting += [(name, part)] + [(f"the name {quote(key)}", key)] * isinstance(key, str)
-        elif isinstance(value, list | tuple):
-            waiting += [(f"{field}[{i}]", part) for i, part in enumerate(value)]
+        if isinstance(value, str):
+            if half := half_character(value):
+                mend = "Write the whole character; in JSON an emoji is two such escapes, one after the other."
+                yield Problem(field, f"holds half of a character ({half})", mend)
+        elif isinstance(value, dict | list | tuple | set | frozenset) and id(value) not in seen:
+            seen.add(id(value))  # a list may hold itself
+            if isinstance(value, dict):
+                waiting += [(f"the name {quote(key)}", key) for key in value]
+                waiting += [(f"{field}.{_plain(key)}".lstrip("."), part) for key, part in value.items()]
+            else:
+                waiting += [(f"{field}[{i}]", part) for i, part in enumerate(value)]
 
 
-def quote(value: Any, longest: int = 60) -> str:
-    """A value as an error may quote it: cut where it is long, and readable whatever it holds."""
-    try:
-        text = ascii(value) if isinstance(value, str) and half_character(value) else repr(value)
-    except ValueError:  # a whole number of more digits than Python writes out
-        text = "a number of thousands of digits"
-    return text if len(text) <= longest else f"{text[:longest]}..."
+def _plain(name: Any) -> str:
+    return name if isinstance(name, str) and not half_character(name) else quote(name)
 
 
-def repeats_prompt(record: Any) -> bool:
-    """Whether `chosen` and `rejected` are whole conversations, and there is no prompt or one that they repeat."""
-    if not isinstance(record, dict):
-        return False
-    sides = [record.get(side) for side in ("chosen", "rejected")]
-    whole = all((turns := as_turns(side)) and turns[0].get("role") in ("system", "user") for side in sides)
-    return whole and (record.get("prompt") is None or all(isinstance(side, list) for side in sides))
+# --- conversations that repeat the prompt -------------------------------------------------------------------
 
 
 def as_turns(value: Any) -> list[dict[str, Any]]:
@@ -325,7 +312,7 @@ def as_turns(value: Any) -> list[dict[str, Any]]:
         return value if all(isinstance(turn, dict) for turn in value) else []
     if not isinstance(value, str):
         return []
-    before, *parts = re.split(r"(?:^|\n\n)(Human|Assistant):", value.lstrip())
+    before, *parts = re.split(r"(?:^|\n\n)(Human|Assistant):", value.replace("\r\n", "\n").lstrip())
     turns = [
         {"role": "user" if name == "Human" else "assistant", "content": text.strip()}
         for name, text in zip(parts[::2], parts[1::2], strict=True)
@@ -333,11 +320,24 @@ def as_turns(value: Any) -> list[dict[str, Any]]:
     return turns if not before and len(turns) > 1 else []
 
 
-def describe(value: Any) -> str:
-    """What a value is, in words for an error message."""
-    if value is None:
-        return "nothing"
-    if is_truth(value):
-        return "true/false"
-    names = {Real: "a number", str: "text", list: "a list", dict: "an object"}
-    return next((name for kind, name in names.items() if isinstance(value, kind)), type(value).__name__)
+def whole_conversations(record: Any) -> list[list[dict[str, Any]]]:
+    """The turns of `chosen` and of `rejected` where these repeat the prompt; an empty list where they do not.
+
+    Texts that look like conversations must begin with the prompt, if there is one, for a dialogue may be what was asked
+    for. A prompt that ends with `Assistant:`, before answers alone, is put in front of both.
+    """
+    if not isinstance(record, dict):
+        return []
+    sides, prompt = [record.get(side) for side in ("chosen", "rejected")], record.get("prompt")
+    start = prompt.strip() if isinstance(prompt, str) else None
+    begins = prompt is None
+    if not all(isinstance(side, str) for side in sides):
+        begins = True  # `extract_prompt` compares messages with the prompt
+    elif start is not None:
+        if start.endswith("\n\nAssistant:") and not any(side.strip().startswith(start) for side in sides):
+            sides = [f"{start} {side}" for side in sides]
+        begins = all(side.strip().startswith(start) for side in sides)
+    turns = [as_turns(side) for side in sides]
+    if not all(one and one[0].get("role") in ("system", "user") for one in turns):
+        return []
+    return turns if begins or all(start in [turn.get("content") for turn in one] for one in turns) else []

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from course.formats import (
     DataError,
     as_messages,
-    as_text,
     check,
-    conversation_to_instruction,
     extract_prompt,
     instruction_to_conversation,
     likert_to_pairs,
@@ -19,7 +17,6 @@ from course.formats import (
     preference_to_conversation,
     preference_to_unpaired,
     ranking_to_pairs,
-    unpaired_to_preference,
     validate,
 )
 from course.text import visible
@@ -58,20 +55,13 @@ def test_instruction_to_conversation_by_hand():
 
 
 @given(instruction=TEXT, output=TEXT)
-def test_an_instruction_without_input_comes_back_whole(instruction, output):
+def test_an_instruction_without_input_is_the_whole_question(instruction, output):
     record = {"instruction": instruction, "input": "", "output": output, "task": "any"}
     chat = instruction_to_conversation(record)
     assert check(chat, "conversation") == []
-    assert conversation_to_instruction(chat) == record
-    assert instruction_to_conversation(conversation_to_instruction(chat)) == chat
-
-
-def test_a_conversation_that_no_instruction_holds_is_refused():
-    chat = instruction_to_conversation({"instruction": "Hi", "output": "Hello."})
-    with pytest.raises(DataError, match="messages: has the turns system, user, assistant; only user and assistant"):
-        conversation_to_instruction({"messages": [{"role": "system", "content": "Be brief."}, *chat["messages"]]})
-    with pytest.raises(DataError, match="user, assistant, user, assistant"):
-        conversation_to_instruction({"messages": chat["messages"] * 2})
+    assert [turn["content"] for turn in chat["messages"]] == [instruction, output]
+    for nothing in (None, " ", "\u200b"):
+        assert instruction_to_conversation({**record, "input": nothing}) == chat
 
 
 def test_columns_of_other_kinds_do_not_overwrite_the_result():
@@ -86,41 +76,30 @@ def test_columns_of_other_kinds_do_not_overwrite_the_result():
     ]
     columns = dict.fromkeys(column for record in records for column in record)
     mixed = Dataset.from_list([{**columns, **record} for record in records])
-    instruction, conversation, preference, unpaired, ranking = mixed
+    instruction, _, preference, unpaired, ranking = mixed
     assert instruction_to_conversation(instruction)["messages"] == chat
-    asked = conversation_to_instruction(conversation)
-    assert (asked["instruction"], asked["input"], asked["output"]) == ("Hi", "", "Hello.")
     assert preference_to_conversation(preference)["messages"] == chat
-    assert as_text(as_messages(preference)) == preference
-    assert as_text(as_messages(unpaired)) == unpaired
+    assert as_messages(preference)["chosen"] == as_messages(unpaired)["completion"] == chat[1:]
     assert [half["label"] for half in preference_to_unpaired(preference)] == [True, False]
     assert [half["label"] for half in preference_to_unpaired({**preference, "label": "mine"})] == [True, False]
     assert pairs_to_ranking([preference])["ranks"] == [1, 2]
     for pair in (ranking_to_pairs(ranking)[0], likert_to_pairs(ranking)[0][0]):
         assert (pair["chosen"], pair["rejected"]) == ("Hello.", "No.")
-    (pair,), alone = unpaired_to_preference([unpaired, {**unpaired, "completion": "No.", "label": False}])
-    assert (pair["chosen"], pair["rejected"], alone) == ("Hello.", "No.", [])
 
 
 @given(record=preferences())
-def test_text_becomes_messages_and_text_again(record):
+def test_text_becomes_messages_once(record):
     chat = as_messages(record)
     assert check(chat, "preference") == []
     assert chat["prompt"] == [{"role": "user", "content": record["prompt"]}]
-    assert as_text(chat) == record
-    assert (as_messages(chat), as_text(record)) == (chat, record)
+    for side in ("chosen", "rejected"):
+        assert chat[side] == [{"role": "assistant", "content": record[side]}]
+    assert as_messages(chat) == chat
 
 
 @given(record=rankings())
 def test_a_rankings_completions_change_sort_with_its_prompt(record):
     assert check(as_messages(record), "ranking") == []
-    assert as_messages(as_text(record)) == as_messages(record)
-
-
-def test_messages_that_no_text_holds_are_refused():
-    chat = as_messages({"prompt": "Hi", "chosen": "Hello.", "rejected": "No."})
-    with pytest.raises(DataError, match="prompt: has the turns system, user; only user fit"):
-        as_text({**chat, "prompt": [{"role": "system", "content": "Be brief."}, *chat["prompt"]]})
 
 
 @given(record=preferences())
@@ -194,33 +173,24 @@ def test_likert_pairs_of_messages_are_pairs_of_messages():
 
 
 @given(records=st.lists(preferences(), min_size=1, max_size=5, unique_by=lambda record: record["prompt"]))
-def test_pairs_become_unpaired_and_pairs_again(records):
+def test_a_pair_becomes_a_good_and_a_bad_answer(records):
     unpaired = [half for record in records for half in preference_to_unpaired(record)]
     assert all(check(half, "unpaired") == [] for half in unpaired)
     assert [half["label"] for half in unpaired] == [True, False] * len(records)
-    assert unpaired_to_preference(unpaired) == (records, [])
-
-
-def test_unpaired_answers_meet_all_of_the_other_sort_and_the_lonely_are_handed_back():
-    records = [
-        {"prompt": prompt, "completion": completion, "label": label}
-        for prompt, completion, label in [("a", "1", True), ("a", "2", False), ("a", "3", True), ("b", "4", True)]
+    assert [half["completion"] for half in unpaired] == [
+        record[s] for record in records for s in ("chosen", "rejected")
     ]
-    pairs, alone = unpaired_to_preference(records)
-    assert [(pair["chosen"], pair["rejected"]) for pair in pairs] == [("1", "2"), ("3", "2")]
-    assert alone == [records[3]]
+    assert [half["task"] for half in unpaired[::2]] == [record["task"] for record in records]
 
 
 @pytest.mark.parametrize(
     ("convert", "record"),
     [
         (instruction_to_conversation, {"instruction": "Hi"}),
-        (conversation_to_instruction, {"messages": []}),
         (preference_to_conversation, {"prompt": "Hi", "chosen": "Yo", "rejected": "Yo"}),
         (ranking_to_pairs, {"prompt": "Hi", "completions": ["Yo", "No."], "ranks": [1, 1]}),
         (likert_to_pairs, {"prompt": "Hi", "completions": ["Yo"], "ratings": [9]}),
         (preference_to_unpaired, {"prompt": "Hi", "chosen": "Yo"}),
-        (lambda record: unpaired_to_preference([record]), {"prompt": "Hi", "completion": "Yo"}),
         (lambda record: pairs_to_ranking([record]), {"prompt": "Hi", "chosen": "Yo"}),
     ],
 )

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.formats import DataError, check, prepare_sft_data
-from course.formats.prepare import STEPS, as_conversation, duplicates, fault, jaccard, shingles, surplus, tidy, words
+from course.formats.filters import fault
+from course.formats.prepare import STEPS, as_conversation, duplicates, jaccard, shingles, surplus, tidy, words
 from course.text import word_count
 
 
