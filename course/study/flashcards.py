@@ -7,6 +7,7 @@ lesson's head asks three cards of earlier lessons that are due. `due_cards()` as
 import random
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import traitlets
 from course.study.content import Card, ContentError, Lesson, load_all, load_lesson, require_number
 from course.study.lessons import note_opened, opened_lessons
 from course.study.markup import static_text, to_html
+from course.study.progress import Transaction, progress
 from course.study.schedule import due, due_text, due_times, review
 from course.study.widget import StudyWidget, read_static
 
@@ -83,7 +85,7 @@ def _backwards() -> list[Lesson]:
 
 
 class Flashcards(StudyWidget):
-    """A deck. `state` has {known, rating, reviews} by card id: the last judgement, and how many there were.
+    """A deck. `state` has {known, rating, at} by card id: the last judgement, and when it was made, in ms since 1970.
 
     `due_text` has a sentence by card id, for each card that was judged here: when it comes back.
     """
@@ -106,9 +108,17 @@ class Flashcards(StudyWidget):
         super().__init__(data | other, ids=[card.id for card in self.cards])
 
     def remember(self, id: str, value: dict[str, Any]) -> None:
-        back = review(id, value["rating"])
-        self.due_text = {**self.due_text, id: due_text(back)}
-        super().remember(id, value)
+        # A judgement that waited in the browser counts from when it was made, and the browser's clock may be ahead.
+        at = min(datetime.fromtimestamp(value["at"] / 1000, UTC), datetime.now(UTC))
+
+        def note(kept: Transaction) -> datetime | None:
+            if kept.get(self.kind, id) == value:  # another notebook was given the same judgement, and was faster
+                return None
+            kept.put(self.kind, id, value)
+            return review(kept, id, value["rating"], at)
+
+        if back := progress().atomically(note):
+            self.due_text = {**self.due_text, id: due_text(back)}
 
     def print_html(self) -> str:
         """A page for the printer: one card on a sheet, question above answer, made smaller where it must be to fit.

@@ -12,17 +12,18 @@ from hashlib import sha256
 
 from fsrs import Card, Rating, Scheduler
 
-from course.study.progress import Entry, progress
+from course.study.progress import Entry, Transaction, progress
 
 KIND = "review"
 RATINGS = {"not yet": Rating.Again, "known": Rating.Good}
 _scheduler = Scheduler(desired_retention=0.9, enable_fuzzing=False)
 
 
-def review(card_id: str, rating: str, now: datetime | None = None) -> datetime:
+def review(kept: Transaction, card_id: str, rating: str, now: datetime | None = None) -> datetime:
     """Notes one review of a card and returns when the card is due again (UTC).
 
     Args:
+        kept: the transaction that it belongs to, so that it is written together with what else the judgement changes.
         card_id: the card's id in quizzes/*.yaml.
         rating: "not yet" or "known".
         now: time of the review, with a time zone; the present when left out.
@@ -32,12 +33,8 @@ def review(card_id: str, rating: str, now: datetime | None = None) -> datetime:
     if rating not in RATINGS:
         raise ValueError(f'unknown rating {rating!r}; use "not yet" or "known"')
     now = _aware(now)
-
-    def note(transaction) -> list[Entry]:
-        transaction.log(KIND, card_id, {"rating": int(RATINGS[rating])}, at=now)
-        return transaction.history(KIND, card_id)
-
-    return _replay(card_id, _counting(progress().atomically(note), now)).due
+    kept.log(KIND, card_id, {"rating": int(RATINGS[rating])}, at=now)
+    return _replay(card_id, _counting(kept.history(KIND, card_id), now)).due
 
 
 def due(card_ids: Iterable[str], limit: int, now: datetime | None = None) -> list[str]:

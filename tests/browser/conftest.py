@@ -1,6 +1,7 @@
 """A page that shows one stand-alone widget, and a real JupyterLab, for the browser tests."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -84,8 +85,15 @@ class Lab:
         page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
 
 
+@pytest.fixture
+def lab(server: Lab) -> Lab:
+    """The run's JupyterLab, and a learner who has done nothing yet."""
+    shutil.rmtree(server.home, ignore_errors=True)
+    return server
+
+
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One JupyterLab for the run, with settings, progress and files in temporary folders."""
     pytest.importorskip("jupyterlab")
     base = tmp_path_factory.mktemp("lab")
@@ -109,7 +117,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "LabApp.expose_app_in_browser": True,
     }
     with (base / "log").open("wb") as log:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())],
             env={**os.environ, **{name: str(path) for name, path in own.items()}, "COURSE_FACE": "live"},
             stdout=log,
@@ -119,16 +127,16 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     try:
         deadline = time.monotonic() + PATIENCE / 1000
         while not _answers(f"{url}/api"):
-            if server.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"JupyterLab did not start:\n{(base / 'log').read_text()}")
             time.sleep(0.25)
         yield Lab(url, folder, home)
     finally:
-        server.terminate()
+        process.terminate()
         try:
-            server.wait(timeout=60)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
-            server.kill()  # its kernels end by themselves when their parent is gone
+            process.kill()  # its kernels end by themselves when their parent is gone
 
 
 def _answers(url: str) -> bool:

@@ -495,7 +495,7 @@ def write_notebook(lab, name: str, cells: list[str]) -> str:
     return name
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def notebook(lab) -> str:
     setup = "from pathlib import Path\nfrom course.study import content, flashcards, pipeline_map, quiz"
     cells = [
@@ -538,7 +538,7 @@ def test_in_jupyterlab_keys_stay_inside_and_answers_survive_a_restart(lab, noteb
     kept = Progress(lab.home)
     assert kept.get("quiz", "01-carries-on")["right"] is True
     assert kept.get("quiz", "01-why")["text"] == "m a b"
-    assert kept.get("card", "01-card-base") == {"known": True, "rating": "known", "reviews": 1}
+    assert kept.get("card", "01-card-base")["rating"] == "known"
     assert [entry.id for entry in kept.history("review")] == ["01-card-base"]
 
     lab.restart_kernel(page)

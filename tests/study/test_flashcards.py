@@ -1,6 +1,8 @@
 """Decks, warm-up and the print page as Python makes them."""
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +20,10 @@ SAMPLE = Path(__file__).parent / "sample"
 def sample(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
     monkeypatch.setattr(content, "FOLDER", SAMPLE)
+
+
+def review(id: str, rating: str, now: datetime | None = None) -> datetime:
+    return progress().atomically(lambda kept: schedule.review(kept, id, rating, now))
 
 
 def ids(deck) -> list[str]:
@@ -48,8 +54,9 @@ def test_a_lesson_without_cards(tmp_path, monkeypatch):
 
 def test_a_judgement_is_kept_and_scheduled():
     deck = flashcards("01")
-    deck.state = {"01-card-base": {"known": True, "rating": "known", "reviews": 1}}
-    deck.state = {**deck.state, "01-card-loss": {"known": False, "rating": "not yet", "reviews": 1}}
+    now = datetime.now(UTC).timestamp() * 1000
+    deck.state = {"01-card-base": {"known": True, "rating": "known", "at": now}}
+    deck.state = {**deck.state, "01-card-loss": {"known": False, "rating": "not yet", "at": now}}
     assert set(deck.due_text) == {"01-card-base", "01-card-loss"}
     assert deck.due_text["01-card-base"] == "Due again in 10 minutes."
     assert [(entry.id, entry.value["rating"]) for entry in progress().history(schedule.KIND)] == [
@@ -60,11 +67,38 @@ def test_a_judgement_is_kept_and_scheduled():
     assert flashcards("01").state == deck.state
 
 
-def test_the_same_judgement_twice_counts_twice():
-    deck = flashcards("01")
-    deck.state = {"01-card-base": {"known": True, "rating": "known", "reviews": 1}}
-    deck.state = {"01-card-base": {"known": True, "rating": "known", "reviews": 2}}
+def test_the_same_judgement_twice_counts_twice_and_one_that_two_decks_hand_over_once():
+    deck, other = flashcards("01"), flashcards("01")
+    deck.state = {"01-card-base": {"known": True, "rating": "known", "at": 1}}
+    deck.state = {"01-card-base": {"known": True, "rating": "known", "at": 2}}
+    other.remember("01-card-base", {"known": True, "rating": "known", "at": 2})
     assert len(progress().history(schedule.KIND)) == 2
+    other.state = {"01-card-base": {"known": True, "rating": "known", "at": 3}}
+    assert len(progress().history(schedule.KIND)) == 3
+
+
+def test_a_judgement_counts_from_when_it_was_made_and_never_from_the_future():
+    deck, now = flashcards("01"), datetime.now(UTC)
+    for id, days in (("01-card-base", -1), ("01-card-loss", 3650)):
+        at = (now + timedelta(days=days)).timestamp() * 1000
+        deck.state = {**deck.state, id: {"known": True, "rating": "known", "at": at}}
+    yesterday, today = (entry.at for entry in progress().history(schedule.KIND))
+    assert abs(yesterday - now + timedelta(days=1)) < timedelta(minutes=1) > abs(today - now)
+    assert deck.due_text["01-card-base"] == "Due now."
+
+
+@pytest.mark.parametrize("step", ["put", "log"])
+def test_a_kill_leaves_the_judgement_and_its_review_or_neither(step, tmp_path):
+    code = f"""
+import os
+from course.study.flashcards import Flashcards
+from course.study.progress import Transaction
+deck, whole = Flashcards("01", "T", []), Transaction.{step}
+Transaction.{step} = lambda *given, **named: (whole(*given, **named), os._exit(9))
+deck.remember("01-card-base", {{"known": True, "rating": "known", "at": 1}})
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 9
+    assert progress().get("card", "01-card-base") is None and progress().history(schedule.KIND) == []
 
 
 # ---- print -----------------------------------------------------------------------------------------------------
@@ -127,10 +161,10 @@ def test_warm_up_asks_only_about_lessons_that_were_opened():
 def test_all_due_cards_in_one_place():
     assert ids(due_cards()) == [] and due_cards().data["note"] == "No card is due now."
     now = datetime.now(UTC)
-    schedule.review("00-card-predict", "known", now - timedelta(days=1))
-    schedule.review("01-card-base", "known", now - timedelta(days=5))
-    schedule.review("01-card-loss", "known", now)
-    schedule.review("99-gone", "known", now - timedelta(days=5))
+    review("00-card-predict", "known", now - timedelta(days=1))
+    review("01-card-base", "known", now - timedelta(days=5))
+    review("01-card-loss", "known", now)
+    review("99-gone", "known", now - timedelta(days=5))
     flashcards("01")
     assert ids(due_cards()) == ["01-card-base", "00-card-predict"]
     assert due_cards().static_html() == due_cards().static_html() and "base" not in due_cards().static_html()
@@ -138,21 +172,21 @@ def test_all_due_cards_in_one_place():
 
 def test_warm_up_puts_what_is_overdue_first_and_leaves_out_what_is_not_due():
     now = datetime.now(UTC)
-    schedule.review("00-card-predict", "known", now - timedelta(days=5))
-    schedule.review("01-card-base", "known", now)
+    review("00-card-predict", "known", now - timedelta(days=5))
+    review("01-card-base", "known", now)
     assert ids(warm_up("02")) == ["00-card-predict", "01-card-loss", "01-card-long"]
 
 
 def test_nothing_due_is_said():
     for card in ("00-card-course", "00-card-predict"):
-        schedule.review(card, "known")
+        review(card, "known")
     assert warm_up("01").data["note"] == NOTHING_DUE
 
 
 def test_static_warm_up_does_not_depend_on_what_is_due():
     before = warm_up("02")._repr_mimebundle_()[0]
     for card in ("01-card-base", "01-card-loss", "00-card-course"):
-        schedule.review(card, "known")
+        review(card, "known")
     after = warm_up("02")._repr_mimebundle_()[0]
     assert before["text/html"] == after["text/html"] and before["text/plain"] == after["text/plain"]
     assert before["text/html"].count("<details>") == 3
@@ -160,7 +194,7 @@ def test_static_warm_up_does_not_depend_on_what_is_due():
 
 def test_a_warm_up_judgement_shows_in_the_deck():
     warming = warm_up("01")
-    warming.state = {"00-card-course": {"known": True, "rating": "known", "reviews": 1}}
+    warming.state = {"00-card-course": {"known": True, "rating": "known", "at": 1}}
     assert flashcards("00").state["00-card-course"]["known"] is True
 
 

@@ -20,6 +20,10 @@ def sample(tmp_path, monkeypatch):
     monkeypatch.setattr(content, "FOLDER", SAMPLE)
 
 
+def review(id: str, rating: str, now: datetime | None = None) -> datetime:
+    return progress().atomically(lambda kept: schedule.review(kept, id, rating, now))
+
+
 def score(lesson: str):
     return next(score for score in my_progress() if score.lesson == lesson)
 
@@ -31,7 +35,7 @@ def score(lesson: str):
         lambda: flashcards("01"),
         lambda: warm_up("01"),
         lambda: mark_done("01"),
-        lambda: schedule.review("01-card-base", "known"),
+        lambda: review("01-card-base", "known"),
         lambda: progress().put("prediction", "01-asks-back", {"guess": 3}),
         lambda: progress().atomically(lambda t: t.log("exercise", "01-loss", {"verdict": "wrong"})),
     ],
@@ -64,8 +68,8 @@ def test_scores_count_what_is_answered_right_and_due():
         "01-cost": {"text": "12", "checked": False},
         "01-why": {"text": "mine", "shown": True, "grade": 3},
     }
-    schedule.review("01-card-base", "known", datetime.now(UTC) - timedelta(days=9))
-    schedule.review("01-card-loss", "known")
+    review("01-card-base", "known", datetime.now(UTC) - timedelta(days=9))
+    review("01-card-loss", "known")
     assert (score("01").state, score("01").right, score("01").due) == ("opened", 2, 1)
     done = {id: {"text": "1", "checked": True, "right": False} for id in ("01-cost", "01-perplexity")}
     widget.state = {**widget.state, **done}
@@ -83,7 +87,7 @@ def test_the_table_names_what_is_due_and_links_to_notebooks_beside_it(tmp_path, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "01_base_model.ipynb").write_text("{}")
     (tmp_path / "01_base_model_more.ipynb").write_text("{}")
-    schedule.review("01-card-base", "known", datetime.now(UTC) - timedelta(days=9))
+    review("01-card-base", "known", datetime.now(UTC) - timedelta(days=9))
     html, text = my_progress()._repr_html_(), repr(my_progress())
     assert '<a href="01_base_model.ipynb">01 The base model</a>' in html and html.count("<a ") == 1
     assert "1 card is due; due_cards() shows them." in html and "1 card is due" in text
@@ -100,7 +104,7 @@ def fill() -> None:
     for id in ("01-asks-back", "S10", "02-padding"):
         progress().put("prediction", id, {"guess": 1})
     quiz("01").state = {"01-cost": {"text": "125", "checked": True, "right": True, "tries": 1}}
-    schedule.review("01-card-base", "known")
+    review("01-card-base", "known")
 
 
 def left() -> list[str]:

@@ -7,8 +7,9 @@ from fsrs import Card, Rating, Scheduler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from course.study import schedule
 from course.study.progress import progress
-from course.study.schedule import due, due_text, review
+from course.study.schedule import due, due_text
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -18,6 +19,10 @@ OF_FSRS = {"not yet": Rating.Again, "known": Rating.Good}
 @pytest.fixture(autouse=True)
 def at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
+
+
+def review(id: str, rating: str, now: datetime | None = None) -> datetime:
+    return progress().atomically(lambda kept: schedule.review(kept, id, rating, now))
 
 
 def test_first_known_comes_back_in_minutes_and_then_in_growing_days():

@@ -70,9 +70,8 @@ function draw(study) {
 
   function grade(isKnown) {
     const id = list[at];
-    const reviews = (study.get(id)?.reviews ?? 0) + 1;
     judged = id;
-    study.save(id, { known: isKnown, rating: isKnown ? "known" : "not yet", reviews });
+    study.save(id, { known: isKnown, rating: isKnown ? "known" : "not yet", at: Date.now() });
     go(at + 1);
   }
 
