@@ -16,9 +16,8 @@ gives each its turn.
 
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +28,7 @@ from filelock import FileLock
 from course import SEED
 from course.formats import DataError, Problem, Record, load_records
 from course.study.markup import static_text
-from course.study.widget import WAITED, StudyWidget
+from course.study.widget import WAITED, StudyWidget, outdated
 from course.text import visible
 
 CHOICES = ("a", "b", "tie", "skip")
@@ -241,11 +240,12 @@ class Annotation(StudyWidget):
 
     def _settled(self, key: str, value: Any) -> Any:
         """What counts: a choice that waited in the browser does not replace one that was saved after it was made."""
-        if not isinstance(value, dict) or WAITED not in value:
+        if not isinstance(value, dict) or not isinstance(value.get(WAITED), dict):
             return value
-        event = self.journal.read()[0].get(key)
-        if event and value[WAITED] / 1000 < datetime.fromisoformat(event["at"]).timestamp() < time.time():
-            return self.kept.get(key)
+        if event := self.journal.read()[0].get(key):
+            with suppress(KeyError, ValueError, TypeError):  # a time in the journal that is none
+                if outdated(value[WAITED], self.recall([key]).get(key), datetime.fromisoformat(event["at"])):
+                    return self.kept.get(key)
         return {name: part for name, part in value.items() if name != WAITED}
 
     def _fits(self, key: str, value: Any) -> bool:

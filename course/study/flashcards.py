@@ -121,14 +121,19 @@ class Flashcards(StudyWidget):
             self.due_text = {**self.due_text, id: due_text(back)}
 
     def print_html(self) -> str:
-        """A page for the printer: one card on a sheet, question above answer, made smaller where it must be to fit.
+        """A page for the printer, for both sides of the paper: a card's question, and on the back of it the answer.
 
-        It sets no paper size, so that the printer's own is used.
+        The text is made smaller where it must be to fit. It sets no paper size, so that the printer's own is used.
         """
+        sides = [
+            (i, side, text)
+            for i, c in enumerate(self.cards, 1)
+            for side, text in (("front", c.front), ("back", c.back))
+        ]
         sheets = "\n".join(
-            f'<section class="card"><p class="from">{escape(self.title)}, card {i} of {len(self.cards)}</p>'
-            f'<div class="front">{to_html(card.front)}</div><div class="back">{to_html(card.back)}</div></section>'
-            for i, card in enumerate(self.cards, start=1)
+            f'<section class="card"><p class="from">{escape(self.title)}, card {i} of {len(self.cards)}'
+            f'{", answer" if side == "back" else ""}</p><div class="{side}">{to_html(text)}</div></section>'
+            for i, side, text in sides
         )
         parts = {"title": escape(self.plain()), "cards": sheets}  # in one pass, since a title may say {{cards}}
         return re.sub(r"\{\{(title|cards)\}\}", lambda found: parts[found[1]], read_static("print.html"))

@@ -57,7 +57,7 @@ Serves all lessons.
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -73,7 +73,10 @@ from course.study.progress import KAGGLE, RESET, progress
 STATIC = Path(__file__).parent / "static"
 VIEW = "application/vnd.jupyter.widget-view+json"
 WAITED = "waited"
-"""Added by the script to an entry that waited in the browser for a kernel: when it was made, in ms since 1970."""
+"""Added by the script to an entry that waited in the browser for a kernel: {at, over}.
+
+`at` is when it was made, in ms since 1970, and `over` what the page knew to be on the disk then.
+"""
 
 
 @cache
@@ -97,6 +100,20 @@ def face() -> str:
     committed notebooks sets "static".
     """
     return os.environ.get("COURSE_FACE") or ("standalone" if KAGGLE.is_dir() else "live")
+
+
+def outdated(waited: Mapping[str, Any], saved: Any, since: datetime | None) -> bool:
+    """Whether an answer that waited in a browser gives way to the saved one.
+
+    One that was given in sight of what is saved now is newer, whatever the two clocks say.
+
+    Args:
+        waited: when it was made and over what, see `WAITED`.
+        saved: what is on the disk, or None.
+        since: when that was written or taken out.
+    """
+    in_sight = saved is not None and saved == waited["over"]
+    return not in_sight and since is not None and waited["at"] / 1000 < since.timestamp() < time.time()
 
 
 class StudyWidget(anywidget.AnyWidget):
@@ -240,7 +257,7 @@ class StudyWidget(anywidget.AnyWidget):
             raise ValueError("it belongs to another widget")
         value = {name: part for name, part in value.items() if name != WAITED}
         saved, since = self.last_kept(id)
-        if saved == value or (since is not None and waited / 1000 < since.timestamp() < time.time()):
+        if saved == value or outdated(waited, saved, since):
             return saved
         self.remember(id, value)
         return value

@@ -18,6 +18,7 @@ content.FOLDER = Path({str(SAMPLE)!r})
 """
 CELLS = [SETUP, 'quiz("01", "01-cost", "01-why")', 'flashcards("01")']
 UNSAVED = "Not saved yet"
+WAITING = "Object.keys(localStorage).filter(key => key.startsWith('post-training'))"
 
 
 def write(lab: Lab, name: str, cells: list[str]) -> str:
@@ -78,7 +79,16 @@ def test_answers_given_after_a_restart_are_called_unsaved_and_arrive_with_the_ne
     assert kept(lab, "quiz", "01-why")["text"] == "written after the restart"
     assert kept(lab, "card", "01-card-base")["known"] is True
     assert [entry.id for entry in Progress(lab.home).history("review")].count("01-card-base") == 1
-    assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('post-training')).length") == 0
+    assert page.evaluate(WAITING) == []
+
+    # What waited in this browser while another one saved a newer answer gives way, and does not wait on.
+    page.evaluate(
+        "entry => localStorage.setItem('post-training-hands-on/quiz/01-cost', JSON.stringify(entry))",
+        {"value": {"text": "9", "checked": True}, "at": 1000, "over": None},
+    )
+    lab.run_all(page)
+    page.wait_for_function(f"{WAITING}.length === 0")
+    expect(page.get_by_role("textbox", name="Your number")).to_have_value("25")
 
 
 def test_a_full_disk_is_said_until_the_answer_is_written(lab: Lab, context: BrowserContext):

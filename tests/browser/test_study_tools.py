@@ -362,20 +362,24 @@ def test_shuffle_is_the_same_for_the_same_seed(show):
     assert orders[0] == orders[1] and len(set(orders[0])) == 3
 
 
-def test_print_opens_one_sheet_for_each_card_and_loses_no_text(show):
-    page = show(page_of(flashcards("01")))
+def test_print_puts_each_answer_on_the_back_of_its_question_and_loses_no_text(show):
+    deck = flashcards("01")
+    page = show(page_of(deck))
     page.evaluate("window.print = () => {}")
     with page.expect_popup() as opening:
         page.get_by_role("button", name="Print flashcards").click()
     sheets = opening.value
     sheets.wait_for_load_state()
-    assert sheets.locator(".card").count() == 3
     cut = "cards => cards.map(card => card.scrollHeight > card.clientHeight || card.scrollWidth > card.clientWidth)"
-    assert sheets.locator(".card").evaluate_all(cut) == [False] * 3
-    pdf = PdfReader(io.BytesIO(sheets.pdf(format="A4")))
-    assert len(pdf.pages) == 3
-    assert "as in the lists that it has read" in " ".join(pdf.pages[0].extract_text().split())
-    assert "falls back to the question alone" in " ".join(pdf.pages[2].extract_text().split())
+    assert sheets.locator(".card").evaluate_all(cut) == [False] * 6
+    texts = [" ".join(page.extract_text().split()) for page in PdfReader(io.BytesIO(sheets.pdf(format="A4"))).pages]
+    assert len(texts) == 6
+    for i, card in enumerate(deck.cards):
+        front, back = texts[2 * i : 2 * i + 2]
+        question = " ".join(card.front.split())
+        assert question in front and question not in back
+        assert f"card {i + 1} of 3" in front and f"card {i + 1} of 3, answer" in back
+    assert "as in the lists that it has read" in texts[1] and "falls back to the question alone" in texts[5]
 
 
 def test_print_falls_back_to_a_file_where_no_window_opens(show):
@@ -531,7 +535,7 @@ def test_in_jupyterlab_keys_stay_inside_and_answers_survive_a_restart(lab, noteb
     with page.expect_popup() as opening:
         page.get_by_role("button", name="Print flashcards").click()
     opening.value.wait_for_load_state()
-    assert len(PdfReader(io.BytesIO(opening.value.pdf())).pages) == 3
+    assert len(PdfReader(io.BytesIO(opening.value.pdf())).pages) == 6
     opening.value.close()
 
     page.wait_for_timeout(500)

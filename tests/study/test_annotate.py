@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -287,6 +288,26 @@ def test_the_same_answers_listed_the_other_way_round_are_the_same_pair(path):
     click(widget, 0, "b")  # says the same, so that it is no event
     assert len(Journal(path).file.read_text().splitlines()) == 1
     click(widget, 0, "a")
+    assert lines(path) == [wanted(0, "b")]
+
+
+def test_a_choice_that_waited_in_the_browser_gives_way_to_a_later_one_unless_it_was_made_in_sight_of_it(path):
+    click(annotate(PAIRS, path), 0, "a")
+    [saved] = annotate(PAIRS, path).state.values()
+    long_ago = {"at": 1000.0, "over": None}
+    for waited, stands in ((long_ago, "a"), ({**long_ago, "over": saved}, "b"), ({"at": 4e12, "over": None}, "b")):
+        widget = annotate(PAIRS, path)
+        widget.state = {KEYS[0]: {"choice": "b", "n": 2, "waited": waited}}
+        assert widget.state[KEYS[0]]["choice"] == stands and widget.notice == ""
+        assert lines(path) == [wanted(0, stands)]
+
+
+@pytest.mark.parametrize("at", ['"soon"', "null", '"2026-01-01"'])
+def test_a_journal_with_a_time_that_is_none_takes_what_waited(path, at):
+    click(annotate(PAIRS, path), 0, "a")
+    journal = Journal(path).file
+    journal.write_text(re.sub(r'"at": "[^"]*"', f'"at": {at}', journal.read_text()))
+    annotate(PAIRS, path).state = {KEYS[0]: {"choice": "b", "n": 2, "waited": {"at": 4e12, "over": None}}}
     assert lines(path) == [wanted(0, "b")]
 
 

@@ -104,11 +104,11 @@ deck.remember("01-card-base", {{"known": True, "rating": "known", "at": 1}})
 # ---- print -----------------------------------------------------------------------------------------------------
 
 
-def test_print_page_has_one_sheet_for_each_card(tmp_path):
+def test_print_page_has_two_sides_for_each_card(tmp_path):
     deck = flashcards("01")
     page = deck.save_print(tmp_path / "new" / "cards.html").read_text(encoding="utf-8")
     assert page == deck.print_html() == deck.data["print_page"]
-    assert page.count('<section class="card">') == 3
+    assert page.count('<section class="card">') == 6
     assert page.count("<script>") == 1 and "{{" not in page
     assert "break-after: page" in page and ".card:last-of-type { break-after: auto; }" in page
     assert not re.search(r"@page|\dvh", page), "the paper is the learner's, and vh differs between browsers"
@@ -129,7 +129,7 @@ def test_a_title_that_names_a_part_of_the_page_stays_a_title(tmp_path, monkeypat
     monkeypatch.setattr(content, "FOLDER", tmp_path)
     page = flashcards("05").print_html()
     assert "<title>Flashcards: {{cards}} {{title}} (1 card)</title>" in page
-    assert page.count('<section class="card">') == 1 and '<div class="front">{{title}}</div>' in page
+    assert page.count('<section class="card">') == 2 and '<div class="front">{{title}}</div>' in page
 
 
 # ---- warm-up ---------------------------------------------------------------------------------------------------

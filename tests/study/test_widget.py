@@ -120,13 +120,13 @@ def test_each_of_several_that_cannot_be_kept_is_announced_and_the_others_are_kep
     assert mood.kept == {"01-b": {"x": 2}}
 
 
-def milliseconds(**ago: float) -> float:
-    return (datetime.now(UTC) - timedelta(**ago)).timestamp() * 1000
+def waited(over: dict | None = None, **ago: float) -> dict:
+    return {"waited": {"at": (datetime.now(UTC) - timedelta(**ago)).timestamp() * 1000, "over": over}}
 
 
 def test_what_waited_in_a_browser_is_kept_without_its_mark():
     mood = Mood("01-a")
-    mood.state = {"01-a": {"x": 1, "waited": milliseconds(days=1)}}
+    mood.state = {"01-a": {"x": 1, **waited(days=1)}}
     assert mood.state == mood.kept == {"01-a": {"x": 1}} and progress().get("mood", "01-a") == {"x": 1}
 
 
@@ -135,12 +135,19 @@ def test_what_waited_does_not_replace_what_was_saved_later_nor_come_twice(monkey
     remembered = []
     monkeypatch.setattr(Mood, "remember", lambda self, id, value: remembered.append(value))
     mood = Mood("01-a")
-    mood.state = {"01-a": {"x": 1, "waited": milliseconds(days=1)}}
+    mood.state = {"01-a": {"x": 1, **waited(days=1)}}
     assert mood.state == mood.kept == {"01-a": {"x": 2}}
-    mood.state = {"01-a": {"x": 2, "waited": milliseconds(days=-1)}}  # two tabs hand over the same
+    mood.state = {"01-a": {"x": 2, **waited(days=-1)}}  # two tabs hand over the same
     assert remembered == [] and mood.state == mood.kept == {"01-a": {"x": 2}}
-    mood.state = {"01-a": {"x": 3, "waited": milliseconds(days=-1)}}
+    mood.state = {"01-a": {"x": 3, **waited(days=-1)}}
     assert remembered == [{"x": 3}]
+
+
+def test_what_was_answered_in_sight_of_the_saved_answer_is_newer_though_the_clock_went_back():
+    progress().put("mood", "01-a", {"x": 2})
+    mood = Mood("01-a")
+    mood.state = {"01-a": {"x": 1, **waited(over={"x": 2}, hours=1)}}
+    assert mood.state == mood.kept == {"01-a": {"x": 1}} and progress().get("mood", "01-a") == {"x": 1}
 
 
 @pytest.mark.parametrize("what", ["01-a", "01", "everything"])
@@ -148,16 +155,16 @@ def test_what_waited_before_a_reset_does_not_come_back(what):
     progress().put("mood", "01-a", {"x": 1})
     reset(what, sure=True)
     mood = Mood("01-a")
-    mood.state = {"01-a": {"x": 2, "waited": milliseconds(hours=1)}}
+    mood.state = {"01-a": {"x": 2, **waited(hours=1)}}
     assert mood.state == {} and progress().get("mood", "01-a") is None
     mood.state = {"01-a": {"x": 3}}
     assert progress().get("mood", "01-a") == {"x": 3}
 
 
-@pytest.mark.parametrize("value", [3, "x", None, ["x"], {"x": 1, "waited": "soon"}, {"x": 1, "waited": None}])
+@pytest.mark.parametrize("value", [3, "x", None, ["x"], {"x": 1, "waited": "soon"}, {"x": 1, "waited": {}}])
 def test_what_our_script_does_not_send_stops_nothing(value):
     mood = Mood("01-a", "01-b")
-    mood.state = {"01-a": value, "01-b": {"x": 2}, "77-z": {"x": 1, "waited": milliseconds(days=1)}}
+    mood.state = {"01-a": value, "01-b": {"x": 2}, "77-z": {"x": 1, **waited(days=1)}}
     assert mood.kept["01-b"] == {"x": 2} and progress().get("mood", "77-z") is None
 
 

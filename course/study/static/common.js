@@ -213,8 +213,9 @@ function withUnit(data, value) {
 
 // ---- what waits in the browser -----------------------------------------------------------------------------
 
-// Entries that no kernel has confirmed yet: {value, at} by id, under one key of localStorage each. Another page, another
-// tab and whoever uses this browser may write there too, so nothing is believed but its form.
+// Entries that no kernel has confirmed yet: {value, at, over} by id, under one key of localStorage each; `over` is what was
+// on the disk when it was made, as far as the page knew. Another page, another tab and whoever uses this browser may write
+// there too, so nothing is believed but its form.
 function browserStore(kind, ids) {
   const key = (id) => `post-training-hands-on/${kind}/${id}`;
   const read = (id) => {
@@ -233,13 +234,13 @@ function browserStore(kind, ids) {
       } catch { return false; }
     },
     all: () => ids.map((id) => [id, read(id)]).filter(([, entry]) => entry),
-    put(id, value) {
-      try { localStorage.setItem(key(id), JSON.stringify({ value, at: Date.now() })); } catch { /* said by `works` */ }
+    put(id, value, over = null) {
+      try { localStorage.setItem(key(id), JSON.stringify({ value, at: Date.now(), over })); } catch { /* said by `works` */ }
     },
-    // Only what is confirmed: another tab may have put a newer answer there.
-    remove(id, value) {
+    // Only what is settled: another tab may have put a newer answer there.
+    remove(id, ...values) {
       const entry = read(id);
-      if (entry && same(entry.value, value)) try { localStorage.removeItem(key(id)); } catch { /* nothing is kept */ }
+      if (entry && values.some((value) => same(entry.value, value))) try { localStorage.removeItem(key(id)); } catch { /* nothing is kept */ }
     },
   };
 }
@@ -261,7 +262,7 @@ function mount(model, el, live) {
     if (!saves) event.stopPropagation();
   });
   const notice = h("div", { class: "pt-notice", role: "status" });
-  el.replaceChildren(notice, root);
+  el.replaceChildren(...(live ? [root, notice] : [notice, root])); // what comes later must not move the buttons
   if (live) {
     hideStandalone(model.get("place"), el);
     nameCharts();
@@ -291,7 +292,7 @@ function mount(model, el, live) {
     },
     save(id, value) {
       state = { ...state, [id]: value };
-      if (kind) store.put(id, value);
+      if (kind) store.put(id, value, model.get("kept")?.[id]);
       model.set("state", state);
       try { model.save_changes(); } catch { /* there is no kernel to hear it */ }
       late = false;
@@ -312,6 +313,7 @@ function mount(model, el, live) {
     ];
     const text = words.filter(Boolean).join(" ");
     if (notice.textContent !== text) notice.textContent = text;
+    notice.classList.toggle("pt-is-wrong", shown);
     for (const item of root.querySelectorAll("[data-item]")) {
       const mark = item.querySelector(":scope > .pt-unsaved");
       if (!(shown && waiting.includes(item.dataset.item))) mark?.remove();
@@ -321,7 +323,7 @@ function mount(model, el, live) {
   const unwatch = () => { watched.forEach(([event, listener]) => model.off(event, listener)); watched = []; };
   const redraw = () => { unwatch(); root.replaceChildren(); draw(study); paintNotice(); };
   const confirm = () => {
-    for (const id of ids) if (live && kind && !waits(id)) store.remove(id, state[id]);
+    for (const id of ids) if (live && kind && !waits(id)) store.remove(id, state[id], handed[id]);
     paintNotice();
   };
   const onState = () => {
@@ -345,9 +347,10 @@ function mount(model, el, live) {
 
   // What an earlier session left in the browser goes to the kernel, marked as what has waited.
   const left = live && kind ? store.all().filter(([id, { value }]) => !same(value, model.get("kept")?.[id])) : [];
+  const handed = Object.fromEntries(left.map(([id, { value }]) => [id, value]));
   if (left.length) {
-    state = { ...state, ...Object.fromEntries(left.map(([id, { value }]) => [id, value])) };
-    model.set("state", { ...state, ...Object.fromEntries(left.map(([id, { value, at }]) => [id, { ...value, waited: at }])) });
+    state = { ...state, ...handed };
+    model.set("state", { ...state, ...Object.fromEntries(left.map(([id, { value, at, over }]) => [id, { ...value, waited: { at, over } }])) });
     model.save_changes();
   }
   redraw();
@@ -382,12 +385,12 @@ function localModel({ store, data, ids, state }, words = "") {
   const kept = browserStore(store, ids);
   const waiting = Object.fromEntries(kept.all().map(([id, { value }]) => [id, value]));
   const notice = ids.length ? (kept.works() ? words : NO_STORAGE) : "";
-  const values = { store, data, ids, state: { ...state, ...waiting }, notice };
+  const values = { store, data, ids, state: { ...state, ...waiting }, kept: state, notice };
   return { get: (name) => values[name], set(name, value) { values[name] = value; }, save_changes() {}, on() {}, off() {} };
 }
 
-const NO_KERNEL = "This cell has not run since the notebook was opened. You can answer all the same: what you do waits in this "
-  + "browser and is saved when you run the cell.";
+const NO_KERNEL = "This cell has not run since the notebook was opened. What you do here waits in this browser and is saved when "
+  + "you run the cell.";
 
 // Replace the static face by the stand-alone one, wherever the page shows this widget and no script has drawn it yet.
 // In JupyterLab the live view comes just before it, as an output of its own: while that lives, this one hides, and
@@ -410,7 +413,7 @@ function standalone(place, content) {
       view.style.display = dead || (drawn && /^\s*Loading widget/.test(view.textContent)) ? "none" : "";
       if (lives || pending || drawn) return;
       drawn = true;
-      mount(localModel(content, NO_KERNEL), el, false);
+      mount(localModel(content, own.closest(".jp-NotebookPanel") ? NO_KERNEL : ""), el, false); // an exported page has no cells to run
       look(false);
     };
     new MutationObserver(() => look(true)).observe(view, { childList: true, subtree: true });

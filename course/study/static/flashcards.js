@@ -98,7 +98,7 @@ function draw(study) {
     const page = location.protocol === "vscode-webview:" ? null : window.open(url); // VS Code cannot print a webview
     if (!page) h("a", { href: url, download: "flashcards.html" }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
-    printed.replaceChildren(page ? "The cards are in a new window, one on a page." : "The cards were sent to you as a file to print.",
+    printed.replaceChildren(page ? "The cards are in a new window. Print on both sides, and each answer is on the back of its question." : "The cards were sent to you as a file to print.",
       ...(study.live ? [" If you see neither, run ", h("code", {}, data.print_call), " and open that file."] : []));
   }
 
