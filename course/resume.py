@@ -22,8 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from course.claims import unfinished
 from course.plots import LiveCurve
+from course.stops import unfinished
 
 
 @dataclass
@@ -148,8 +148,9 @@ def drive(
     run.seconds = time.monotonic() - began
     unfinished.pop(curve.title, None)
     if run.interrupted:
-        unfinished[curve.title] = f"{curve.x} {run.done} of {steps}"
-        print(f"Stopped at {curve.x} {run.done} of {steps}. {_how_to_go_on(keeper)}")
+        at = f"{curve.x} {run.done} of {steps}"
+        unfinished[curve.title] = f"{curve.title!r} was stopped at {at}"
+        print(f"Stopped at {at}. {_how_to_go_on(keeper)}")
     elif keeper:
         keeper.remove()
     return run
@@ -158,12 +159,33 @@ def drive(
 def _how_to_go_on(keeper: "State | None") -> str:
     if keeper is None:
         return (
-            "What was learnt until here is in the model. Run again, the cell begins anew; with state='runs/name.state' "
-            "among the arguments of the call, a stopped run is kept in that file, and running the cell goes on from it."
+            "What was learnt until here is in the model. The cell goes on with it; run again, it begins anew. With "
+            "state='runs/name.state' among the arguments of the call, a stopped run is kept in that file, and running "
+            "the cell goes on from it."
         )
     if keeper.failed:
         return "What was learnt until here is in the model; its last steps are in no file."
     return f"Run the cell again to go on from {keeper.path}."
+
+
+@contextmanager
+def stoppable(trainer: Any) -> Iterator[None]:
+    """Inside, `trainer.train()` of transformers or TRL is interrupted like `course.train.fit`: between two steps."""
+    from transformers import TrainerCallback
+
+    class StopBetweenSteps(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            control.should_training_stop |= interrupted()
+
+    title = type(trainer).__name__
+    with deferred_interrupt() as interrupted:
+        trainer.add_callback(StopBetweenSteps())
+        yield
+    unfinished.pop(title, None)
+    if trainer.state.global_step < trainer.state.max_steps:
+        at = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
+        unfinished[title] = f"{title!r} was stopped at {at}"
+        print(f"Stopped at {at}. Run the cell again to have them all.")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from course import claims
+from course import stops
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -31,7 +31,7 @@ def require_browser() -> str:
 @pytest.fixture(autouse=True)
 def nothing_stopped() -> None:
     """Runs that another test stopped are none of this one's."""
-    claims.unfinished.clear()
+    stops.unfinished.clear()
 
 
 @pytest.fixture(scope="session")

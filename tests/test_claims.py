@@ -20,7 +20,7 @@ def test_each_claim_is_made_in_one_place_by_one_sentence() -> None:
     made: dict[str, str] = {}
     for path in notebooks.find([]):
         for cell in code_cells(notebooks.read(path)):
-            for call in ast.walk(ast.parse(cell.source.replace("%pip", "#"))):
+            for call in ast.walk(ast.parse(cell.source.replace("%pip", "pass  #"))):
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "claim":
                     id, statement = (ast.literal_eval(argument) for argument in call.args[:2])
                     assert re.fullmatch(r"[A-Z]\d+", id) and id not in made, f"{path.stem}, {id}"

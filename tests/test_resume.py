@@ -225,7 +225,10 @@ def test_a_claim_that_fails_after_a_stop_says_which_run_is_missing(stop_at, caps
     stop_at(2)
     sft(llama(), title="my run", **FAST)
     claim("S1", "It is so.", False, "nothing")
-    assert "That says nothing yet: 'my run' was stopped at step 2 of 6." in capsys.readouterr().out
+    assert (
+        "Half-trained, so this says nothing yet: 'my run' was stopped at step 2 of 6. Run its cell"
+        in capsys.readouterr().out
+    )
     sft(llama(), title="my run", **FAST)
     with pytest.raises(ClaimFailed):
         claim("S1", "It is so.", False, "nothing")

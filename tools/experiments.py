@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from course import experiments
 from course.experiments import store
 from course.experiments.store import Experiment
+from course.stops import unfinished
 
 
 def known() -> dict[str, Experiment]:
@@ -39,6 +40,8 @@ def make(
                 with FileLock(store.lock_file(f"{experiment.name} {seed} {condition}"), timeout=0):
                     if again or not _is_stored(experiment, condition, seed, folder):
                         run = experiment.run(condition, seed)
+                        if unfinished:  # the training loop takes an interrupt for a stop, and returns half a run
+                            raise KeyboardInterrupt
                         store.write(run, experiment.conditions, folder)
                         said = ", ".join(f"{name} {number:.2f}" for name, number in run.measured.items())
                         print(f"{experiment.name}, seed {seed}, {condition}: {said}", flush=True)

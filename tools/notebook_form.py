@@ -34,8 +34,8 @@ MEASURED = re.compile(r"<!-- measured -->.*?<!-- /measured -->")
 HEADER_LINE = re.compile(rf"^\w.* · {MEASURED.pattern} · \w.*$", re.MULTILINE)
 HEADER_MODEL = "Stage 1 of 6 · <!-- measured --><!-- /measured --> · before this: notebook 00"
 BOOT = re.compile(
-    r"from importlib import import_module\n\n"
-    r"try:\n    import_module\(\"course\"\).*\nexcept .*\n    %pip install .*\n    .*\n?"
+    r"from importlib.util import find_spec\n\n"
+    r"if not find_spec\(\"course\"\):.*\n    %pip install .*\n__import__\(\"course\"\).*\n?"
 )
 # A path of the machine that ran the notebook. In base64 no such path can follow one of the excluded signs.
 LOCAL_PATH = re.compile(r"(?<![\w.+/=])/(?:home|root|Users|tmp|var/folders)/[\w.-]+")
@@ -82,12 +82,10 @@ def launch_badges(name: str, url: str) -> str:
 def boot_lines(url: str) -> str:
     """The lines that open the first code cell: they fetch the course where the notebook came without it."""
     return (
-        "from importlib import import_module\n\n"
-        "try:\n"
-        '    import_module("course")  # before torch, whose threads it sets\n'
-        "except ModuleNotFoundError:  # opened on its own, in Colab or Kaggle: fetch the course first\n"
+        "from importlib.util import find_spec\n\n"
+        'if not find_spec("course"):  # opened on its own, in Colab or Kaggle: fetch the course (needs internet)\n'
         f"    %pip install -q git+{url}\n"
-        '    import_module("course")\n'
+        '__import__("course")  # before torch, whose threads it sets\n'
     )
 
 

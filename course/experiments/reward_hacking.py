@@ -72,7 +72,12 @@ def strung_together(pairs: Sequence[Pair], seed: int = SEED) -> list[Pair]:
 
 
 def standardised_reward(
-    lm: LM, labels: Sequence[Record], usual: Sequence[Pair], epochs: int = 1, seed: int = SEED
+    lm: LM,
+    labels: Sequence[Record],
+    usual: Sequence[Pair],
+    epochs: int = 1,
+    seed: int = SEED,
+    title: str = "Reward model",
 ) -> RewardFunction:
     """Train a reward model on labels; its scores are given in standard deviations from its mean over usual drafts.
 
@@ -82,11 +87,12 @@ def standardised_reward(
         usual: the first answer of each of these pairs sets the zero and the unit, so that models can be compared.
         epochs: passes over the labels; a few dozen labels take several.
         seed: of the head and of the order.
+        title: of the live curve.
     Raises:
         ValueError: the reward model gives all usual drafts the same score, up to rounding.
     """
     model = new_reward_model(lm, seed=seed)
-    fit_reward(model, labels, epochs=epochs, seed=seed, title="Reward model")
+    fit_reward(model, labels, epochs=epochs, seed=seed, title=title)
     scores = model([pair.prompt for pair in usual], [pair.a for pair in usual])
     zero, unit = float(scores.mean()), float(scores.std())
     if no_spread(scores):
@@ -174,7 +180,8 @@ def format_case(lm: LM, seed: int = SEED) -> Case:
     questions = country_questions(SEEN)
     pairs = drafts(lm, random.Random(seed).sample(questions, 135), each=4, seed=seed)
     labels = label_pairs(Labeller("bullets", 0.0), pairs, seed=seed).records
-    return Case(lm, pairs, standardised_reward(lm, labels, pairs[:150], epochs=2, seed=seed), questions, seed)
+    reward = standardised_reward(lm, labels, pairs[:150], epochs=2, seed=seed, title="Reward model that likes lists")
+    return Case(lm, pairs, reward, questions, seed)
 
 
 def _other_seeds(case: Case) -> list[RewardFunction]:

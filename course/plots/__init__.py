@@ -4,6 +4,6 @@
 """
 
 from course.plots.figures import bars, histogram, lines, panels
-from course.plots.live import LiveCurve, show
+from course.plots.live import LiveCurve, one_line_each, show
 
-__all__ = ["LiveCurve", "bars", "histogram", "lines", "panels", "show"]
+__all__ = ["LiveCurve", "bars", "histogram", "lines", "one_line_each", "panels", "show"]

@@ -4,7 +4,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from course.plots.figures import legend_rows, lines, literal, panels
 from course.plots.sketch import sketch
 from course.show import in_notebook
+from course.stops import half_trained
 
 SECONDS_BETWEEN_DRAWINGS = 0.5
 
@@ -37,6 +39,17 @@ def show(fig: go.Figure, alt: str) -> None:
         from IPython.display import display
 
         display(_bundle(fig, alt), raw=True)
+    half_trained()
+
+
+@contextmanager
+def one_line_each() -> Iterator[None]:
+    """Inside, a run shows a line when it is over instead of its curve: many short runs would fill the page."""
+    LiveCurve.brief = True
+    try:
+        yield
+    finally:
+        LiveCurve.brief = False
 
 
 class LiveCurve:
@@ -54,6 +67,8 @@ class LiveCurve:
     Values in different units get a plot each: `panels` maps their names to the titles of the plots. `x` is what a step
     is called.
     """
+
+    brief = False  # see `one_line_each`
 
     def __init__(
         self, title: str, total_steps: int, y: str = "loss", x: str = "step", panels: Mapping[str, str] | None = None
@@ -125,6 +140,8 @@ class LiveCurve:
         return fig
 
     def _draw(self) -> None:
+        if self.brief:
+            return print(f"{self.title}: {self._status()}") if self._over else None
         from IPython.display import display
 
         self._drawn = time.monotonic()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from course.stops import half_trained
 from course.text import show_direction
 
 ACCENTS = {"loss": "#1783c6", "wrong": "#dd4444", "partly": "#b07a10"}
@@ -38,6 +39,7 @@ def publish(html: str, text: str) -> None:
         display({"text/html": html, "text/plain": text}, raw=True)
     else:
         print(text)
+    half_trained()
 
 
 def plain(value: Any) -> Any:

@@ -19,10 +19,10 @@ from course.losses.policy import clipped_policy_loss, clipped_value_loss, entrop
 from course.losses.sft import token_logps
 from course.models import LM, clone
 from course.plots import LiveCurve
-from course.resume import TrainingStopped
+from course.resume import TrainingStopped, drive
 from course.rewards import RewardFunction, true_reward
 from course.rl import ValueModel, gae
-from course.rl.settings import PANELS
+from course.rl.settings import PANELS, PPORun
 from course.rollouts import Rollouts, chat_prompts, response_logits, response_logps, sample
 from course.templates import CHATML
 from course.world import Question
@@ -117,49 +117,53 @@ def small_ppo(
     rates = (setup.learning_rate, setup.value_learning_rate)
     groups = [{"params": list(model.parameters()), "lr": rate} for model, rate in zip(models, rates, strict=True)]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
-    rows, curves, answers = setup.prompts(policy, questions), {name: [] for name in TITLES}, {}
-    with LiveCurve(title, iterations, x="iteration", panels=TITLES) as curve:
-        for i in range(1, iterations + 1):
-            # 1. The policy answers.
-            order = random.Random(f"{seed} {i}")
-            chosen = order.sample(range(len(questions)), setup.rollout_batch_size)
-            asked = [questions[k] for k in chosen]
-            limits = {"max_new_tokens": setup.max_new_tokens, "seed": 100_000 * seed + i}
-            rollouts = sample(policy, [rows[k] for k in chosen], **limits)
-            mask = rollouts.mask
-            with torch.no_grad():
-                # 2. The answers are scored, and leaving the reference is paid for.
-                scores = setup.reward(asked, rollouts.texts).to(mask.device)
-                ref_logps = response_logps(reference, rollouts)
-                rewards = setup.token_rewards(scores, rollouts.logps, ref_logps, mask, setup.beta)
-                # 3. Each token is compared with what was expected of it.
-                values = value(rollouts) * mask
-                advantages, returns = gae(rewards, values, mask)
-            missed = _mean((returns - values) ** 2, mask) ** 0.5
-            measured = {
-                "reward": float(scores.mean()),
-                "true score": float(true_reward(asked, rollouts.texts).mean()),
-                "kl": float(((rollouts.logps - ref_logps) * mask).sum(1).mean()),
-                "entropy": -_mean(rollouts.logps, mask),
-                "length": float(mask.sum(1).mean()),
-                "value error": missed,
-                "reward std": float(scores.std(correction=0)),
-            }
-            # 4. Policy and value model learn from it.
-            experience = (rollouts, whiten(advantages, mask), values, returns)
-            steps = [
-                _step(policy, value, optimizer, experience, rows_of_step, setup)
-                for _ in range(setup.epochs)
-                for rows_of_step in _minibatches(len(rollouts), setup.mini_batch_size, order)
-            ]
-            measured["clip fraction"], measured["gradient"] = (sum(x) / len(steps) for x in zip(*steps, strict=True))
-            if not math.isfinite(measured["gradient"]):
-                raise TrainingStopped(f"Iteration {i}: the norm of the gradient is {measured['gradient']}.")
-            for name, number in measured.items():
-                curves[name].append(number)
-            some = [(question.text, text) for question, text in zip(asked[:4], rollouts.texts, strict=False)]
-            answers = {"first": some} | answers | {"last": some}
-            curve.update(i, **measured)
+    rows, run, answers = setup.prompts(policy, questions), PPORun(beta=setup.beta), {}
+
+    def iterate(done: int) -> None:
+        i = done + 1
+        # 1. The policy answers.
+        order = random.Random(f"{seed} {i}")
+        chosen = order.sample(range(len(questions)), setup.rollout_batch_size)
+        asked = [questions[k] for k in chosen]
+        limits = {"max_new_tokens": setup.max_new_tokens, "seed": 100_000 * seed + i}
+        rollouts = sample(policy, [rows[k] for k in chosen], **limits)
+        mask = rollouts.mask
+        with torch.no_grad():
+            # 2. The answers are scored, and leaving the reference is paid for.
+            scores = setup.reward(asked, rollouts.texts).to(mask.device)
+            ref_logps = response_logps(reference, rollouts)
+            rewards = setup.token_rewards(scores, rollouts.logps, ref_logps, mask, setup.beta)
+            # 3. Each token is compared with what was expected of it.
+            values = value(rollouts) * mask
+            advantages, returns = gae(rewards, values, mask)
+        missed = _mean((returns - values) ** 2, mask) ** 0.5
+        measured = {
+            "reward": float(scores.mean()),
+            "true score": float(true_reward(asked, rollouts.texts).mean()),
+            "kl": float(((rollouts.logps - ref_logps) * mask).sum(1).mean()),
+            "entropy": -_mean(rollouts.logps, mask),
+            "length": float(mask.sum(1).mean()),
+            "value error": missed,
+            "reward std": float(scores.std(correction=0)),
+        }
+        # 4. Policy and value model learn from it.
+        experience = (rollouts, whiten(advantages, mask), values, returns)
+        steps = [
+            _step(policy, value, optimizer, experience, rows_of_step, setup)
+            for _ in range(setup.epochs)
+            for rows_of_step in _minibatches(len(rollouts), setup.mini_batch_size, order)
+        ]
+        measured["clip fraction"], measured["gradient"] = (sum(x) / len(steps) for x in zip(*steps, strict=True))
+        if not math.isfinite(measured["gradient"]):
+            raise TrainingStopped(f"Iteration {i}: the norm of the gradient is {measured['gradient']}.")
+        some = [(question.text, text) for question, text in zip(asked[:4], rollouts.texts, strict=False)]
+        answers.setdefault("first", some)
+        answers["last"] = some
+        run.history.append(measured)
+
+    curve = LiveCurve(title, iterations, x="iteration", panels=TITLES)
+    drive(run, iterations, iterate, curve, lambda done: run.history[done - 1] if done else {})
+    curves = {name: [past[name] for past in run.history] for name in TITLES}
     return Run("clinic", title, seed, policy.name, {}, curves, answers)
 
 

@@ -99,7 +99,9 @@ RULES: tuple[Rule, ...] = (
         "values",
         "Does the error of the values fall?",
         "the value model: its rate, its targets",
-        lambda h: _above(sorted(h["value error"])[-2], 3 * h["value error"][0]),  # one odd answer makes one high peak
+        lambda h: _above(
+            sorted(h["value error"])[-2:][0], 3 * h["value error"][0]
+        ),  # one odd answer makes one high peak
     ),
 )
 
