@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from course import stops
@@ -40,8 +41,8 @@ def test_a_table_or_a_figure_of_a_half_trained_model_is_marked(shown, capsys):
 
 
 @pytest.fixture
-def shell(monkeypatch):
-    made = InteractiveShell()
+def shell():
+    made = InteractiveShell(config=Config(HistoryManager={"hist_file": ":memory:"}))
     made.set_custom_exc((KeyboardInterrupt,), stops._note_cell)
     made.events.register("post_run_cell", stops._forget_cell)
     return made
