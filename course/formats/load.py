@@ -5,6 +5,7 @@ all, each with its place and its fix, and nothing is skipped in silence.
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -152,7 +153,7 @@ def own(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [own(part, depth + 1) for part in value]
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        return math.nan if value.is_nan() else float(value)
     return None if type(value).__name__ in ("NAType", "NaTType") else value  # the empty cells of pandas
 
 

@@ -246,9 +246,68 @@ def test_the_turns_of_hh_rlhf_are_read_as_messages():
     assert close["chosen"] == [{"role": "assistant", "content": "The cat."}]  # TRL keeps "The ca" for the prompt
 
 
+START = "\n\nHuman: Hi\n\nAssistant:"
+SYSTEM = {"role": "system", "content": "Be brief."}
+SPLIT = as_messages({"prompt": "Hi", "chosen": "Yes.", "rejected": "No."})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"chosen": f"{START} Yes.", "rejected": f"{START} No."},
+        {"chosen": f"{START} Yes.", "rejected": f"{START} No.", "prompt": START},
+        {"chosen": f"{START} Yes.", "rejected": f"{START} No.", "prompt": "Hi"},
+        {"chosen": f"{START} Yes.", "rejected": f"{START} No.", "prompt": ""},
+        {"chosen": f"{START} Yes.".replace("\n", "\r\n"), "rejected": f"{START} No."},
+        {"chosen": " Yes.", "rejected": " No.", "prompt": START},
+        {"chosen": whole("Hi", "Yes."), "rejected": whole("Hi", "No."), "prompt": " "},
+        {"chosen": whole("Hi", "Yes."), "rejected": whole("Hi", "No."), "prompt": " Hi\n"},
+        {"chosen": whole("Hi", "Yes."), "rejected": whole("Hi", "No."), "prompt": SPLIT["prompt"]},
+    ],
+)
+def test_every_shape_of_whole_conversations_is_split_alike(record):
+    assert extract_prompt(record) == SPLIT
+    assert load_records([record], "preference") == [SPLIT]
+
+
+def test_a_system_turn_that_only_the_prompt_or_both_answers_have_stays_in_front():
+    prompt, chosen, rejected = [SYSTEM, *SPLIT["prompt"]], whole("Hi", "Yes."), whole("Hi", "No.")
+    for record in (
+        {"prompt": prompt, "chosen": chosen, "rejected": rejected},
+        {"prompt": "Hi", "chosen": [SYSTEM, *chosen], "rejected": [SYSTEM, *rejected]},
+    ):
+        assert extract_prompt(record) == {**SPLIT, "prompt": prompt}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"prompt": "Write a dialogue.", "chosen": f"{START} Yes.", "rejected": f"{START} No."},
+        {"prompt": "Hi", "chosen": "Hi there.", "rejected": "Hi you."},
+        {"prompt": "Complete: Assistant:", "chosen": "Yes.", "rejected": "No."},
+    ],
+)
+def test_a_dialogue_that_was_asked_for_is_an_answer(record):
+    assert check(record, "preference") == []
+    assert load_records([record], "preference") == [record]
+
+
 @pytest.mark.parametrize(
     ("record", "says"),
     [
+        (
+            {"chosen": f"{START} A play:\n\nHuman: Yo\n\nAssistant: Hey", "rejected": f"{START} No."},
+            "chosen: has another turn after its answer, or an answer that quotes one",
+        ),
+        ({"chosen": f"{START} Yes.", "rejected": f"{START} No.\n\nHuman: Why?"}, "rejected: has another turn after"),
+        (
+            {"chosen": [SYSTEM, *whole("Hi", "Yes.")], "rejected": whole("Hi", "No.")},
+            "chosen: parts from rejected before an answer",
+        ),
+        (
+            {"prompt": [SYSTEM], "chosen": whole("Hi", "Yes."), "rejected": whole("Hi", "No.")},
+            "prompt: is not what chosen and rejected begin with",
+        ),
         ({"chosen": whole("Hi", "Yo"), "rejected": whole("Hi", "Yo")}, "rejected: is the same as chosen"),
         ({"chosen": whole("Hi", "Yo"), "rejected": whole("Bye", "No")}, "so they answer different questions"),
         (
@@ -266,6 +325,31 @@ def test_the_turns_of_hh_rlhf_are_read_as_messages():
 def test_conversations_that_are_no_pair_are_refused(record, says):
     with pytest.raises(DataError, match=says):
         extract_prompt(record)
+
+
+def test_one_whole_conversation_beside_an_answer_is_refused():
+    record = {"prompt": SPLIT["prompt"], "chosen": whole("Hi", "Yes."), "rejected": SPLIT["rejected"]}
+    [problem] = check(record, "preference")
+    assert (problem.field, problem.what) == ("chosen", "starts with the user")
+    assert "let both answers repeat the prompt" in problem.mend
+
+
+TURNS = st.lists(st.builds(dict, role=st.sampled_from(["user", "assistant", "system", "x"]), content=TEXT), max_size=3)
+SIDES = st.none() | TURNS | st.lists(st.sampled_from([START, "Human:", "\n\nAssistant: Yo", "Hi"])).map("".join)
+
+
+@given(record=st.fixed_dictionaries({"prompt": SIDES, "chosen": SIDES, "rejected": SIDES}))
+def test_what_is_loaded_has_a_prompt_and_two_answers_apart(record):
+    try:
+        [loaded] = load_records([record], "preference")
+    except DataError as refused:
+        assert all(problem.what and problem.mend for problem in refused.problems)
+        return
+    assert check(loaded, "preference") == []
+    if isinstance(loaded["prompt"], list):
+        assert loaded["prompt"][-1]["role"] == "user" and loaded["chosen"][0]["role"] == "assistant"
+    else:
+        assert loaded == record
 
 
 def test_whole_conversations_are_converted_on_loading_and_it_is_said(capsys):

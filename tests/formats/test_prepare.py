@@ -73,6 +73,26 @@ def test_counts_add_up_nothing_is_lost_and_the_seed_decides_all(raw, similar, se
     assert len(set(Counter(record["task"] for record in made.records).values())) <= 1
 
 
+CHOICES = [name for step, reasons in STEPS.items() for name in (step, *reasons)]
+SPOILT = st.sampled_from(
+    ["", "\u200b", "so " * 9, "<p>x</p>", "As an AI language model, I ...", "```\nx", "4.", "4 !", "Paris"]
+)
+
+
+@given(raw=st.lists(st.builds(chat, SENTENCES, SPOILT)), steps=st.lists(st.sampled_from(CHOICES), unique=True))
+@settings(deadline=None)
+def test_only_the_chosen_steps_drop_and_every_drop_is_counted(raw, steps):
+    made = prepare_sft_data(raw, max_words=5, steps=steps)
+    chosen = {reason for name in steps for reason in STEPS.get(name, (name,))}
+    dropped = [drop for drop in made.dropped if drop.step != "format"]
+    assert {drop.reason for drop in dropped} <= chosen
+    assert sum(sum(step.dropped.values()) for step in made.counts) == len(raw) - len(made.records)
+    assert all(drop.record is raw[drop.row] for drop in made.dropped)
+    for drop in dropped:
+        alone = prepare_sft_data(raw, max_words=5, steps=[drop.reason])
+        assert drop.reason in {other.reason for other in alone.dropped}
+
+
 @given(raw=RAWS)
 @settings(deadline=None)
 def test_what_came_out_goes_in_again_unchanged(raw):
@@ -116,12 +136,15 @@ def test_settings_that_make_no_sense_are_refused():
         prepare_sft_data(RAW, min_words=9, max_words=3)
     with pytest.raises(ValueError, match="wants balance_by"):
         prepare_sft_data(RAW, per_task=3)
+    for count in (0, 2.5):
+        with pytest.raises(ValueError, match="per_task is a count of 1 or more"):
+            prepare_sft_data(RAW, per_task=count, balance_by="task")
     with pytest.raises(DataError, match=r"row 1, task: is missing\. Add it, or call without balance_by"):
         prepare_sft_data([chat("a", "b", task="x"), chat("c", "d")], balance_by="task")
 
 
 def test_steps_are_chosen_by_name_or_by_reason_and_still_count():
-    def reasons(steps: list[str]) -> dict[str, int]:
+    def reasons(steps: list[str] | str) -> dict[str, int]:
         made = prepare_sft_data(RAW, steps=steps)
         assert made.counts[0].kept == len(made.records) + len(made.dropped)
         return {reason: n for step in made.counts[2:] for reason, n in step.dropped.items()}
@@ -139,7 +162,7 @@ def test_steps_are_chosen_by_name_or_by_reason_and_still_count():
         }
     )
     assert reasons([]) == {}
-    assert reasons(["broken markup"]) == {"broken markup": 1}
+    assert reasons(["broken markup"]) == reasons("broken markup") == {"broken markup": 1}
     assert reasons(["too short", "de-duplicate"]) == {"too short": 1, "exact duplicate": 1, "near duplicate": 1}
     with pytest.raises(ValueError, match="no step 'markup'; `steps` takes a list of 'filter', 'too short'"):
         prepare_sft_data(RAW, steps=["markup"])
@@ -161,6 +184,7 @@ def test_a_table_is_cleaned_as_its_rows_are():
     [
         chat("Hi", "Hello.", source="me"),
         {"instruction": "Hi", "output": "Hello.", "source": "me"},
+        {"instruction": "Hi", "input": " ", "output": "Hello.", "source": "me"},
         {"prompt": "Hi", "completion": "Hello.", "source": "me"},
         {
             "prompt": [{"role": "user", "content": "Hi"}],
@@ -182,10 +206,17 @@ def test_all_shapes_become_the_same_conversation(record):
         ({"messages": chat("a", "b")["messages"][:1]}, "messages has no assistant turn"),
         ({"messages": [{"role": "bot", "content": "Hi"}]}, "messages.role unknown role 'bot'"),
         ("Hi", "is text, not a record"),
+        ({"conversations": [{"from": "human", "value": "Hi"}]}, "messages is missing"),
+        ({"prompt": "Hi", "chosen": "a", "rejected": "b"}, "messages is missing"),
     ],
 )
 def test_what_is_no_conversation_is_told_why(record, reason):
     assert as_conversation(record) == reason
+
+
+def test_messages_come_before_a_column_called_instruction():
+    record = chat("Hi", "Hello.", instruction="Answer politely.")
+    assert as_conversation(record) == record
 
 
 def test_tidying():
@@ -206,6 +237,18 @@ def test_tidying():
         ("Paris.<|im_end|>", "broken markup"),
         ("[/INST] Paris.", "broken markup"),
         ("Paris&nbsp;is it.<br/>", "broken markup"),
+        ("It&rsquo;s caf&eacute;.", "broken markup"),
+        ("It&#8217;s", "broken markup"),
+        ("AT&amp;T", "broken markup"),
+        ("<script>alert(1)</script>", "broken markup"),
+        ("<a href=x>Hi", "broken markup"),
+        ("Hi <!-- here -->", "broken markup"),
+        ("Paris.</s>", "broken markup"),
+        ("<s>Paris", "broken markup"),
+        ("Paris <unk>", "broken markup"),
+        ("<\uff5cend\u2581of\u2581sentence\uff5c>", "broken markup"),
+        ("The model predicts the next token.<|im_end|>", "broken markup"),
+        ("`Caf\ufffd`", "broken markup"),
         ("```python\nprint(1)", "broken markup"),
         ("```python\nprint(1)\n```", None),
         ("Caf\ufffd", "broken markup"),
@@ -227,8 +270,38 @@ def test_tidying():
         ("<start_of_turn>model", "broken markup"),
         ("Hi<br>there", "broken markup"),
         ("Read it from A[INST].", None),
+        ("Write &lt; for <.", None),
+        ("&amp; is a character entity.", None),
+        ("&#39; is an apostrophe.", None),
+        ("html_escape('<p>') gives '&lt;p&gt;'.", None),
+        ('print("<br/>")', None),
+        ("return '<p>' + x + '</p>'", None),
+        ("In Markdown, <br> breaks a table cell.", None),
+        ("<|endoftext|> is the token that ends GPT-2's documents.", None),
+        ("Llama-2 wraps a turn in [INST] and [/INST].", None),
+        ("\ufffd (U+FFFD) replaces what cannot be decoded.", None),
+        ("Write to Jane <jane@x.org> or <https://x.org/?a=1&b=2>.", None),
+        ("x <- 5; if x <- y then a -> b <-> c.", None),
+        ("$P(a<b)$, $$a<b$$, \\(a<b\\) and \\begin{align} a &< b \\end{align}", None),
+        ("| a | b |\n|---|---|\n| <1 | >2 |", None),
+        ("usage: prog [options] <file> 2>&1 <in.txt", None),
+        ("Option<&'a str>, Dict<a, b>, #include <a>, i<n && j>m", None),
+        ("I <3 you, <sigh>.", None),
         ("As a large language model, I may not.", "refusal boilerplate"),
         ("as an AI language model I may not.", "refusal boilerplate"),
+        ("As an AI\u200b language\nmodel, I may not.", "refusal boilerplate"),
+        ("I cannot do that, as an AI language model.", "refusal boilerplate"),
+        ("I'm an AI language model.", "refusal boilerplate"),
+        ("As an AI assistant, I may not.", "refusal boilerplate"),
+        ("As an artificial intelligence, I may not.", "refusal boilerplate"),
+        ("My knowledge cutoff is 2021.", "refusal boilerplate"),
+        ('She said: "As an AI language model, I cannot."', None),
+        ("\u201cAs an AI language model, I cannot\u201d is boilerplate.", None),
+        ("The phrase 'as an AI language model, I' is boilerplate.", None),
+        ("> As an AI language model, I cannot.\n\nSuch answers help nobody.", None),
+        ("`As an AI language model, I cannot.`", None),
+        ("As a language model, GPT-2 predicts tokens.", None),
+        ("As an AI researcher, I read papers.", None),
         ("I am sorry, I will not help with that.", None),
         ("A language model predicts the next token.", None),
     ],
@@ -310,6 +383,43 @@ def test_of_a_repeated_record_the_first_stays():
     assert duplicates(records, similar=1.0) == [None, "near duplicate", None, "exact duplicate"]
     assert duplicates(records, 1.0, ["exact duplicate"]) == [None, None, None, "exact duplicate"]
     assert duplicates(records, 1.0, ["near duplicate"]) == [None, "near duplicate", None, "near duplicate"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("5 Mg", "5 mg"),
+        ("5!", "5"),
+        ("(2 + 3) * 4", "2 + (3 * 4)"),
+        ("-5", "5"),
+        ("\u22125", "5"),
+        ("5 km", "5 m"),
+        ("$5", "\u20ac5"),
+        ("3.14", "314"),
+        ("C++", "C"),
+        ("x\u00b2", "x2"),
+        ("H\u2082O", "H2O"),
+        ("\uff11\uff12", "12"),
+        ("\u0130", "i"),
+        ("\u0131", "i"),
+        ("r\u00e9sum\u00e9", "resume"),
+        ("\u0643\u0650\u062a\u0627\u0628", "\u0643\u062a\u0627\u0628"),
+        ("\u0928\u092e\u0938\u094d\u0924\u0947", "\u0928\u092e\u0938\u094d\u0924"),
+        ("a > b", "a < b"),
+        ("5%", "5"),
+    ],
+)
+def test_a_text_of_another_meaning_is_no_duplicate(one, other):
+    assert duplicates([chat("Say it.", one), chat("Say it.", other)], similar=1.0) == [None, None]
+
+
+def test_line_breaks_and_indentation_are_part_of_a_program():
+    programs = ["if a:\n    b\nc", "if a:\n    b\n    c", "if a: b c"]
+    records = [chat("Say it.", program) for program in programs]
+    assert duplicates(records, 1.0, ["exact duplicate"]) == [None] * 3
+    assert duplicates(records, similar=1.0) == [None, "near duplicate", "near duplicate"]
+    spaced = [chat("Say it.", programs[0]), chat("Say it.", "if  a:\u200b \n    b\n\u00adc ")]
+    assert duplicates(spaced, 1.0, ["exact duplicate"]) == [None, "exact duplicate"]
 
 
 def test_signs_and_capitals_make_a_text_another_one():

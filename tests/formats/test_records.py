@@ -1,6 +1,9 @@
 """What each kind of record must satisfy, and that every fault is named with its place and its mend."""
 
+import gzip
 import json
+from collections import UserDict
+from decimal import Decimal
 
 import numpy as np
 import pandas
@@ -194,6 +197,118 @@ BAD += [
 ]
 
 
+CALL = [{"function": {"name": "add"}}]
+BAD += [
+    ("likert", {**LIKERT, "scale": []}, "scale", "is []", "such as [1, 5]"),
+    ("likert", {**LIKERT, "scale": 0}, "scale", "is 0", "such as [1, 5]"),
+    ("instruction", {"instruction": float("nan"), "output": "4"}, "instruction", "NaN, which tables", "as a string"),
+    ("instruction", {"instruction": b"Add.", "output": "4"}, "instruction", "is bytes, not text", "as a string"),
+    (
+        "instruction",
+        {"instruction": "Add.", "output": "4", "by": {"a \ud83d"}},
+        "by[0]",
+        "half of a character",
+        "whole",
+    ),
+    (
+        "instruction",
+        {"instruction": "Add.", "output": "4", ("\ud83d",): 1},
+        "the name ('\\ud83d',)[0]",
+        "half",
+        "whole",
+    ),
+    ("instruction", {"instruction": "Add.", "output": "4", "a \ud83d": "b"}, "the name 'a \\ud83d'", "half", "whole"),
+    (
+        "conversation",
+        {"messages": [{"role": "User ", "content": "Hi"}, assistant("Yo")]},
+        "messages[0].role",
+        "'User '",
+        "Call it 'user'",
+    ),
+    (
+        "conversation",
+        {"messages": [{"role": "developer", "content": "Hi"}, user("a"), assistant("Yo")]},
+        "messages[0].role",
+        "developer",
+        "Call it 'system'",
+    ),
+    (
+        "conversation",
+        {"messages": [user("Hi"), {"role": "function", "content": "4"}]},
+        "messages[1].role",
+        "unknown role 'function'",
+        "no calls of tools",
+    ),
+    (
+        "conversation",
+        {"messages": [user("Hi"), {**assistant("4"), "tool_calls": CALL}]},
+        "messages[1].tool_calls",
+        "not read here",
+        "remove the record",
+    ),
+    (
+        "conversation",
+        {"messages": [user("Hi"), {**assistant("4"), "weight": 0}]},
+        "messages[1].weight",
+        "is 0, which is not read",
+        "Remove it",
+    ),
+    (
+        "conversation",
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, assistant("Yo")]},
+        "messages[0].content",
+        "is a list, not text",
+        "as a string",
+    ),
+    (
+        "conversation",
+        {"messages": [{"role": np.array(["user"]), "content": "Hi"}]},
+        "messages[0].role",
+        "unknown role array",
+        "Use one of",
+    ),
+]
+OTHER_NAMES = [
+    ("conversation", {"conversations": [{"from": "human", "value": "Hi"}]}, ["Rename 'conversations' to 'messages'."]),
+    (
+        "conversation",
+        {"messages": [{"from": "human", "value": "Hi"}, assistant("Yo")]},
+        ["Rename 'from' to 'role'.", "Rename 'value' to 'content'."],
+    ),
+    (
+        "instruction",
+        {"instruction": "a", "context": "b", "response": "c"},
+        ["Rename 'response' to 'output', and 'context' to 'input'."],
+    ),
+    (
+        "instruction",
+        {"prompt": "a", "completion": "b"},
+        ["Rename 'prompt' to 'instruction'.", "Rename 'completion' to 'output'."],
+    ),
+    ("preference", {"prompt": "a", "choosen": "b", "rejected": "c"}, ["Rename 'choosen' to 'chosen'."]),
+    (
+        "preference",
+        {"Prompt": "a", "chosen ": "b", "\ufeffrejected": "c"},
+        ["Rename 'Prompt' to 'prompt'.", "Rename 'chosen ' to 'chosen'.", "Rename '\\ufeffrejected' to 'rejected'."],
+    ),
+    (
+        "preference",
+        {"system": "s", "question": "q", "chosen": "a", "rejected": "b"},
+        ["Rename 'question' to 'prompt'."],
+    ),
+    (
+        "unpaired",
+        {"prompt": "a", "completions": "b", "label": True},
+        ["Add 'completion' to the record, or remove the record."],
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "record", "mends"), OTHER_NAMES)
+def test_a_field_under_another_name_is_found(kind, record, mends):
+    assert [problem.mend for problem in check(record, kind)] == mends
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_sound_records_pass(kind):
     assert [check(record, kind) for record in GOOD[kind]] == [[] for _ in GOOD[kind]]
@@ -215,18 +330,43 @@ def test_numbers_of_numpy_are_numbers(number):
     assert check({"prompt": "Hi", "completion": "Yo", "label": np.bool_(False)}, "unpaired") == []
 
 
+def test_parts_that_say_nothing_new_are_no_fault():
+    turns = [{**user("Hi"), "tool_calls": None}, {**assistant("Yo"), "weight": 1, "tool_calls": [], "name": "Al"}]
+    assert check({"messages": turns}, "conversation") == []
+
+
 def test_a_record_that_holds_itself_is_judged():
     record: dict = {**PAIR}
     record["self"] = [record]
     assert check(record, "preference") == []
 
 
-ODD = st.sampled_from([10**400, np.int64(3), np.bool_(True), np.float32("nan"), "\ud83d", "\u200b", b"x"])
+ODD = st.sampled_from(
+    [
+        10**400,
+        np.int64(3),
+        np.bool_(True),
+        np.float32("nan"),
+        "\ud83d",
+        "\u200b",
+        b"x",
+        np.array([1, 2]),
+        np.array(["a"]),
+        pandas.NA,
+        pandas.NaT,
+        Decimal("sNaN"),
+        Decimal("1.5"),
+        {"\ud83d"},
+        ("a",),
+        {("\ud83d",): 1},
+        pandas.Series({"a": 1}),
+    ]
+)
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | ODD,
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["role", "content", "user", "x"]), inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "user", "x", "weight", "\ud83d"]), inner, max_size=3)
     ),
     max_leaves=6,
 )
@@ -241,9 +381,27 @@ def test_whatever_comes_in_is_judged_and_never_breaks_the_judge(kind, record):
         assert problems
 
 
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    base=st.sampled_from(sorted(GOOD)),
+    odd=st.dictionaries(st.sampled_from(FIELDS), JUNK, max_size=3),
+)
+def test_whatever_is_loaded_can_be_encoded_and_the_rest_is_refused_with_its_row(kind, base, odd):
+    try:
+        [loaded] = load_records([{**GOOD[base][0], **odd}], kind)
+    except DataError as refused:
+        assert all(problem.where == "row 0" and problem.what and problem.mend for problem in refused.problems)
+        str(refused).encode()
+    else:
+        assert check(loaded, kind) == []
+        json.dumps(loaded, default=repr, ensure_ascii=False, skipkeys=True).encode()
+
+
 def test_an_unknown_kind_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="no kind of record called 'chat'; the kinds are instruction, conversation"):
         check({}, "chat")
+    with pytest.raises(ValueError, match=r"no kind of record called \['preference'\]"):
+        check({}, ["preference"])
 
 
 def test_all_faults_of_a_list_come_in_one_error():
@@ -352,8 +510,13 @@ def test_a_line_that_is_not_utf8_is_named(jsonl):
 def test_sources_that_hold_no_records_are_refused(jsonl, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no file .*missing\.jsonl"):
         load_records(tmp_path / "missing.jsonl", "preference")
-    with pytest.raises(ValueError, match="not a single record"):
-        load_records(jsonl(b"\n\n"), "preference")
+    with pytest.raises(FileNotFoundError, match="is a folder: name the file in it"):
+        load_records(tmp_path, "preference")
+    for nothing in (b"\n\n", b"", b"\xef\xbb\xbf", b" \r \t\r"):
+        with pytest.raises(ValueError, match="not a single record"):
+            load_records(jsonl(nothing), "preference")
+    with pytest.raises(ValueError, match="If it is one record, put it in a list"):
+        load_records(UserDict(PAIR), "preference")
     with pytest.raises(ValueError, match="choose one of them: 'train', 'test'"):
         load_records(DatasetDict({name: Dataset.from_list([PAIR]) for name in ("train", "test")}), "preference")
 
@@ -374,6 +537,43 @@ def test_a_table_gives_its_rows_in_pythons_own_values(kind, table):
     loaded = load_records(table(records), kind)
     assert loaded == records
     assert json.loads(json.dumps(loaded)) == records
+
+
+ROWS = {
+    "tuple": lambda pair: (pair,),
+    "generator": lambda pair: (record for record in [pair]),
+    "row of pandas": lambda pair: [pandas.Series(pair)],
+    "named tuple": lambda pair: list(pandas.DataFrame([pair]).itertuples(index=False)),
+    "mapping": lambda pair: [UserDict(pair)],
+    "column of records": lambda pair: pandas.Series([pair]),
+    "array of records": lambda pair: np.array([pair], dtype=object),
+    "texts of NumPy": lambda pair: [{name: np.str_(text) for name, text in pair.items()}],
+    "streamed": lambda pair: Dataset.from_list([pair]).to_iterable_dataset(),
+}
+
+
+@pytest.mark.parametrize("source", ROWS.values(), ids=ROWS)
+def test_records_in_every_wrapping_are_plain_dicts(source):
+    [loaded] = load_records(source(PAIR), "preference")
+    assert loaded == PAIR and type(loaded) is dict and {type(text) for text in loaded.values()} == {str}
+
+
+def test_what_python_wraps_becomes_json():
+    record = {**LIKERT, "ratings": (Decimal("4"), Decimal("4.5")), "tags": {"a"}, "when": pandas.NaT, "n": np.int8(3)}
+    [loaded] = load_records([record], "likert")
+    assert json.loads(json.dumps(loaded)) == {**LIKERT, "ratings": [4, 4.5], "tags": ["a"], "when": None, "n": 3}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pandas.DataFrame([list("abcd")], columns=["prompt", "chosen", "rejected", "chosen"]),
+        pyarrow.table([pyarrow.array(["a"])] * 2, names=["chosen", "chosen"]),
+    ],
+)
+def test_a_table_with_a_column_twice_is_refused(table):
+    with pytest.raises(ValueError, match="two columns called 'chosen'"):
+        load_records(table, "preference")
 
 
 def test_an_empty_cell_is_a_missing_field():
@@ -414,7 +614,55 @@ BROKEN = {
     "UTF-16": ("{}".encode("utf-16-le"), "save the file as UTF-8"),
     "not UTF-8": (b'{"prompt": "\xff"}', "byte 13: is not UTF-8"),
     "an infinite rating": (b'{"prompt": Infinity}', "prompt: is a number, not text"),
+    "a key twice in a list": (b'{"x": [{"y": [{"k": 1, "k": 2}]}]}', "'k': is there twice in one object"),
+    "a huge negative number": (b'{"n": -' + b"1" * 310 + b"}", "is a whole number of 310 digits"),
+    "a comma inside": (b'{"prompt": "a",}', "column 16: is not JSON"),
+    "a comma behind": (GOOD_LINE + b",", "Remove the comma"),
+    "single quotes": (b"{'prompt': 'a'}", "between straight double quotes"),
+    "curly quotes": ("{\u201cprompt\u201d: 1}".encode(), "between straight double quotes"),
+    "Python's None": (b'{"prompt": None}', "JSON writes null, true and false"),
+    "a tab": (b'{"prompt": "a\tb"}', "write a tab as \\t"),
+    "a backslash": (b'{"prompt": "C:\\q"}', "write a backslash as two"),
+    "cut off": (GOOD_LINE[:-9], "Close the text with a double quote"),
+    "zero bytes": (b"\0" * 20, "It holds zero bytes"),
+    "half an emoji as a name": (b'{"\\ud83d": 1}', "the name '\\ud83d': holds half of a character"),
+    "halves the wrong way round": (b'{"prompt": "\\ude00\\ud83d"}', "prompt: holds half of a character (U+DE00"),
+    "surrogates as bytes": (b'{"prompt": "\xed\xa0\xbd"}', "byte 13: is not UTF-8"),
+    "a comment": (b"// hello", "one JSON object on a line of its own"),
+    "another list": (b"[[1], [2]]", "is a list, not a record"),
+    "null": (b"null", "is nothing, not a record"),
 }
+OTHER_FILES = {
+    "gzip": (gzip.compress(GOOD_LINE), "is compressed. Unpack it first."),
+    "zip": (b"PK\3\4...", "is a zip archive or a workbook"),
+    "Parquet": (b"PAR1...", "is a Parquet table. Read it with pandas.read_parquet"),
+    "Arrow": (b"ARROW1\0\0", "is an Arrow table"),
+    "UTF-16": (GOOD_LINE.decode().encode("utf-16"), "is UTF-16 text. Save the file as UTF-8."),
+    "a web page": (b"\n<!DOCTYPE html>\n<html>", "is a web page"),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "Fetch the data with `git lfs pull`"),
+    "a list": (json.dumps([PAIR, PAIR]).encode(), "is one JSON list"),
+    "a list in lines": (b"[\n" + GOOD_LINE + b",\n" + GOOD_LINE + b"\n]", "is one JSON list"),
+    "records in lines": (json.dumps(PAIR, indent=1).encode() * 2, "has its records on several lines each"),
+}
+
+
+@pytest.mark.parametrize(("data", "says"), OTHER_FILES.values(), ids=OTHER_FILES)
+def test_a_file_of_another_sort_is_one_problem(jsonl, data, says):
+    with pytest.raises(DataError, match="holds no JSON lines") as caught:
+        load_records(jsonl(data), "preference")
+    [problem] = caught.value.problems
+    assert says in str(problem)
+
+
+def test_a_table_of_separated_values_is_named(tmp_path):
+    (tmp_path / "data.csv").write_text("prompt,chosen,rejected\nHi,Yes,No\n")
+    with pytest.raises(DataError, match=r"table of separated values\. Read it with pandas\.read_csv"):
+        load_records(tmp_path / "data.csv", "preference")
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n\r", b"\r\n", b"\n\n"])
+def test_every_line_end_ends_a_line(jsonl, end):
+    assert load_records(jsonl(GOOD_LINE + end + GOOD_LINE + end), "preference") == [PAIR, PAIR]
 
 
 @pytest.mark.parametrize(("line", "says"), BROKEN.values(), ids=BROKEN)
@@ -431,7 +679,8 @@ def test_a_line_that_cannot_be_used_is_named_and_nothing_is_half_read(jsonl, lin
 def test_whatever_a_file_holds_is_read_whole_or_refused_by_line(jsonl, lines):
     path = jsonl(b"\n".join(lines))
     try:
-        assert load_records(path, "preference") == [PAIR] * len(load_records(path, "preference"))
+        loaded = load_records(path, "preference")
+        assert loaded == [PAIR] * sum(line.strip() == GOOD_LINE for line in lines)
     except DataError as refused:
         assert all(problem.where and problem.what and problem.mend for problem in refused.problems)
     except ValueError as refused:
