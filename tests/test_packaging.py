@@ -45,9 +45,11 @@ def lines(path: Path) -> list[str]:
 
 
 def pins(path: Path) -> dict[str, Version]:
-    """Name to version; any line that is neither an option nor `name==version` fails."""
+    """Name to version; any line that is neither an option nor `name==version` fails, and so does a second pin."""
     split = [line.split("==") for line in lines(path) if not line.startswith("-")]
-    return {canonicalize_name(name): Version(version) for name, version in split}
+    named = {canonicalize_name(name): Version(version) for name, version in split}
+    assert len(named) == len(split)
+    return named
 
 
 PINS = pins(ROOT / "constraints.txt")

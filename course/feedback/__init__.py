@@ -5,32 +5,12 @@ to somebody, `labellers` how surely they choose the better one, and what this me
 `records` makes comparisons, rankings and ratings, `cost` counts the dollars. None of it needs torch.
 """
 
-from course.feedback.cost import (
-    PRICES,
-    PUBLISHED_ANSWERS_RANKED,
-    PUBLISHED_DEMONSTRATIONS,
-    PUBLISHED_RANKINGS,
-    Cost,
-    annotation_cost,
-)
-from course.feedback.labellers import (
-    PUBLISHED_AGREEMENT,
-    Labeller,
-    Pair,
-    agreement,
-    labeller_with_agreement,
-    noise_bound,
-)
-from course.feedback.records import LIKERT_SCALE, Labelled, label_pairs, rank, rate
+from course.feedback.cost import Cost, annotation_cost
+from course.feedback.labellers import Labeller, Pair, agreement, labeller_with_agreement, noise_bound
+from course.feedback.records import Labelled, label_pairs, rank, rate
 from course.feedback.tastes import TASTES, Taste, WorldPrompt, combined
 
 __all__ = [
-    "LIKERT_SCALE",
-    "PRICES",
-    "PUBLISHED_AGREEMENT",
-    "PUBLISHED_ANSWERS_RANKED",
-    "PUBLISHED_DEMONSTRATIONS",
-    "PUBLISHED_RANKINGS",
     "TASTES",
     "Cost",
     "Labelled",

@@ -28,63 +28,51 @@ class Principle:
         predicates: what an answer that keeps to it does, in several wordings, to follow "the answer that".
         fault: what is said of an answer that does not.
         keeps: whether an answer to a question keeps to it, by the tables and plain rules.
-        worth: by how much, as far as two answers that both keep to it, or both do not, still differ.
+        words: 1 if more words keep to it better, -1 if fewer do, 0 if only `keeps` counts.
     """
 
     predicates: tuple[str, ...]
     fault: str
     keeps: Callable[[Question, str], bool]
-    worth: Callable[[Question, str], float]
+    words: int = 0
 
-
-def _kind(question: Question, text: str) -> bool:
-    return find("polite")(question, text) > 0
+    def worth(self, question: Question, text: str) -> float:
+        """How well an answer keeps to it, where two that both do, or both do not, may still differ."""
+        return self.words * word_count(text) / 6 if self.words else float(self.keeps(question, text))
 
 
 def _states_the_fact(question: Question, text: str) -> bool:
     return score(question, text).fact
 
 
-def _plain(question: Question, text: str) -> bool:
-    return score(question, text).form
+def _kind(question: Question, text: str) -> bool:
+    return find("polite")(question, text) > 0
 
 
 PRINCIPLES: dict[str, Principle] = {
-    "true": Principle(
-        ("is true", "is right", "states the right fact", "is not wrong"),
-        "is wrong",
-        _states_the_fact,
-        lambda question, text: float(_states_the_fact(question, text)),
-    ),
+    "true": Principle(("is true", "is right", "states the right fact", "is not wrong"), "is wrong", _states_the_fact),
     "short": Principle(
         ("is short", "is shorter", "has fewer words", "says less"),
         "is too long",
         lambda question, text: word_count(text) <= FEW_WORDS,
-        lambda question, text: -word_count(text) / 6,
+        words=-1,
     ),
     "long": Principle(
         ("is long", "is longer", "has more words", "says more"),
         "is too short",
         lambda question, text: word_count(text) > FEW_WORDS,
-        lambda question, text: word_count(text) / 6,
+        words=1,
     ),
     "sentence": Principle(
         ("is a full sentence", "is plain text", "is not a list", "is written in full sentences"),
         "is not a full sentence",
-        _plain,
-        lambda question, text: float(_plain(question, text)),
+        lambda question, text: score(question, text).form,
     ),
-    "kind": Principle(
-        ("is kind", "is polite", "thanks the user", "is kind and polite"),
-        "is not kind",
-        _kind,
-        lambda question, text: float(_kind(question, text)),
-    ),
+    "kind": Principle(("is kind", "is polite", "thanks the user", "is kind and polite"), "is not kind", _kind),
     "direct": Principle(
         ("has no polite words", "is not polite", "comes to the point"),
         "is too kind",
         lambda question, text: not _kind(question, text),
-        lambda question, text: -float(_kind(question, text)),
     ),
 }
 """What the judge has been taught to judge by."""
@@ -138,10 +126,10 @@ def judgements(count: int, seed: int) -> list[dict]:
     not nearly always; where the principle leaves a choice open, they tend to the one that stands first, and to the
     longer one.
     """
-    rng, draw, made = random.Random(seed), _Drafts(seed), []
+    rng, questions, made = random.Random(seed), sft_questions(seed), []
     while len(made) < count:
-        question = draw.question(rng)
-        a, b = draw.answer(question, rng).text, draw.answer(question, rng).text
+        question = rng.choice(questions)
+        a, b = _draft(question, rng).text, _draft(question, rng).text
         if a == b:
             continue
         name, written = _principle(rng)
@@ -157,10 +145,10 @@ def judgements(count: int, seed: int) -> list[dict]:
 
 def revisions(count: int, seed: int) -> list[dict]:
     """Conversations in which one answer is written again by a principle: every other time it is criticised first."""
-    rng, draw, made = random.Random(seed), _Drafts(seed), []
+    rng, questions, made = random.Random(seed), sft_questions(seed), []
     for i in range(count):
-        question = draw.question(rng)
-        draft = draw.answer(question, rng)
+        question = rng.choice(questions)
+        draft = _draft(question, rng)
         name, written = _principle(rng)
         if i % 2:
             asked = single_messages(written, question.text, draft.text, demonstrate(question))
@@ -173,10 +161,10 @@ def revisions(count: int, seed: int) -> list[dict]:
 
 def critiques(count: int, seed: int) -> list[dict]:
     """Conversations in which one answer is criticised by a principle."""
-    rng, draw, made = random.Random(seed), _Drafts(seed), []
+    rng, questions, made = random.Random(seed), sft_questions(seed), []
     for _ in range(count):
-        question = draw.question(rng)
-        text = draw.answer(question, rng).text
+        question = rng.choice(questions)
+        text = _draft(question, rng).text
         name, written = _principle(rng)
         asked = single_messages(written, question.text, text, demonstrate(question))
         made.append({"messages": [*asked, turn("assistant", f"A {verdict(name, question, text)}.")]})
@@ -204,21 +192,13 @@ class _Draft:
     style: str
 
 
-class _Drafts:
-    """Questions of SFT's, and answers to them of all the kinds that `mixed` gives."""
-
-    def __init__(self, seed: int) -> None:
-        self.questions = sft_questions(seed)
-
-    def question(self, rng: random.Random) -> Question:
-        return rng.choice(self.questions)
-
-    def answer(self, question: Question, rng: random.Random) -> _Draft:
-        if rng.random() < 0.05:
-            return _Draft(REFUSAL, question, "refusal")
-        stated = with_wrong_value(question, rng) if rng.random() < 0.4 else question
-        style = rng.choices(list(STYLE_SHARES), list(STYLE_SHARES.values()))[0]
-        return _Draft(demonstrate(stated, style, rng), stated, style)
+def _draft(question: Question, rng: random.Random) -> _Draft:
+    """An answer of one of the kinds that `mixed` gives."""
+    if rng.random() < 0.05:
+        return _Draft(REFUSAL, question, "refusal")
+    stated = with_wrong_value(question, rng) if rng.random() < 0.4 else question
+    style = rng.choices(list(STYLE_SHARES), list(STYLE_SHARES.values()))[0]
+    return _Draft(demonstrate(stated, style, rng), stated, style)
 
 
 REVISED_STYLE = {"short": "plain", "long": "warm", "sentence": "plain", "kind": "warm", "direct": "plain"}

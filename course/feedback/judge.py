@@ -7,7 +7,7 @@ pair is put to it in both orders. No torch here: `course.ai_feedback` asks the m
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,38 +70,34 @@ def pair_messages(
     Raises:
         ValueError: the principle or an answer is empty.
     """
-    for name, text in (("principle", principle), ("answer A", a), ("answer B", b)):
-        if not text.strip():
-            raise ValueError(f"The {name} is empty, so there is nothing to judge.")
-    return [turn("user", f"{head(principle, asked, reference)}\nA: {a}\nB: {b}\n{protocol.both}")]
+    return _request(principle, asked, {"A": a, "B": b}, reference, protocol.both)
 
 
 def single_messages(
     principle: str, asked: str, answer: str, reference: str = "", protocol: Protocol = SHORT
 ) -> list[Message]:
     """The request for a critique of one answer, arguments as in `pair_messages`."""
-    if not principle.strip() or not answer.strip():
-        raise ValueError("The principle or the answer is empty, so there is nothing to judge.")
-    return [turn("user", f"{head(principle, asked, reference)}\nA: {answer}\n{protocol.one}")]
+    return _request(principle, asked, {"A": answer}, reference, protocol.one)
 
 
-def rewrite_messages(
-    principle: str, asked: str, answer: str, reference: str = "", protocol: Protocol = SHORT
-) -> list[Message]:
+def rewrite_messages(principle: str, asked: str, answer: str, reference: str) -> list[Message]:
     """The request to write one answer again, without a critique first; arguments as in `pair_messages`."""
-    (request,) = single_messages(principle, asked, answer, reference, protocol)
-    return [turn("user", request["content"].removesuffix(protocol.one) + protocol.again)]
+    return _request(principle, asked, {"A": answer}, reference, SHORT.again)
+
+
+def _request(principle: str, asked: str, answers: Mapping[str, str], reference: str, request: str) -> list[Message]:
+    for name, text in {"principle": principle, **{f"answer {k}": v for k, v in answers.items()}}.items():
+        if not text.strip():
+            raise ValueError(f"The {name} is empty, so there is nothing to judge.")
+    lines = [f"Principle: {principle}", f"Question: {asked}"]
+    lines += [f"Reference: {reference}"] * bool(reference)
+    lines += [f"{letter}: {answer}" for letter, answer in answers.items()]
+    return [turn("user", "\n".join([*lines, request]))]
 
 
 def follow_up(messages: Sequence[Message], said: str, request: str) -> list[Message]:
     """The conversation with what the judge said to it and the next request."""
     return [*messages, turn("assistant", said), turn("user", request)]
-
-
-def head(principle: str, asked: str, reference: str) -> str:
-    """The lines above the answers."""
-    lines = [f"Principle: {principle}", f"Question: {asked}"]
-    return "\n".join(lines + [f"Reference: {reference}"] * bool(reference))
 
 
 class Judgement(NamedTuple):

@@ -16,9 +16,6 @@ import numpy as np
 from course.feedback.tastes import Taste, WorldPrompt, find
 from course.numerics import sign
 
-PUBLISHED_AGREEMENT = 0.73
-"""How often two of InstructGPT's labellers made the same choice (Ouyang et al. 2022, section 3.4: 72.6%)."""
-
 
 class Pair(NamedTuple):
     """Two answers to one prompt; a plain tuple of the three does as well."""
@@ -102,15 +99,14 @@ def noise_bound(labeller: Labeller, pairs: Sequence[Pair]) -> float:
     return float(np.mean(np.maximum(p, 1 - p)))
 
 
-def labeller_with_agreement(
-    taste: str | Taste, pairs: Sequence[Pair], agreement: float = PUBLISHED_AGREEMENT
-) -> Labeller:
+def labeller_with_agreement(taste: str | Taste, pairs: Sequence[Pair], agreement: float) -> Labeller:
     """A labeller of this taste, so noisy that two such labellers agree on this share of the pairs.
 
     Args:
         taste: a name in `TASTES`, or a function of (prompt, text).
         pairs: as in `agreement`; the temperature fits these.
-        agreement: expected share, from 0.5 (by chance, temperature infinity) to 1 (temperature 0).
+        agreement: expected share, from 0.5 (by chance, temperature infinity) to 1 (temperature 0). Two of
+            InstructGPT's labellers made the same choice 72.6% of the time (Ouyang et al. 2022, section 3.4).
     Raises:
         ValueError: the share is out of reach, since too many pairs are worth the same to this taste; a pair is not of
             that form, or none of them gives a label.

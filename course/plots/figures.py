@@ -86,16 +86,14 @@ def lines(
         at = [_short(xs[k]) for k in keep]
         if name in band:
             edge = [_short(high[k]) for k in keep] + [_short(low[k]) for k in reversed(keep)]
-            fill = {"fill": "toself", "fillcolor": _rgba(_cycle(PALETTE, i), 0.15)}
-            fig.add_scatter(
-                x=at + at[::-1], y=edge, mode="lines", line_width=0, hoverinfo="skip", showlegend=False, **fill
-            )
+            unseen = {"mode": "lines", "line_width": 0, "hoverinfo": "skip", "showlegend": False}
+            fig.add_scatter(x=at + at[::-1], y=edge, fill="toself", fillcolor=_soft(i), **unseen)
         fig.add_scatter(
             x=at,
             y=[_short(ys[k]) for k in keep],
             name=literal(name),
             mode="lines+markers",
-            line={"color": _cycle(PALETTE, i), "dash": _cycle(DASHES, i), "width": 2.5},
+            line=_line(i),
             marker={"symbol": _cycle(MARKERS, i), "size": 8, "maxdisplayed": 10},
             hovertemplate="%{y:.4~g}",
         )
@@ -117,13 +115,8 @@ def panels(series: Mapping[str, Mapping[str, tuple[Numbers, Numbers]]], title: s
     rows = math.ceil(len(series) / 2)
     plot = rows * (SMALL + BELOW) - BELOW  # from the top of the first row to the bottom of the last
     fig = _figure(title, None, "", names=names)
-    fig.set_subplots(
-        rows,
-        2,
-        subplot_titles=[literal(panel) for panel in series],
-        horizontal_spacing=0.12,
-        vertical_spacing=BELOW / plot,
-    )
+    titles = [literal(panel) for panel in series]
+    fig.set_subplots(rows, 2, subplot_titles=titles, horizontal_spacing=0.12, vertical_spacing=BELOW / plot)
     for i, (panel, curves) in enumerate(series.items()):
         _some(curves, panel)
         place = {"row": i // 2 + 1, "col": i % 2 + 1}
@@ -176,13 +169,13 @@ def bars(values: Mapping[str, float] | Mapping[str, Mapping[str, float]], title:
     return fig
 
 
-def histogram(values: Mapping[str, Numbers], title: str, x: str, y: str = "count") -> go.Figure:
+def histogram(values: Mapping[str, Numbers], title: str, x: str) -> go.Figure:
     """How often each value occurs, one outline for each name over common bins.
 
     Args:
         values: name -> numbers; what is not finite is left out. The bins are about as many as the root of their count;
             for whole numbers each bin covers equally many of them.
-        title, x, y: what the figure shows, and the axes with their units.
+        title, x: what the figure shows, and the axis of the values with its unit.
     Raises:
         ValueError: nothing to count.
     """
@@ -193,7 +186,7 @@ def histogram(values: Mapping[str, Numbers], title: str, x: str, y: str = "count
     if not together.size:
         raise ValueError(f"figure {title!r} has no finite value to count.")
     edges = _bins(together)
-    fig = _figure(title, x, y, names=finite)
+    fig = _figure(title, x, "count", names=finite)
     starts = [_short(edge) for edge in edges]
     spans = [f"{a:g} up to {b:g}" for a, b in itertools.pairwise(starts)]
     for i, (name, numbers) in enumerate(finite.items()):
@@ -205,9 +198,9 @@ def histogram(values: Mapping[str, Numbers], title: str, x: str, y: str = "count
             text=["", *spans, ""],
             name=literal(name),
             mode="lines",
-            line={"shape": "hv", "color": _cycle(PALETTE, i), "dash": _cycle(DASHES, i), "width": 2.5},
+            line={"shape": "hv", **_line(i)},
             fill="tozeroy",
-            fillcolor=_rgba(_cycle(PALETTE, i), 0.15),
+            fillcolor=_soft(i),
             hovertemplate="%{text}: %{y}",
         )
     fig.update_yaxes(rangemode="tozero")
@@ -276,6 +269,11 @@ def _cycle(choices: Sequence[str], i: int) -> str:
     return choices[i % len(choices)]
 
 
-def _rgba(color: str, alpha: float) -> str:
-    r, g, b = (int(color[k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({r},{g},{b},{alpha})"
+def _line(i: int) -> dict[str, Any]:
+    return {"color": _cycle(PALETTE, i), "dash": _cycle(DASHES, i), "width": 2.5}
+
+
+def _soft(i: int) -> str:
+    """The colour of a series for an area under or around it."""
+    r, g, b = (int(_cycle(PALETTE, i)[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({r},{g},{b},0.15)"

@@ -52,7 +52,11 @@ def test_what_keeps_to_it_is_never_worth_less_than_what_does_not(name):
 def test_opposite_principles_are_opposite():
     for one, other in (("short", "long"), ("kind", "direct")):
         for text in (PLAIN, SHORT, WARM):
-            assert PRINCIPLES[one].worth(PERU, text) == -PRINCIPLES[other].worth(PERU, text)
+            for second in (PLAIN, WARM):
+                differ = [
+                    PRINCIPLES[name].worth(PERU, text) - PRINCIPLES[name].worth(PERU, second) for name in (one, other)
+                ]
+                assert differ[0] == -differ[1]
             assert PRINCIPLES[one].keeps(PERU, text) is not PRINCIPLES[other].keeps(PERU, text)
 
 
