@@ -8,7 +8,6 @@ is any causal language model with a chat template: the course's own `judge`, or 
     records = judge.label(pairs).records  # preference records, as `label_pairs` gives them
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
@@ -16,7 +15,6 @@ from typing import Literal, get_args
 
 import torch
 
-from course import SEED
 from course.batching import pad_left, read_by_length
 from course.feedback.judge import (
     LETTERS,
@@ -202,15 +200,6 @@ class AIJudge:
             records.append({"prompt": prompt.text, "chosen": chosen, "rejected": rejected, "probability": sure})
         return Labelled(records, counts)
 
-    def choose(self, prompt: WorldPrompt, a: str, b: str, rng: random.Random) -> Literal["a", "b", "tie"]:
-        """One choice, as a `Labeller` makes it, so that `label_pairs` takes a judge too; many are faster by `label`."""
-        odds = 0.0 if a == b else self.log_odds([Pair(prompt, a, b)])[0]
-        return {1: "a", 0: "tie", -1: "b"}[sign(odds)]
-
-    def critiques(self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]) -> list[str]:
-        """What the judge says of each answer by one principle."""
-        return _say(self.lm, self._single(principle, prompts, texts), self.max_new_tokens)
-
     def revisions(
         self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]
     ) -> tuple[list[str], list[str]]:
@@ -230,33 +219,24 @@ class AIJudge:
         return [single_messages(principle, prompt.text, text, said, self.protocol) for prompt, text, said in rows]
 
 
-def revise(
-    judge: AIJudge, prompts: Sequence[WorldPrompt], texts: Sequence[str], each: int | None = None, seed: int = SEED
-) -> list[str]:
-    """Critique and revise every answer by principles of the constitution, one after the other.
+def revise(judge: AIJudge, prompts: Sequence[WorldPrompt], texts: Sequence[str]) -> list[str]:
+    """Critique and revise every answer by all principles of the constitution, one after the other.
+
+    (Bai et al. 2022 draw one principle for each answer and revision.)
 
     Args:
         judge: writes critiques and revisions.
         prompts, texts: N questions and N answers.
-        each: so many principles for an answer, drawn anew for each (Bai et al. 2022 draw one); all in order if None.
-        seed: of the draw.
     Returns:
-        The N answers as they stand after the last revision.
-    Raises:
-        ValueError: `each` is below 1 or more than there are principles.
+        The N answers as they are after the last revision. An empty one stays empty.
     """
-    count = len(judge.constitution) if each is None else each
-    if not 1 <= count <= len(judge.constitution):
-        raise ValueError(f"each={each} must be from 1 to {len(judge.constitution)}, the number of principles.")
-    rng, out = random.Random(seed), list(texts)
-    orders = [range(count) if each is None else rng.sample(range(len(judge.constitution)), count) for _ in texts]
-    for step in range(count):
-        for place, principle in enumerate(judge.constitution):
-            rows = [i for i, order in enumerate(orders) if order[step] == place and out[i].strip()]
-            if rows:
-                _, new = judge.revisions(principle, [prompts[i] for i in rows], [out[i] for i in rows])
-                for i, text in zip(rows, new, strict=True):
-                    out[i] = text
+    out = list(texts)
+    for principle in judge.constitution:
+        rows = [i for i, text in enumerate(out) if text.strip()]
+        if rows:
+            _, new = judge.revisions(principle, [prompts[i] for i in rows], [out[i] for i in rows])
+            for i, text in zip(rows, new, strict=True):
+                out[i] = text
     return out
 
 

@@ -5,6 +5,7 @@ Serves every lesson; the full scoreboard comes with notebook 16.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from course import SEED
 from course.models import LM, require_list
@@ -28,37 +29,26 @@ class Grades:
     @property
     def correct(self) -> float:
         """Share of answers that state the right fact."""
-        return _mean(s.fact for s in self.scores)
+        return fmean(s.fact for s in self.scores)
 
     @property
     def stopped(self) -> float:
         """Share of answers that the model ended by itself."""
-        return _mean(a.stopped for a in self.answers)
+        return fmean(a.stopped for a in self.answers)
 
     @property
     def words(self) -> float:
         """Mean length of an answer in words."""
-        return _mean(s.words for s in self.scores)
+        return fmean(s.words for s in self.scores)
 
     @property
     def total(self) -> float:
         """Mean true score, 0 to 1."""
-        return _mean(s.total for s in self.scores)
-
-    def correct_by_relation(self) -> dict[str, float]:
-        """Share of right answers for each relation asked."""
-        relations = dict.fromkeys(q.relation for q in self.questions)
-        pairs = list(zip(self.questions, self.scores, strict=True))
-        return {r: _mean(s.fact for q, s in pairs if q.relation == r) for r in relations}
+        return fmean(s.total for s in self.scores)
 
     def texts(self) -> list[str]:
         """What was answered, as text."""
         return [answer.text for answer in self.answers]
-
-
-def _mean(values) -> float:
-    values = [float(value) for value in values]
-    return sum(values) / len(values)
 
 
 def answer(

@@ -32,6 +32,8 @@ from course.world import Question, Request
 Prompt = str | Question | Request | list[Message]
 """What was asked: a text, anything with a `.text`, or the turns so far."""
 
+READ_AT_ONCE = 32  # examples in a forward pass that only measures
+
 
 def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dict[str, list[int]]]:
     """Documents, each begun by the document token, joined and cut into blocks: every token is to be learnt."""
@@ -334,7 +336,7 @@ def rate_at(step: int, steps: int, warmup: float) -> float:
 
 
 @torch.no_grad()
-def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]], batch_size: int = 32) -> float:
+def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]]) -> float:
     """Mean loss per labelled token over the examples, in nats.
 
     Raises:
@@ -344,8 +346,8 @@ def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]], batch_size: int 
     lm.model.eval()
     near = sorted(examples, key=lambda example: len(example["input_ids"]))  # similar lengths together: less padding
     total, count = 0.0, 0
-    for first in range(0, len(near), batch_size):
-        batch = collate(near[first : first + batch_size], lm.tokenizer.pad_token_id)
+    for first in range(0, len(near), READ_AT_ONCE):
+        batch = collate(near[first : first + READ_AT_ONCE], lm.tokenizer.pad_token_id)
         total += float(labelled_losses(lm, batch).sum())
         count += _labelled(batch)
     return total / count

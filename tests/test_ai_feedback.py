@@ -1,7 +1,6 @@
 """The judge's protocol on models: letters read from logits, both orders, labels, critiques and revisions."""
 
 import json
-import random
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from course.ai_feedback import AIJudge, letter_ids, letter_odds, revise
-from course.feedback import Pair, label_pairs
+from course.feedback import Pair
 from course.feedback.judge import (
     IN_FULL,
     SHORT,
@@ -163,13 +162,6 @@ def test_labels_are_preference_records_with_a_soft_label(lm):
         assert record["probability"] == pytest.approx(probability(abs(odds)), abs=1e-3) and record["probability"] >= 0.5
 
 
-def test_a_judge_stands_wherever_a_labeller_does(lm):
-    judge = AIJudge(lm, [PRINCIPLE])
-    records = [{k: r[k] for k in ("prompt", "chosen", "rejected")} for r in judge.label(PAIRS).records]
-    assert label_pairs(judge, PAIRS).records == records
-    assert judge.choose(PERU, "Lima.", "Lima.", random.Random(0)) == "tie"
-
-
 @pytest.mark.parametrize("constitution", [[], "Prefer the answer that is true.", [PRINCIPLE, " "]])
 def test_a_constitution_is_a_list_of_sentences(lm, constitution):
     with pytest.raises(ValueError, match="give a list of sentences"):
@@ -255,18 +247,9 @@ def test_every_principle_revises_in_order(lm):
     assert revise(judge, [PERU, ITALY], ["x", " "]) == ["x012", " "]  # there is nothing to revise
 
 
-def test_so_many_principles_are_drawn_for_each_answer(lm):
-    judge = Scripted(lm, [PRINCIPLE, "Be short.", "Be kind."])
-    drawn = revise(judge, [PERU] * 40, ["x"] * 40, each=2, seed=1)
-    assert drawn == revise(judge, [PERU] * 40, ["x"] * 40, each=2, seed=1)
-    assert all(len(set(text)) == 3 for text in drawn) and len(set(drawn)) == 6
-    with pytest.raises(ValueError, match="from 1 to 3"):
-        revise(judge, [PERU], ["x"], each=4)
-
-
 @pytest.mark.parametrize(("kind", "protocol"), [("lm", SHORT), ("hub", IN_FULL)])
 def test_critique_and_revision_are_written_for_each_answer(kind, protocol, request):
     judge = AIJudge(request.getfixturevalue(kind), [PRINCIPLE], protocol, max_new_tokens=6)
     prompts, texts = [PERU, ITALY], ["It is Rome.", "Rome."]
     said, new = judge.revisions(PRINCIPLE, prompts, texts)
-    assert said == judge.critiques(PRINCIPLE, prompts, texts) and len(new) == 2 and all(new)
+    assert len(said) == len(new) == 2 and all(new)

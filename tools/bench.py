@@ -175,10 +175,10 @@ def preference() -> None:
     from transformers import PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
-    from course.experiments.reward_hacking import drafts
     from course.feedback import Labeller, label_pairs
     from course.models import clone, load
     from course.preferences import DPO, fit_preferences
+    from course.rollouts import drafts
     from course.templates import CHATML
     from course.world import SEEN, country_questions
 

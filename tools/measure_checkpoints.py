@@ -11,14 +11,13 @@ from collections.abc import Iterable
 from course.ai_feedback import AIJudge
 from course.best_of_n import best_of_n
 from course.evaluation import Grades, answer
-from course.experiments.reward_hacking import drafts
 from course.feedback import Labeller, Pair, label_pairs
 from course.feedback.constitution import FRAMES, HELD_OUT_FRAME, PRINCIPLES, objections, principle_score, write
 from course.feedback.judge import agreement_with, position_bias
 from course.losses.reward import pairwise_accuracy
 from course.models import CHECKPOINTS, LM, load
 from course.rewards import RewardModel, accuracy, load_reward, true_reward
-from course.rollouts import chat_prompts, generate, sample
+from course.rollouts import chat_prompts, drafts, generate, sample
 from course.world import (
     COUNTRIES,
     COUNTRY_RELATIONS,

@@ -14,7 +14,7 @@ from statistics import mean
 from typing import Any
 
 from course import SEED
-from course.experiments.reward_hacking import drafts
+from course.experiments.reward_hacking import HELD_OUT
 from course.experiments.store import Experiment, Run, over_seeds
 from course.feedback import Labeller, Pair, label_pairs
 from course.formats import Record, preference_to_conversation, preference_to_unpaired
@@ -23,10 +23,10 @@ from course.preferences.fit import fit_preferences
 from course.preferences.methods import DPO, IPO, KTO, ORPO, Method, SimPO
 from course.preferences.sequences import sequence_logps
 from course.resume import Run as Training
-from course.rollouts import chat_prompts, sample
+from course.rollouts import chat_prompts, drafts, sample
 from course.text import word_count
 from course.train import chat_examples, fit
-from course.world import SEEN, UNSEEN, Question, country_questions, score
+from course.world import SEEN, Question, country_questions, score
 
 PAIRS = 160
 """So many pairs, or twice as many single answers, is what every run learns from."""
@@ -35,8 +35,6 @@ FOLLOWED, LONG = (1, 2, 4, 8), 8
 """Of the long runs: after which epochs they are measured, and how many they have."""
 FROM_BASE_EPOCHS, FROM_BASE_RATE = 3, 3e-4
 """From the base model all methods are trained at the rate of SFT, since most of what there is to learn is the form."""
-HELD_OUT = country_questions(UNSEEN)
-"""Countries that are in no pair."""
 
 SETTINGS: dict[str, tuple[Method, float]] = {
     "DPO": (DPO(beta=0.5), 1e-4),

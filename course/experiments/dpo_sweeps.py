@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from course import SEED
-from course.experiments.reward_hacking import HARMLESS, HELD_OUT, answers, drafts
+from course.experiments.reward_hacking import HARMLESS, HELD_OUT
 from course.experiments.store import Experiment, Run
 from course.feedback import Labeller, Pair, combined, label_pairs
 from course.formats import Record
@@ -25,6 +25,7 @@ from course.preferences.fit import SIDES, answer_rows, encode_pairs
 from course.preferences.sequences import batch_logps
 from course.resume import Run as Training
 from course.rewards import true_reward
+from course.rollouts import answers, drafts
 from course.text import word_count
 from course.train import chat_examples
 from course.world import (

@@ -31,7 +31,7 @@ from course.rewards import (
     true_reward,
 )
 from course.rl import FixedKL, PPOConfig, PPORun, ppo
-from course.rollouts import chat_prompts, sample
+from course.rollouts import answers, chat_prompts, drafts, sample
 from course.text import word_count
 from course.train import chat_examples
 from course.world import REQUESTS, SEEN, UNSEEN, Question, Request, country_questions, demonstrate
@@ -47,18 +47,6 @@ SMALL_BETA = 0.02  # in standard deviations of the reward model's scores, per na
 
 
 # --- the reward model -------------------------------------------------------------------------------------------------
-
-
-def drafts(lm: LM, prompts: Sequence[Question | Request], each: int = 3, seed: int = SEED) -> list[Pair]:
-    """Let the model answer every prompt `each` times, and pair its different answers; in random order."""
-    asked = [ids for ids in chat_prompts(lm, prompts) for _ in range(each)]
-    texts = sample(lm, asked, max_new_tokens=40, seed=seed).texts
-    pairs = []
-    for i, prompt in enumerate(prompts):
-        given = list(dict.fromkeys(texts[i * each : (i + 1) * each]))
-        pairs += [Pair(prompt, a, b) for k, a in enumerate(given) for b in given[k + 1 :]]
-    random.Random(seed).shuffle(pairs)
-    return pairs
 
 
 def strung_together(pairs: Sequence[Pair], seed: int = SEED) -> list[Pair]:
@@ -109,11 +97,6 @@ def standardised_reward(
 def share(taste: str | Taste, prompts: Sequence[Question | Request], texts: Sequence[str]) -> float:
     """Mean of a taste over answers: of "bullets" the share of lines that are items, of "refusing" of refusals."""
     return mean(find(taste)(prompt, text) for prompt, text in zip(prompts, texts, strict=True))
-
-
-def answers(lm: LM, prompts: Sequence[Question | Request], seed: int = SEED) -> list[str]:
-    """One sampled answer of at most 40 tokens to each prompt."""
-    return sample(lm, chat_prompts(lm, prompts), max_new_tokens=40, seed=seed).texts
 
 
 def distinct(lm: LM, prompts: Sequence[Question | Request], draws: int = 32, seed: int = SEED) -> float:

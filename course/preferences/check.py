@@ -83,8 +83,8 @@ class PairReport:
     contradicting: Counted
     agreement: Counted
 
-    def table(self, shown: int = 8) -> list[dict[str, Any]]:
-        """One row for each check, for `show_table`; at most `shown` records are named in it."""
+    def table(self) -> list[dict[str, Any]]:
+        """One row for each check, for `show_table`; the first eight records that it found are named in it."""
         low_to_high = "{:.0%} to {:.0%}".format
         rows: list[dict[str, Any]] = [
             {"check": "pairs", "found": str(self.pairs)},
@@ -97,7 +97,7 @@ class PairReport:
                 said = f"{found.share:.0%} of {found.of}"
                 rows.append({"check": f"{rule} wins", "found": said, "95% interval": low_to_high(*found.interval)})
         for name, found in (("answers equal", self.equal), ("copies", self.copies), ("contradict", self.contradicting)):
-            rows.append({"check": name, "found": str(found.count), "rows": _named(found.rows, shown)})
+            rows.append({"check": name, "found": str(found.count), "rows": _named(found.rows)})
         if self.agreement.of:
             said = f"{self.agreement.share:.0%} of {self.agreement.of}"
             interval = low_to_high(*self.agreement.interval)
@@ -206,7 +206,7 @@ def _rows(rows: Iterable[int], of: int) -> Counted:
     return Counted(len(found), of, found)
 
 
-def _named(rows: Sequence[int], shown: int) -> str:
+def _named(rows: Sequence[int], shown: int = 8) -> str:
     rest = len(rows) - shown
     return ", ".join(map(str, rows[:shown])) + (f" and {rest} more" if rest > 0 else "")
 

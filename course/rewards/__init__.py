@@ -10,7 +10,6 @@ from course.rewards.functions import (
     RewardFunction,
     clipped,
     length_penalised,
-    plus,
     true_reward,
 )
 from course.rewards.model import (
@@ -31,6 +30,5 @@ __all__ = [
     "length_penalised",
     "load_reward",
     "new_reward_model",
-    "plus",
     "true_reward",
 ]

@@ -46,55 +46,40 @@ def clipped(reward: RewardFunction, low: float, high: float) -> RewardFunction:
 
 def length_penalised(reward: RewardFunction, per_word: float) -> RewardFunction:
     """The reward minus `per_word` for each word of the answer."""
-    return plus(reward, _words, -per_word)
 
+    def penalised(prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
+        words = torch.tensor([float(word_count(text)) for text in texts])
+        return reward(prompts, texts) - per_word * words
 
-def plus(reward: RewardFunction, other: RewardFunction, weight: float) -> RewardFunction:
-    """The reward plus `weight` times the other."""
-    return lambda prompts, texts: reward(prompts, texts) + weight * other(prompts, texts)
-
-
-def _words(prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
-    return torch.tensor([float(word_count(text)) for text in texts])
+    return penalised
 
 
 class Ensemble:
     """Several reward models asked together, trained with other seeds or on other samples of the comparisons.
 
     Where they disagree, the answer is unlike what they were trained on, and their minimum is the cautious score. Each
-    has a zero of its own, by accident: without `centred`, the minimum would mostly be the model whose zero is lowest.
+    reward model has a zero and a unit of its own, by accident: bring the members to one scale first, or the minimum is
+    mostly the model whose zero is lowest.
     """
 
-    def __init__(self, members: Sequence[RewardFunction], zeros: Sequence[float] | None = None) -> None:
+    def __init__(self, members: Sequence[RewardFunction]) -> None:
         """
         Args:
             members: K reward models (or reward functions of any kind), at least two.
-            zeros: what is subtracted from each one's scores; nothing if not given.
         Raises:
-            ValueError: fewer than two members, or not one zero for each.
+            ValueError: fewer than two members.
         """
-        self.members, self.zeros = list(members), list(zeros or [0.0] * len(members))
-        if len(self.members) < 2 or len(self.zeros) != len(self.members):
-            raise ValueError(
-                f"{len(self.members)} members, {len(self.zeros)} zeros: give two members or more, and a zero for each."
-            )
-
-    def centred(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> "Ensemble":
-        """The same members, each with its mean over these answers as its zero; best usual answers of the SFT model."""
-        return Ensemble(self.members, [float(member(prompts, texts).mean()) for member in self.members])
+        self.members = list(members)
+        if len(self.members) < 2:
+            raise ValueError(f"An ensemble has two members or more, and this one {len(self.members)}: add some.")
 
     def scores(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
         """Every member's score of every answer, float32 (K, N)."""
-        each = [member(prompts, texts) - zero for member, zero in zip(self.members, self.zeros, strict=True)]
-        return torch.stack(each)
+        return torch.stack([member(prompts, texts) for member in self.members])
 
     def minimum(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
         """The lowest of the members' scores, (N,)."""
         return self.scores(prompts, texts).amin(0)
-
-    def mean(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
-        """The mean of the members' scores, (N,)."""
-        return self.scores(prompts, texts).mean(0)
 
     def disagreement(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
         """How far the members disagree: the standard deviation of their scores (divided by K - 1), (N,)."""

@@ -14,6 +14,8 @@ from course import SEED
 from course.batching import pad_left
 from course.models import LM, precision, require_list, seeded
 
+BATCH = 128  # prompts in one forward pass
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -49,7 +51,6 @@ def generate(
     seed: int = SEED,
     stop: Sequence[str] = (),
     honour_turns: bool = True,
-    batch_size: int = 128,
 ) -> list[Completion]:
     """Continue each prompt.
 
@@ -61,7 +62,6 @@ def generate(
         seed: of the sampling. It leaves torch's global state alone, except on Apple's GPU.
         stop: texts at which a completion ends too, besides the end-of-turn and end-of-document tokens.
         honour_turns: False runs on past the end-of-turn token, as a serving stack that does not know it would.
-        batch_size: prompts in one forward pass.
     Raises:
         ValueError: one text in the place of a list, a prompt is empty or leaves no room in the model's context, or a
             number is out of range.
@@ -69,11 +69,8 @@ def generate(
     require_list(prompts, "prompts")
     require_list(stop, "stop")
     ids = [document_start(lm, prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
-    if max_new_tokens < 1 or temperature < 0 or batch_size < 1:
-        raise ValueError(
-            f"max_new_tokens={max_new_tokens} and batch_size={batch_size} are at least 1, temperature={temperature} at "
-            "least 0."
-        )
+    if max_new_tokens < 1 or temperature < 0:
+        raise ValueError(f"max_new_tokens={max_new_tokens} must be at least 1, temperature={temperature} at least 0.")
     check_room(lm, ids, max_new_tokens)
     ends = lm.ends(honour_turns)
     config = GenerationConfig(
@@ -89,8 +86,8 @@ def generate(
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # similar lengths together: less padding
     out: dict[int, Completion] = {}
     with seeded(seed, lm.device), precision(lm.device), _without_own_settings(lm):
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
+        for first in range(0, len(order), BATCH):
+            rows = order[first : first + BATCH]
             input_ids, mask, _ = pad_left([ids[i] for i in rows], lm.tokenizer.pad_token_id)
             made = lm.model.generate(
                 input_ids=input_ids.to(lm.device),

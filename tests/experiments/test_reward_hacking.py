@@ -19,7 +19,6 @@ from course.experiments.reward_hacking import (
     NOTHING,
     Case,
     distinct,
-    drafts,
     length_labels,
     run_cure,
     share,
@@ -31,6 +30,8 @@ from course.experiments.store import stored
 from course.feedback import Pair
 from course.models import LM, clone
 from course.rl import PPOConfig, ppo
+from course.rollouts import drafts
+from course.text import word_count
 from course.world import REQUESTS, SEEN, country_questions, demonstrate
 from tests.tiny import build_model, build_tokenizer
 
@@ -49,18 +50,10 @@ def pairs(lm):
 
 
 def by_words(prompts, texts):
-    return torch.tensor([float(len(text.split())) for text in texts])
+    return torch.tensor([float(word_count(text)) for text in texts])
 
 
 # ---- pairs and labels --------------------------------------------------------------------------------------
-
-
-def test_drafts_are_pairs_of_different_answers_to_one_prompt(lm, pairs):
-    assert {pair.prompt for pair in pairs} == set(QUESTIONS)
-    assert all(pair.a != pair.b for pair in pairs)
-    assert len(pairs) <= 3 * len(QUESTIONS)
-    assert pairs == drafts(lm, QUESTIONS, each=3, seed=1)
-    assert pairs != drafts(lm, QUESTIONS, each=3, seed=2)
 
 
 def test_a_longer_side_is_made_of_the_pairs_own_drafts():
@@ -115,7 +108,7 @@ def test_symptoms_are_those_of_the_answers(lm, monkeypatch):
     found = symptoms(lm, by_words, seed=4)
     texts = hacking.answers(lm, QUESTIONS[:3], seed=4)
     assert found["proxy"] == pytest.approx(found["words"])
-    assert found["words"] == pytest.approx(sum(len(text.split()) for text in texts) / 3)
+    assert found["words"] == pytest.approx(sum(map(word_count, texts)) / 3)
     assert found["true score"] == found["helps"] == 0  # random weights know nothing
     assert 0 < found["entropy"] < math.log(400) + 2
     assert 1 <= found["distinct"] <= 32

@@ -24,11 +24,9 @@ from course.rewards import (
     accuracy,
     clipped,
     fit_reward,
-    functions,
     length_penalised,
     load_reward,
     new_reward_model,
-    plus,
     true_reward,
 )
 from course.rewards import model as module
@@ -367,7 +365,7 @@ def test_pairs_that_are_too_long_are_counted_and_left_out(capsys):
 
 def test_equal_rewards_count_one_half():
     assert accuracy(lambda prompts, texts: torch.zeros(len(texts)), PAIRS) == 0.5
-    assert accuracy(functions._words, PAIRS) == 1.0
+    assert accuracy(length_penalised(lambda prompts, texts: torch.zeros(len(texts)), -1.0), PAIRS) == 1.0
 
 
 # --- saving and loading -----------------------------------------------------------------------------------------------
@@ -458,53 +456,26 @@ def test_each_kind_of_model_refuses_to_be_loaded_as_the_other(folder, tmp_path):
 # --- several reward models --------------------------------------------------------------------------------------------
 
 
-def shifted(model: RewardModel, by: float) -> RewardModel:
-    """The same model with a constant added to its scores."""
-
-    class Shifted(RewardModel):
-        def scores(self, prompts, texts):
-            return super().scores(prompts, texts) + by
-
-        __call__ = scores
-
-    return Shifted(model.name, model.model, model.tokenizer)
-
-
 def test_the_minimum_is_the_lowest_and_the_spread_the_disagreement():
     members = [model_of(seed) for seed in range(3)]
     ensemble = Ensemble(members)
     scores = ensemble.scores(PROMPTS, TEXTS)
     assert torch.equal(scores, torch.stack([member(PROMPTS, TEXTS) for member in members]))
-    lowest, mean, disagreement = (f(PROMPTS, TEXTS) for f in (ensemble.minimum, ensemble.mean, ensemble.disagreement))
-    assert all(one.shape == (len(TEXTS),) for one in (lowest, mean, disagreement))
-    assert (lowest < mean).all() and (lowest == scores.min(0).values).all()
-    torch.testing.assert_close(mean, scores.sum(0) / 3)
-    torch.testing.assert_close(disagreement, ((scores - mean).pow(2).sum(0) / 2).sqrt())
+    lowest, disagreement = ensemble.minimum(PROMPTS, TEXTS), ensemble.disagreement(PROMPTS, TEXTS)
+    assert lowest.shape == disagreement.shape == (len(TEXTS),)
+    assert torch.equal(lowest, scores.min(0).values)
+    torch.testing.assert_close(disagreement, ((scores - scores.sum(0) / 3).pow(2).sum(0) / 2).sqrt())
 
 
 def test_members_that_agree_have_no_spread():
     ensemble = Ensemble([MODEL, MODEL])
     assert (ensemble.disagreement(PROMPTS, TEXTS) == 0).all()
-    assert torch.equal(ensemble.minimum(PROMPTS, TEXTS), ensemble.mean(PROMPTS, TEXTS))
+    torch.testing.assert_close(ensemble.minimum(PROMPTS, TEXTS), MODEL(PROMPTS, TEXTS))
 
 
-def test_a_members_own_zero_decides_nothing_once_they_are_centred():
-    members = [model_of(seed) for seed in range(3)]
-    plain = Ensemble(members).centred(PROMPTS, TEXTS)
-    moved = Ensemble([members[0], shifted(members[1], -100.0), shifted(members[2], 7.0)])
-    assert torch.equal(moved.minimum(PROMPTS, TEXTS), moved.members[1](PROMPTS, TEXTS))  # as lowest, always
-    centred = moved.centred(PROMPTS, TEXTS)
-    torch.testing.assert_close(centred.scores(PROMPTS, TEXTS).mean(1), torch.zeros(3), rtol=0, atol=1e-4)
-    others = (["Where?", "Who?"], ["In Peru.", "I."])  # the zeros are those of the answers that it was centred on
-    torch.testing.assert_close(centred.scores(*others), plain.scores(*others), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(centred.minimum(*others), plain.minimum(*others), rtol=1e-3, atol=1e-4)
-
-
-def test_an_ensemble_has_members_and_a_zero_for_each():
-    with pytest.raises(ValueError, match="1 members, 1 zeros: give two members or more, and a zero for each"):
+def test_an_ensemble_has_members():
+    with pytest.raises(ValueError, match="two members or more, and this one 1"):
         Ensemble([MODEL])
-    with pytest.raises(ValueError, match="2 members, 1 zeros"):
-        Ensemble([MODEL, MODEL], [0.5])
 
 
 # --- rewards made of rules and of other rewards -----------------------------------------------------------------------
@@ -526,15 +497,13 @@ def lengths(prompts, texts):
     return torch.tensor([float(len(text)) for text in texts])
 
 
-@given(low=st.floats(-5, 5), width=st.floats(0.1, 20), per_word=st.floats(0, 2), weight=st.floats(-3, 3))
-def test_rewards_of_rewards(low, width, per_word, weight):
+@given(low=st.floats(-5, 5), width=st.floats(0.1, 20), per_word=st.floats(0, 2))
+def test_rewards_of_rewards(low, width, per_word):
     given_ = lengths(PROMPTS, TEXTS)
     clip = clipped(lengths, low, low + width)(PROMPTS, TEXTS)
     assert clip.tolist() == pytest.approx([min(max(float(x), low), low + width) for x in given_], rel=1e-5)
     words = torch.tensor([len(text.split()) for text in TEXTS])
     torch.testing.assert_close(length_penalised(lengths, per_word)(PROMPTS, TEXTS), given_ - per_word * words)
-    both = plus(lengths, clipped(lengths, 0, 3), weight)(PROMPTS, TEXTS)
-    torch.testing.assert_close(both, given_ + weight * given_.clamp(0, 3))
 
 
 def test_limits_the_wrong_way_round():

@@ -79,7 +79,9 @@ def test_greedy_is_argmax_step_by_step(lm):
 def test_a_batch_equals_one_by_one(lm, prompts):
     together = generate(lm, prompts, max_new_tokens=6)
     assert together == [generate(lm, [prompt], max_new_tokens=6)[0] for prompt in prompts]
-    assert together == generate(lm, prompts, max_new_tokens=6, batch_size=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("course.rollouts.generation.BATCH", 2)
+        assert together == generate(lm, prompts, max_new_tokens=6)
     assert [c.token_ids for c in together] == [by_hand(lm, prompt, 6) for prompt in prompts]
 
 
@@ -120,7 +122,7 @@ def test_the_global_random_state_is_left_alone(lm, temperature):
 
 def test_sampling_follows_the_softmax_at_that_temperature(lm):
     prompt = document_start(lm, "What")
-    drawn = generate(lm, [prompt] * 2000, temperature=2.0, max_new_tokens=1, batch_size=500)
+    drawn = generate(lm, [prompt] * 2000, temperature=2.0, max_new_tokens=1)
     counts = torch.bincount(torch.tensor([c.token_ids[0] for c in drawn]), minlength=lm.model.config.vocab_size)
     with torch.no_grad():
         wanted = (lm.model(torch.tensor([prompt])).logits[0, -1] / 2.0).softmax(-1)
@@ -219,7 +221,7 @@ def test_prompts_that_do_not_fit(lm):
         generate(lm, [[5], []])
 
 
-@pytest.mark.parametrize("wrong", [{"max_new_tokens": 0}, {"temperature": -1.0}, {"batch_size": 0}])
+@pytest.mark.parametrize("wrong", [{"max_new_tokens": 0}, {"temperature": -1.0}])
 def test_numbers_out_of_range(lm, wrong):
     (name, value) = next(iter(wrong.items()))
     with pytest.raises(ValueError, match=f"{name}={value}"):
