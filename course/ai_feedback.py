@@ -36,6 +36,7 @@ from course.feedback.tastes import WorldPrompt
 from course.formats import Message
 from course.models import LM, precision
 from course.numerics import sign
+from course.plots import progress
 from course.preferences import sequence_logps
 from course.rollouts import sample
 from course.rollouts.generation import check_room
@@ -299,7 +300,7 @@ def _say(lm: LM, conversations: Sequence[list[Message]], most: int) -> list[str]
     rows = _encode(lm, conversations)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     texts = [""] * len(rows)
-    for first in range(0, len(order), BATCH):
+    for first in progress(range(0, len(order), BATCH), f"{len(order):,} answers, batches"):
         at = order[first : first + BATCH]
         said = sample(lm, [rows[i] for i in at], max_new_tokens=most, temperature=0).texts
         for i, text in zip(at, said, strict=True):

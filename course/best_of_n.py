@@ -15,6 +15,7 @@ from torch import Tensor
 from course import SEED
 from course.models import LM
 from course.numerics import tied
+from course.plots import progress
 from course.rewards import RewardFunction
 from course.rollouts import chat_prompts, sample
 from course.world import Question
@@ -105,7 +106,7 @@ def best_of_n(
     searches = [_Search() for _ in questions]
     each = max(1, chunk // len(questions))
     generator = torch.Generator().manual_seed(seed)  # one for all rounds: begun anew in each, they would be the same
-    for first in range(0, n, each):
+    for first in progress(range(0, n, each), f"{n * len(questions):,} answers, rounds"):
         rounds = min(each, n - first)
         asked = [*range(len(questions))] * rounds
         texts = sample(

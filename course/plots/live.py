@@ -4,10 +4,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import plotly.graph_objects as go
 from tqdm import tqdm
@@ -18,6 +18,8 @@ from course.show import in_notebook
 from course.stops import half_trained
 
 SECONDS_BETWEEN_DRAWINGS = 0.5
+PATIENCE = 3.0  # seconds in which nobody asks whether anything happens
+T = TypeVar("T")
 
 
 def show(fig: go.Figure, alt: str) -> None:
@@ -40,6 +42,28 @@ def show(fig: go.Figure, alt: str) -> None:
 
         display(_bundle(fig, alt), raw=True)
     half_trained()
+
+
+def progress(items: Sequence[T], what: str) -> Iterator[T]:
+    """The items one after the other; in a notebook a line counts them, if they take more than a few seconds.
+
+    The line is gone at the end. No widget: in a saved notebook its place would say that the widget is missing.
+    """
+    began, handle = time.monotonic(), None
+    try:
+        for done, item in enumerate(items):
+            if time.monotonic() - began > PATIENCE and in_notebook() and not _quiet():
+                from IPython.display import display
+
+                words = {"text/plain": f"{what}: {done} of {len(items)}"}
+                if handle is None:
+                    handle = display(words, raw=True, display_id=True)
+                else:
+                    handle.update(words, raw=True)
+            yield item
+    finally:
+        if handle is not None:
+            handle.update({"text/plain": ""}, raw=True)
 
 
 @contextmanager
@@ -80,7 +104,7 @@ class LiveCurve:
         self.step = 0
         self._first_step: int | None = None  # of this run; a resumed one does not start at the beginning
         self._over = False
-        self._quiet = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+        self._quiet = _quiet()
         self._notebook = in_notebook()
         self._handle: Any = None
         self._bar: Any = None
@@ -185,6 +209,10 @@ def _bundle(fig: go.Figure, alt: str) -> dict[str, Any]:
     # Not "responsive": JupyterLab follows the window by itself, and with it a change of theme leaves no height.
     figure["config"] = {"displaylogo": False}
     return {"application/vnd.plotly.v1+json": figure, "text/plain": alt}
+
+
+def _quiet() -> bool:
+    return os.environ.get("TQDM_DISABLE", "") not in ("", "0")
 
 
 def _hosted() -> bool:

@@ -13,6 +13,7 @@ from transformers import GenerationConfig
 from course import SEED
 from course.batching import pad_left
 from course.models import LM, precision, require_list, seeded
+from course.plots import progress
 
 BATCH = 128  # prompts in one forward pass
 
@@ -86,7 +87,7 @@ def generate(
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # similar lengths together: less padding
     out: dict[int, Completion] = {}
     with seeded(seed, lm.device), precision(lm.device), _without_own_settings(lm):
-        for first in range(0, len(order), BATCH):
+        for first in progress(range(0, len(order), BATCH), f"{len(order):,} answers, batches"):
             rows = order[first : first + BATCH]
             input_ids, mask, _ = pad_left([ids[i] for i in rows], lm.tokenizer.pad_token_id)
             made = lm.model.generate(

@@ -17,6 +17,7 @@ from course import SEED
 from course.batching import pad_left, positions_of
 from course.losses.sft import token_logps
 from course.models import LM, precision, require_list
+from course.plots import progress
 from course.rollouts.generation import check_room
 from course.templates import Template
 from course.world import Question, Request
@@ -153,7 +154,7 @@ def sample(
         if len(first) < count:
             logits = logits[same]
             cache.batch_select_indices(same)
-        for t in range(max_new_tokens):
+        for t in progress(range(max_new_tokens), f"{count:,} answers, tokens of each"):
             logits = logits / (temperature or 1.0)
             scores = logits.log_softmax(-1)
             if scores[:, 0].isnan().any():

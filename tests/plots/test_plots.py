@@ -417,6 +417,25 @@ def test_values_in_other_units_get_a_plot_each(screen: Screen) -> None:
     assert final["text/plain"].endswith("reward 0.75 · kl 0")
 
 
+def test_long_work_is_counted_and_the_line_goes_away(screen: Screen, clock: types.SimpleNamespace) -> None:
+    done = []
+    for i in live.progress(range(4), "batches"):
+        clock.now += 2
+        done.append(i)
+    said = [bundle["text/plain"] for bundle in screen.shown + screen.updates]
+    assert done == [0, 1, 2, 3] and said == ["batches: 2 of 4", "batches: 3 of 4", ""]
+
+
+def test_short_work_and_quiet_notebooks_show_no_count(
+    screen: Screen, clock: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(live.progress(range(9), "batches")) == list(range(9)) and not screen.shown
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    for _ in live.progress(range(4), "batches"):
+        clock.now += 2
+    assert not screen.shown
+
+
 def test_a_run_needs_a_step() -> None:
     with pytest.raises(ValueError, match="'SFT': total_steps must be at least 1, but it is 0"):
         LiveCurve("SFT", 0)
