@@ -90,13 +90,14 @@ EXERCISES: dict[str, Exercise] = {
         },
     ),
     "00-until-stop": Exercise(
-        cases=[([5, 7, 2, 9], 2), ([5, 7, 2, 9, 2, 4], 2), ([6, 3, 5, 1], 3)],
+        cases=[([5, 7, 2, 9], 2), ([5, 7, 5, 2, 9, 2, 4], 2), ([6, 3, 5, 1], 3), ([12, 25, 8, 2, 9], 2)],
         solution=until_stop,
         why="Whatever serves a model does this to every answer: without it, users read what comes after the end.",
         special={
-            "no stop token occurs": [([6, 8, 8], 2), ([], 1)],
+            "no stop token occurs": [([6, 8, 9], 2), ([], 1)],
             "the stop token comes first": [([4, 4, 2], 4), ([2, 5, 7], 2)],
             "the stop token has the id 0": [([3, 0, 4], 0)],
+            "the answer has a token with the id 0": [([3, 0, 4, 2, 6], 2)],
             "the stop token comes last": [([3, 1, 7], 7)],
         },
         mistakes={

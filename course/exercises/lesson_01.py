@@ -43,7 +43,7 @@ EXERCISES: dict[str, Exercise] = {
         },
     ),
     "01-prompt-tokens": Exercise(
-        cases=[([12, 15], 9, 3), ([20, 31, 18, 25], 14, 1000), ([40], 6, 1)],
+        cases=[([12, 15], 9, 3), ([20, 31, 18, 25], 14, 50), ([40], 6, 1)],
         solution=prompt_tokens_in_all,
         why="Worked examples are paid for again with every query, while fine-tuning is paid for once.",
         special={

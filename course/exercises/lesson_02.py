@@ -124,6 +124,7 @@ EXERCISES: dict[str, Exercise] = {
             ([1, 7, 5], [1, 8, 5]),
             ([1, 5, 9, 5, 2, 7], [1, 5, 8, 5, 3, 7]),
             ([2, 2, 6, 2], [2, 2, 2, 6]),
+            ([4, 1, 9, 6, 6], [4, 1, 9, 7, 6]),
         ],
         solution=find_the_difference,
         why="When a good model answers badly, one request beside one training example is the first comparison.",
@@ -150,6 +151,7 @@ EXERCISES: dict[str, Exercise] = {
             (
                 [
                     "Name three rivers.",
+                    "Name three rivers of Peru.",
                     "  Name  three rivers ",
                     "Translate: good morning",
                     "Step 1",

@@ -235,7 +235,7 @@ EXERCISES: dict[str, Exercise] = {
             (["x", "y", "z"], [[5, 3, 3], [1, 1, 2]]),
             (["a", "b", "c", "d"], [[4, 5, 1, 2], [2, 3, 1, 2], [4, 5, 5, 2]]),
             (["no", "yes"], [[1, 4]]),
-            (["e", "b", "d", "a", "c"], [[1, 5, 3, 3, 2], [4, 4, 1, 2, 5], [3, 1, 2, 5, 4]]),
+            (["e", "b", "d", "a", "c"], [[1, 5, 3, 3, 2], [4, 4, 1, 4, 5], [3, 1, 2, 5, 4]]),
         ],
         solution=ratings_to_pairs,
         why="Points of different people have no common zero; the order within one person's points needs none.",

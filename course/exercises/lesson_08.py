@@ -189,7 +189,7 @@ EXERCISES: dict[str, Exercise] = {
         why="One pool of M answers gives the whole curve from 1 to M, and every point of it is without bias.",
         special={
             "n is the size of the pool": [(torch.tensor([0.5, -1.0, 2.0]), 3)],
-            "n is 1": [(torch.tensor([-3.0, -1.0, -8.0, -4.0]), 1)],
+            "n is 1": [(torch.tensor([3.0, 1.0, 8.0, 4.0]), 1)],
             "several scores are equal": [(torch.tensor([1.0, 3.0, 3.0, 1.0, 3.0]), 2)],
             "all scores are below 0": [(torch.tensor([-3.0, -1.0, -8.0, -4.0, -2.0]), 3)],
         },

@@ -252,6 +252,7 @@ EXERCISES: dict[str, Exercise] = {
             ([0.1, 0.9, 1.3, 1.8, 1.7, 2.6, 2.4, 2.0], [0.6, 0.85, 0.5, 0.7, 0.8, 0.75, 0.3, 0.4], 3),
             ([0.0, 0.4, 1.1, 1.6, 2.1, 2.5, 2.0], [0.875, 0.25, 0.5, 1.0, 0.0, 0.75, 0.75], 2),
             ([1.0, 1.5, 1.75, 2.0], [0.9, 0.3, 0.5, 0.6], 2),
+            ([0.5, 0.7, 1.0, 1.3, 1.2, 1.9], [0.5, 0.5, 0.0, 0.45, 0.4, 0.45], 3),
         ],
         solution=when_to_stop,
         why="A single iteration is luck. The mean over a few shows the top of the road; the proxy shows none.",
@@ -263,7 +264,10 @@ EXERCISES: dict[str, Exercise] = {
             "there is one window": [([1.0, 2.0], [0.3, 0.4], 2)],
             "the window is 1": [([0.1, 0.3, 0.2], [0.2, 0.8, 0.5], 1)],
             "the best window is the first": [([0.1, 0.3, 0.2, 0.4], [0.9, 0.8, 0.5, 0.6], 2)],
-            "all true scores are below 0": [([1.0, 2.0, 3.0, 4.0], [-0.5, -0.9, -0.7, -0.8], 2)],
+            "all true scores are below 0": [
+                ([1.0, 2.0, 3.0, 4.0], [-0.5, -0.9, -0.7, -0.8], 2),
+                ([1.0, 2.0, 3.0, 4.0], [-0.9, -0.6, -0.3, -0.8], 2),
+            ],
             "several means are equal": [([1.0, 2.0, 3.0, 4.0, 5.0], [0.5, 0.25, 0.5, 0.25, 0.5], 2)],
         },
         mistakes={
@@ -310,13 +314,18 @@ EXERCISES: dict[str, Exercise] = {
             "the KL is below 0": [(_run(kl=[0.0, -0.3, -0.5, -0.4]),)],
             "the KL stays within 0.001 and is not 0": [(_run(kl=[0.0, 0.0005, -0.001, 0.0008]),)],
             "the KL leaves 0.001 by a little": [(_run(kl=[0.0, 0.0016, 0.0005, 0.0002]),)],
-            "the late KL is a little below 8": [(_run(kl=[0.0, 7.5, 7.8, 7.9]),), (_run(kl=[0.0, 8.0, 8.0, 8.0]),)],
+            "the late KL is a little below 8": [
+                (_run(kl=[0.0, 7.5, 7.8, 7.9]),),
+                (_run(kl=[0.0, 8.0, 8.0, 8.0]),),
+                (_run(kl=[0.0, 9.0, 7.0, 6.0]),),
+            ],
             "the late KL is a little above 8": [(_run(kl=[0.0, 8.5, 7.8, 8.4]),)],
             "the run has more than four iterations": [
                 (_run(kl=[0.0, 20.0, 20.0, 3.0, 2.0, 1.0], reward=[0.5] * 6, true=[0.5] * 6),),
                 (_run(reward=[0.5, 0.1, 0.1, 0.9, 0.9, 0.9], true=[0.5, 0.9, 0.9, 0.2, 0.2, 0.2], kl=[0.5] * 6),),
             ],
             "the standard deviation is 0 up to rounding": [(_run(reward_std=[0.0, 1e-8, 2e-7, 0.0]),)],
+            "neither the rewards nor the policy move": [(_run(reward_std=[0.0] * 4, kl=[0.0] * 4),)],
             "the standard deviation is small, but not 0": [(_run(reward_std=[0.0, 1.5e-5, 0.0, 0.0]),)],
         },
         mistakes={

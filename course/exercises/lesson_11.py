@@ -222,6 +222,15 @@ EXERCISES: dict[str, Exercise] = {
             ),
         ],
         solution=answer_logp,
+        special={
+            "a token of the answer has the id 0": [
+                (
+                    torch.tensor([[0.5, 1.0, 0.0], [2.0, 0.0, 1.0], [0.0, 1.5, 0.5], [1.0, 0.0, 0.0]]),
+                    torch.tensor([2, 1, 0, 1]),
+                    torch.tensor([0, 0, 1, 1]),
+                ),
+            ],
+        },
         why="This one number per answer, under two models and for two answers, is all that DPO's loss looks at.",
         mistakes={
             "no_shift": _summed,
@@ -325,6 +334,9 @@ EXERCISES: dict[str, Exercise] = {
         special={
             "a text begins or ends with a space": [([("a b ", "c d e"), ("x y", " z")],)],
             "words are separated by tabs or line breaks": [([("a\nb\tc", "d e"), ("f", "g\nh")],)],
+            "a word is repeated": [([("very very good", "good one"), ("a", "b c")],)],
+            "a pair comes twice": [([("a b", "c"), ("a b", "c"), ("d", "e f")],)],
+            "the chosen answer is always longer": [([("a b", "c"), ("d e f", "g h")],)],
             "an answer is empty": [([("", "a"), ("b", ""), ("c d", "e")],)],
             "no answers are equally long": [([("a b c", "d"), ("e f", "g"), ("h", "i j")],)],
             "the shorter text has more words": [([("a b c d", "extraordinarily long"), ("x", "y z")],)],

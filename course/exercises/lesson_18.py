@@ -54,7 +54,7 @@ EXERCISES: dict[str, Exercise] = {
     "18-pairs": Exercise(
         cases=[
             (["a", "b", "c"], [2, 1, 3]),
-            (["p", "q", "r", "s", "t"], [4, 1, 3, 5, 2]),
+            (["r", "p", "t", "q", "s"], [4, 1, 3, 5, 2]),
         ],
         solution=pairs_from_ranks,
         why="One ranking of K answers holds K(K-1)/2 comparisons, so ranking gets more pairs out of each reading.",

@@ -38,9 +38,12 @@ def plain(value: Any, room: list[int] | None = None) -> Any:
         TooLarge: more than `MOST` values, or an iterator without an end.
     """
     room = [MOST] if room is None else room
-    if isinstance(value, int | float | str | None):
-        _take(room, 1)
+    if isinstance(value, bool | None):
         return value
+    if isinstance(value, int | float | str):  # numpy's and other subclasses, whose repr tells more than the value
+        _take(room, 1)
+        basic = next(kind for kind in (int, float, str) if isinstance(value, kind))
+        return value if type(value) is basic else basic.__str__(value) if basic is str else basic(value)
     if hasattr(value, "tolist") and not isinstance(value, type):
         _take(room, math.prod(getattr(value, "shape", ())))
         return plain(value.tolist(), room)

@@ -6,6 +6,7 @@ to do with the right one.
 
 import copy
 import ctypes
+import dis
 import inspect
 import sysconfig
 import threading
@@ -13,10 +14,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from course.study.compare import MOST, TooLarge, brief, kind, plain, same, show, where
+from course.study.compare import LONGEST, MOST, TooLarge, brief, kind, plain, same, show, where
 from course.study.relations import read_names, relation
 
 if TYPE_CHECKING:
@@ -83,22 +85,24 @@ def judge(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
         return Verdict("wrong", f"Hand over the function itself, as in check(..., {name}), not what it returns.")
 
     got: list[Any] = []
-    expected: list[Any] = []
+    # Before the first call of the attempt, which may set torch's default type or replace a function.
+    expected = [plain(exercise.solution(*copy.deepcopy(case))) for case in exercise.all_cases]
     wrong: list[int] = []
     changed: set[int] = set()
+    stopped: Exception | None = None
     for n, case in enumerate(exercise.all_cases):
         arguments = copy.deepcopy(case)
-        expected.append(plain(exercise.solution(*copy.deepcopy(case))))
         try:
             got.append(_call(attempt, arguments, seconds))
         except TooLarge:
-            return _too_large(exercise, case)
+            return _too_large(exercise, case, expected[n])
         except BaseException as error:
             if isinstance(error, NotImplementedError) and _is_stub(attempt):
                 return Verdict("not attempted", "Not attempted yet.")
             if wrong and isinstance(error, Exception):
-                break  # a smaller case says what is wrong
-            return _error(exercise, n, error, seconds)
+                stopped = error  # a smaller case says what is wrong
+                break
+            return _error(exercise, n, error, seconds, expected[n])
         pairs = zip(arguments, case, strict=True)
         changed |= {n for n, (now, was) in enumerate(pairs) if not _unchanged(now, was)}
         wrong += [] if same(got[n], expected[n]) else [n]
@@ -109,7 +113,7 @@ def judge(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
         return Verdict("not attempted", "Not attempted yet.")
     note = _note(exercise, changed)
     if not wrong:
-        return Verdict("right", "Right.", note=note)
+        return _second_time(exercise, attempt, expected[0], seconds) or Verdict("right", "Right.", note=note)
     case = exercise.all_cases[wrong[0]]
     difference = Difference(
         _call_in_words(exercise, case),
@@ -118,18 +122,25 @@ def judge(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
         where(got[wrong[0]], expected[wrong[0]]),
     )
     if nothing:
-        message = "Your function returns nothing (None). Its `return` is missing."
+        message = f"Your function returns nothing (None). {_why_nothing(attempt)}".rstrip()
         return Verdict("wrong", message, difference=difference, note=note)
     mistake = _mistake(exercise, got, expected)
-    hint = "" if mistake else relation(exercise, attempt, got, expected, lambda: _again(attempt, case, seconds))
+    hint = (
+        "" if mistake else relation(exercise, attempt, got, expected, lambda n: _again(exercise, attempt, n, seconds))
+    )
+    if stopped and not mistake:
+        said = "".join(traceback.format_exception_only(stopped)).strip()
+        hint = f"{hint} On a later case your code stops with {said[:LONGEST]}".strip()
     return Verdict("wrong", "Not right yet.", mistake=mistake, hint=hint, difference=difference, note=note)
 
 
 def _mistake(exercise: "Exercise", got: list[Any], expected: list[Any]) -> str | None:
-    """The first mistake whose results are the attempt's on every case that ran."""
+    """The first mistake that does what the attempt does on every case, up to the one on which the attempt raised."""
+    stopped = exercise.all_cases[len(got)] if len(got) < len(exercise.all_cases) else None
     for name, wrong in exercise.mistakes.items():
         if callable(wrong):
             fits = all(_gives(wrong, case, one) for case, one in zip(exercise.all_cases, got, strict=False))
+            fits = fits and (stopped is None or _raises(wrong, stopped))
         else:
             fits = all(_seen(wrong.seen, one, right) for one, right in zip(got, expected, strict=True))
         if fits:
@@ -143,6 +154,14 @@ def _gives(wrong: Callable[..., Any], case: tuple[Any, ...], got: Any) -> bool:
         return same(plain(wrong(*copy.deepcopy(case))), got)
     except Exception:
         return False
+
+
+def _raises(wrong: Callable[..., Any], case: tuple[Any, ...]) -> bool:
+    try:
+        wrong(*copy.deepcopy(case))
+    except Exception:
+        return True
+    return False
 
 
 def _seen(seen: Callable[[Any, Any], bool], got: Any, expected: Any) -> bool:
@@ -169,12 +188,24 @@ def _call(attempt: Callable[..., Any], arguments: tuple[Any, ...], seconds: floa
         return plain(attempt(*arguments))
 
 
-def _again(attempt: Callable[..., Any], case: tuple[Any, ...], seconds: float) -> Any:
-    """The result of one more call; the exception, where it raises this time."""
+def _again(exercise: "Exercise", attempt: Callable[..., Any], n: int, seconds: float) -> Any:
+    """The result of one more call with case n; the exception, where it raises this time."""
     try:
-        return _call(attempt, copy.deepcopy(case), seconds)
+        return _call(attempt, copy.deepcopy(exercise.all_cases[n]), seconds)
     except BaseException as error:
         return error
+
+
+def _second_time(exercise: "Exercise", attempt: Callable[..., Any], expected: Any, seconds: float) -> Verdict | None:
+    """The verdict on an attempt that was right, and is not when the first case is called again; None for all others."""
+    got = _again(exercise, attempt, 0, seconds)
+    if same(got, expected):
+        return None
+    message = (
+        "Right at first, but a second call with the same arguments gives another result: something outlives a call."
+    )
+    call = _call_in_words(exercise, exercise.all_cases[0])
+    return Verdict("wrong", message, difference=Difference(call, brief(expected), brief(got), where(got, expected)))
 
 
 @contextmanager
@@ -207,13 +238,28 @@ def _is_stub(attempt: Callable[..., Any]) -> bool:
     return code is not None and set(code.co_names) <= {"NotImplementedError"} and not read_names(code)
 
 
+def _why_nothing(attempt: Callable[..., Any]) -> str:
+    """What a function that returns None lacks: `return` itself, or a value behind it."""
+    code = getattr(attempt, "__code__", None)
+    if code is None:
+        return ""
+    lines = list(dis.get_instructions(code))
+    pairs = pairwise(lines)
+    if all(one.opname == "LOAD_CONST" and one.argval is None for one, two in pairs if two.opname == "RETURN_VALUE"):
+        return "Its `return` is missing."
+    return (
+        "Either it ends before it reaches its `return`, or what stands there is None: `print` gives None, and so do "
+        "methods that work in place, such as `append`."
+    )
+
+
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     """The learner's own lines of the traceback: neither the course's inside nor a library's."""
     found = traceback.extract_tb(error.__traceback__)
     return [frame for frame in found if not frame.filename.startswith(NOT_THE_LEARNERS)]
 
 
-def _error(exercise: "Exercise", n: int, error: BaseException, seconds: float) -> Verdict:
+def _error(exercise: "Exercise", n: int, error: BaseException, seconds: float, expected: Any) -> Verdict:
     case = exercise.all_cases[n]
     frames = _frames(error)
     at = f" in line {frames[-1].lineno}" if frames else ""
@@ -229,14 +275,13 @@ def _error(exercise: "Exercise", n: int, error: BaseException, seconds: float) -
     else:
         message = f"Your code stopped{at} with {type(error).__name__}."
     lines = [f"line {frame.lineno}, in {frame.name}\n    {frame.line}" for frame in frames[-6:]]
-    expected = brief(plain(exercise.solution(*copy.deepcopy(case))))
     about = exercise.special_of(n)
-    hint = f"Right on ordinary input, but it stops where {about}." if about else ""
+    hint = f"Right in the ordinary cases, but it stops where {about}." if about else ""
     return Verdict(
         "error",
         message,
         hint=hint,
-        difference=Difference(_call_in_words(exercise, case), expected, said),
+        difference=Difference(_call_in_words(exercise, case), brief(expected), said),
         trace="\n".join([*lines, said]),
     )
 
@@ -249,8 +294,7 @@ def _call_in_words(exercise: "Exercise", case: tuple[Any, ...]) -> str:
     return "\n".join(f"{name} = {show(value)}" for name, value in zip(names, case, strict=False))
 
 
-def _too_large(exercise: "Exercise", case: tuple[Any, ...]) -> Verdict:
-    expected = plain(exercise.solution(*copy.deepcopy(case)))
+def _too_large(exercise: "Exercise", case: tuple[Any, ...], expected: Any) -> Verdict:
     got = f"more than {MOST:,} values"
     sentence = f"{kind(expected)[:1].upper()}{kind(expected)[1:]} should come out."
     return Verdict(

@@ -21,28 +21,30 @@ Values = list[Any]  # one for each case
 
 
 def relation(
-    exercise: "Exercise", attempt: Callable[..., Any], got: Values, expected: Values, again: Callable[[], Any]
+    exercise: "Exercise", attempt: Callable[..., Any], got: Values, expected: Values, again: Callable[[int], Any]
 ) -> str:
     """The most telling sentence that holds; empty where none does.
 
     Args:
         got: what the attempt returned on each of `exercise.all_cases` up to the first that raised, as plain values.
         expected: what should have come.
-        again: calls the attempt once more on the first case that is wrong.
+        again: calls the attempt once more on the case of this number.
     """
-    first = next(n for n in range(len(got)) if not same(got[n], expected[n]))
+    expected = expected[: len(got)]
     finders = (
-        lambda: _varies(got[first], again),
+        lambda: _varies(got, again),
         lambda: _unused(exercise, attempt),
         lambda: _special(exercise, got, expected),
         lambda: _constant(got, expected),
         lambda: _arguments(exercise, got),
-        lambda: _exchanged(exercise, got, expected),
+        lambda: _exchanged(exercise, got),
         lambda: _form(got, expected),
+        lambda: _changed(exercise, got),
         lambda: _not_a_number(got, expected),
         lambda: _numbers(exercise, got, expected),
         lambda: _reduced(got, expected),
-        lambda: _parts(got, expected),
+        lambda: _parts(exercise, got, expected),
+        lambda: _columns(got, expected),
         lambda: _places(got, expected),
         lambda: _labels(got, expected),
     )
@@ -75,10 +77,13 @@ def read_names(code: Any) -> set[str]:
     return names & (flat | inner)
 
 
-def _varies(got: Any, again: Callable[[], Any]) -> str:
-    if same(again(), got, 1e-9):
+def _varies(got: Values, again: Callable[[int], Any]) -> str:
+    if all(same(again(n), value, 1e-9) for n, value in enumerate(got)):
         return ""
-    return "Each call with the same arguments gives another result; the task has one exact answer."
+    return (
+        "A second call with the same arguments gives another result. Nothing random, and nothing that outlives a call, "
+        "may have a part in it."
+    )
 
 
 def _unused(exercise: "Exercise", attempt: Any) -> str:
@@ -94,13 +99,13 @@ def _unused(exercise: "Exercise", attempt: Any) -> str:
 def _special(exercise: "Exercise", got: Values, expected: Values) -> str:
     wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
     about = list(dict.fromkeys(exercise.special_of(n) for n in wrong))
-    return f"Right on ordinary input, and wrong where {' and where '.join(about)}." if all(about) else ""
+    return f"Right in the ordinary cases, and wrong where {' and where '.join(about)}." if all(about) else ""
 
 
 def _constant(got: Values, expected: Values) -> str:
     if len(got) < 2 or not all(same(one, got[0]) for one in got) or all(same(one, expected[0]) for one in expected):
         return ""
-    return "Your function gives the same result whatever it is called with."
+    return f"Your function gives the same result in every case: {brief(got[0])}."
 
 
 def _arguments(exercise: "Exercise", got: Values) -> str:
@@ -111,21 +116,99 @@ def _arguments(exercise: "Exercise", got: Values) -> str:
     return ""
 
 
-def _exchanged(exercise: "Exercise", got: Values, expected: Values) -> str:
+def _exchanged(exercise: "Exercise", got: Values) -> str:
     names = list(inspect.signature(exercise.solution).parameters)
     for one, other in combinations(range(len(exercise.all_cases[0])), 2):
-        if all(
-            _fits_exchanged(exercise, case, one, other, value)
-            for case, value in zip(exercise.all_cases, got, strict=True)
-        ):
+
+        def swap(arguments: list[Any], one: int = one, other: int = other) -> list[Any]:
+            arguments[one], arguments[other] = arguments[other], arguments[one]
+            return arguments
+
+        if _is_right_for(exercise, got, swap):
             return f"Yours is what comes out when `{names[one]}` and `{names[other]}` change places."
     return ""
 
 
-def _fits_exchanged(exercise: "Exercise", case: tuple[Any, ...], one: int, other: int, got: Any) -> bool:
-    arguments = list(copy.deepcopy(case))
-    arguments[one], arguments[other] = arguments[other], arguments[one]
-    return same(plain(exercise.solution(*arguments)), got)
+def _is_right_for(exercise: "Exercise", got: Values, change: Callable[[list[Any]], list[Any]]) -> bool:
+    """Whether every result is the right one for arguments that were changed in this way."""
+    cases = zip(exercise.all_cases, got, strict=False)
+    return all(same(plain(exercise.solution(*change(list(copy.deepcopy(case))))), value) for case, value in cases)
+
+
+_OF_A_SEQUENCE: dict[str, Callable[[Any], Any]] = {
+    "only the first entry of {} counts": lambda x: x[:1],
+    "only the last entry of {} counts": lambda x: x[-1:],
+    "the first entry of {} is left out": lambda x: x[1:],
+    "the last entry of {} is left out": lambda x: x[:-1],
+    "{} is in reverse order": lambda x: x.flip(0) if hasattr(x, "flip") else x[::-1],
+    "{} is sorted": lambda x: x.sort(0).values if hasattr(x, "values") else sorted(x),
+    "each entry of {} counts once": lambda x: list(dict.fromkeys(x)),
+}
+_OF_A_TENSOR: dict[str, Callable[[Any], Any]] = {
+    "{} is shifted by one place to the left": lambda x: x.roll(-1, -1),
+    "{} is shifted by one place to the right": lambda x: x.roll(1, -1),
+    "each row of {} is in reverse order": lambda x: x.flip(-1),
+    "rows and columns of {} change places": lambda x: x.T if x.ndim == 2 else None,
+    "{} has the opposite sign": lambda x: -x,
+    "{} is without its signs": lambda x: x.abs(),
+    "{} is 0 everywhere": lambda x: x * 0,
+    "{} is 1 everywhere": lambda x: x * 0 + 1,
+    "0 and 1 change places in {}": lambda x: 1 - x if set(x.flatten().tolist()) <= {0, 1} else None,
+}
+_OF_A_NUMBER: dict[str, Callable[[Any], Any]] = {
+    "{} is 1": lambda x: 1,
+    "{} is 0": lambda x: 0,
+    "{} is 1 more": lambda x: x + 1,
+    "{} is 1 less": lambda x: x - 1,
+    "{} is doubled": lambda x: 2 * x,
+    "{} is halved": lambda x: x / 2,
+    "{} is squared": lambda x: x * x,
+    "{} is turned into 1 / {}": lambda x: 1 / x,
+    "{} has the opposite sign": lambda x: -x,
+}
+
+
+def _changed(exercise: "Exercise", got: Values) -> str:
+    """The right function with one argument changed, or with all that are equally long."""
+    names, example = list(inspect.signature(exercise.solution).parameters), exercise.all_cases[0]
+    for n, value in enumerate(example):
+        for words, change in _changes_of(value).items():
+
+            def of_one(arguments: list[Any], n: int = n, change: Callable[[Any], Any] = change) -> list[Any]:
+                arguments[n] = change(arguments[n])
+                return arguments
+
+            if _fits(exercise, got, of_one):
+                return f"Yours is what comes out when {words.replace('{}', f'`{names[n]}`')}."
+    long = [n for n, value in enumerate(example) if isinstance(value, list) or getattr(value, "ndim", 0)]
+    if len(long) < 2 or any(len({len(case[n]) for n in long}) > 1 for case in exercise.all_cases):
+        return ""
+    named = ", ".join(f"`{names[n]}`" for n in long[:-1]) + f" and `{names[long[-1]]}`"
+    for words, change in _OF_A_SEQUENCE.items():
+
+        def of_all(arguments: list[Any], change: Callable[[Any], Any] = change) -> list[Any]:
+            return [change(value) if n in long else value for n, value in enumerate(arguments)]
+
+        if _fits(exercise, got, of_all):
+            words = words.replace(" is ", " are ").replace("counts", "count")
+            return f"Yours is what comes out when {words.format(named)}."
+    return ""
+
+
+def _changes_of(value: Any) -> dict[str, Callable[[Any], Any]]:
+    if is_number(value) and not isinstance(value, bool):
+        return _OF_A_NUMBER
+    if getattr(value, "ndim", 0):
+        return _OF_A_SEQUENCE | _OF_A_TENSOR
+    return _OF_A_SEQUENCE if isinstance(value, list) else {}
+
+
+def _fits(exercise: "Exercise", got: Values, change: Callable[[list[Any]], list[Any]]) -> bool:
+    """`_is_right_for` for a change that cannot be made in every case, or after which the solution raises."""
+    try:
+        return _is_right_for(exercise, got, change)
+    except Exception:
+        return False
 
 
 # ---- form ------------------------------------------------------------------------------------------------------
@@ -140,8 +223,16 @@ def _form(got: Values, expected: Values) -> str:
         (_same_as_set, "The right entries, in a list; a set is asked for."),
         (lambda g, e: _same_as_set(e, g), "The right entries, in a set; a list in the order of the task is asked for."),
         (lambda g, e: isinstance(g, dict) and same(list(g.values()), e), "Right, but as values of a dict."),
-        (lambda g, e: isinstance(g, dict) and same(list(g), e), "Right, but as keys of a dict."),
-        (lambda g, e: _nested(e) and same(_flat(g), _flat(e)), "The right numbers, in another shape."),
+        (lambda g, e: isinstance(g, dict) and (same(list(g), e) or same(set(g), e)), "Right, but as keys of a dict."),
+        (
+            lambda g, e: _transposed(e) is not None and same(g, _transposed(e)),
+            "Right, but rows and columns have changed places.",
+        ),
+        (lambda g, e: _nested(e) and same(_flat(g), _flat(e)), "The right values, in another shape."),
+        (
+            _one_for_all,
+            "Each entry of yours is the last one that should be there. Is one object appended again and again?",
+        ),
         (lambda g, e: _entries(g, e, _values_of), "Each entry should be a dict; yours has the values alone."),
         (lambda g, e: _entries(g, e, _other_keys), "The values are right; the keys of the dicts are not."),
         (_both_lists(lambda g, e: same(g, e[::-1])), "The right entries, in reverse order."),
@@ -162,20 +253,34 @@ def _form(got: Values, expected: Values) -> str:
         return "Right, but there is one entry too many at the beginning."
     if _all(lambda g, e: same(g[:-1], e), got, expected):
         return "Right, but there is one entry too many at the end."
-    if all(isinstance(e, set | list) for e in expected):
-        g_in_e = _all(lambda g, e: all(_among(one, e) for one in g), got, expected)
-        e_in_g = _all(lambda g, e: all(_among(one, g) for one in e), got, expected)
-        if g_in_e and e_in_g and not all(map(_numeric, expected)):
-            return "The right entries, but not each of them as often or where it should be."
-        if g_in_e and any(got) and not all(map(_numeric, expected)):
+    if all(isinstance(e, set | list) for e in expected) and not all(map(_numeric, expected)):
+        alike = all(isinstance(g, set | frozenset | list) for g in got)
+        if alike and any(got) and _all(lambda g, e: _left_over(g, e) == 0, got, expected):
             return "Everything in your result is right, but some entries are missing."
-        if e_in_g and any(expected) and not all(map(_numeric, expected)):
+        if alike and any(expected) and _all(lambda g, e: _left_over(e, g) == 0, got, expected):
             return "Everything that is expected is there, and some entries that should not be."
     return ""
 
 
-def _among(one: Any, many: Any) -> bool:
-    return any(same(plain(one), plain(other)) for other in many)
+def _left_over(some: Any, many: Any) -> int:
+    """How many of some are not among the many, of which each can be taken once."""
+    left, over = [plain(one) for one in many], 0
+    for one in map(plain, some):
+        at = next((n for n, other in enumerate(left) if same(one, other)), None)
+        if at is None:
+            over += 1
+        else:
+            del left[at]
+    return over
+
+
+def _transposed(value: Any) -> Any:
+    nested = isinstance(value, list) and value and all(isinstance(row, list) for row in value)
+    return [list(column) for column in zip(*value, strict=True)] if nested else None
+
+
+def _one_for_all(g: Any, e: Any) -> bool:
+    return isinstance(e, list) and isinstance(g, list) and len(g) == len(e) > 1 and all(same(one, e[-1]) for one in g)
 
 
 def _numeric(value: Any) -> bool:
@@ -276,26 +381,28 @@ _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "is what it should be, cut off below 0": lambda e: max(e, 0),
     "is what it should be, cut off above 0": lambda e: min(e, 0),
     "is what it should be, cut off above 1": lambda e: min(e, 1),
-    "is rounded to a whole number": round,
-    "is rounded down to a whole number": math.floor,
-    "is cut to a whole number": math.trunc,
-    "is rounded to one digit": lambda e: round(e, 1),
-    "is rounded to two digits": lambda e: round(e, 2),
-    "is rounded to three digits": lambda e: round(e, 3),
-    "is rounded to four digits": lambda e: round(e, 4),
+    "is the right one, rounded to a whole number": round,
+    "is the right one, rounded down to a whole number": math.floor,
+    "is the right one, cut to a whole number": math.trunc,
+    "is the right one, rounded to one digit": lambda e: round(e, 1),
+    "is the right one, rounded to two digits": lambda e: round(e, 2),
+    "is the right one, rounded to three digits": lambda e: round(e, 3),
+    "is the right one, rounded to four digits": lambda e: round(e, 4),
 }
 
 
 def _numbers(exercise: "Exercise", got: Values, expected: Values) -> str:
     pairs = _pairs(got, expected)
-    if len({round(e, 6) for _, e, _ in pairs if math.isfinite(e)}) < 2:
+    if any(len({round(pair[n], 6) for pair in pairs if math.isfinite(pair[n])}) < 2 for n in (0, 1)):
         return ""
     for said, function in _FUNCTIONS.items():
         if all(_is(g, function, e) for g, e, _ in pairs):
             return f"Every number of yours {said}."
     factors = [g / e for g, e, _ in pairs if e]
     if len(factors) > 1 and all(g == 0 for g, e, _ in pairs if not e) and all(same(f, factors[0]) for f in factors):
-        return f"Every number of yours is {brief(float(factors[0]))} times what it should be."
+        base = next((base for base in (2, 10) if same(factors[0], 1 / math.log(base), 1e-4)), None)
+        known = f", as with a logarithm to base {base}" if base else ""
+        return f"Every number of yours is {brief(float(factors[0]))} times what it should be{known}."
     offsets = [g - e for g, e, _ in pairs]
     if all(same(float(offset), float(offsets[0])) for offset in offsets):
         size, word = abs(offsets[0]), "too high" if offsets[0] > 0 else "too low"
@@ -338,24 +445,31 @@ def _reduced(got: Values, expected: Values) -> str:
     ways: dict[str, Callable[[list[float]], float]] = {
         "mean": lambda values: sum(values) / len(values),
         "sum": sum,
-        "largest": max,
-        "smallest": min,
         "first": lambda values: values[0],
         "last": lambda values: values[-1],
+        "largest": max,
+        "smallest": min,
     }
     several = all(map(is_number, expected)) and all(isinstance(one, list) and one for one in got)
     one = all(map(is_number, got)) and all(isinstance(right, list) for right in expected)
     if (not several and not one) or len(set(map(repr, expected))) < 2:
         return ""
-    for name, way in ways.items():
-        if several and _all(lambda g, e, way=way: same(float(way(_flat(g))), float(e)), got, expected):
-            return f"You return several numbers where one is asked for: the {name} of yours."
-        if one and _all(lambda g, e, way=way: not e or same(float(g), float(way(_flat(e)))), got, expected):
-            return f"You return one number, the {name} of those that are asked for. Return them all."
-    return ""
+    if several:
+        fits = [
+            name
+            for name, way in ways.items()
+            if _all(lambda g, e, way=way: _is(way(_flat(g)), float, e), got, expected)
+        ]
+        said = "You return several numbers where one is asked for: the {} of yours."
+    else:
+        fits = [
+            n for n, way in ways.items() if _all(lambda g, e, way=way: not e or _is(g, way, _flat(e)), got, expected)
+        ]
+        said = "You return one number, the {} of those that are asked for. Return them all."
+    return said.format(" and ".join(fits)) if fits else ""
 
 
-def _parts(got: Values, expected: Values) -> str:
+def _parts(exercise: "Exercise", got: Values, expected: Values) -> str:
     """Where a result always has the same few parts: which of them is right."""
     lengths = {len(right) if isinstance(right, list) else 0 for right in expected}
     if len(lengths) != 1 or not 2 <= (count := lengths.pop()) <= 3 or not all(isinstance(g, list) for g in got):
@@ -365,13 +479,62 @@ def _parts(got: Values, expected: Values) -> str:
     right = [n for n in range(count) if _all(lambda g, e, n=n: same(g[n], e[n]), got, expected)]
     names = ["first", "second", "third"]
     if not right:
-        return "The two have changed places." if _all(lambda g, e: same(g, e[::-1]), got, expected) else ""
-    wrong = [names[n] for n in range(count) if n not in right]
+        return ""
+    wrong = [n for n in range(count) if n not in right]
     said = " and the ".join(names[n] for n in right)
-    return (
-        f"The {said} of the {count} parts {'are' if len(right) > 1 else 'is'} right; the {' and the '.join(wrong)}"
-        f" {'are' if len(wrong) > 1 else 'is'} not."
+    said = (
+        f"The {said} of the {count} parts {'are' if len(right) > 1 else 'is'} right; the "
+        f"{' and the '.join(names[n] for n in wrong)} {'are' if len(wrong) > 1 else 'is'} not."
     )
+    if len(wrong) > 1:
+        return said
+    mine, theirs = [g[wrong[0]] for g in got], [e[wrong[0]] for e in expected]
+    more = _form(mine, theirs) or _numbers(exercise, mine, theirs) or _side(mine, theirs)
+    return f"{said} In that part: {more[0].lower()}{more[1:]}" if more else said
+
+
+def _columns(got: Values, expected: Values) -> str:
+    """Where each entry of a result is a row or a dict of the same few things: what is right in every entry."""
+    pairs = [(g, e) for one, right in zip(got, expected, strict=True) for g, e in zip(one, right, strict=True)]
+    if not pairs:
+        return ""
+    example = pairs[0][1]
+    if not isinstance(example, dict | list):
+        return ""
+    if isinstance(example, dict):
+        keys, said = list(example), [f"`{key}`" for key in example]
+    else:
+        keys, said = list(range(len(example))), ["first", "second", "third", "fourth"]
+    if not 1 <= len(keys) <= len(said) or any(len(one) != len(keys) for pair in pairs for one in pair):
+        return ""
+    wrong = [n for n, key in enumerate(keys) if not all(same(g[key], e[key]) for g, e in pairs)]
+    if len(wrong) == len(keys) and len({path for g, e in pairs for path, _, _ in _leaves(g, e)}) != 1:
+        return ""
+    if len(wrong) == 2:
+        one, other = (keys[n] for n in wrong)
+        if all(g == e or (g[one] == e[other] and g[other] == e[one]) for g, e in pairs):
+            return f"In each entry that is wrong, {said[wrong[0]]} and {said[wrong[1]]} have changed places."
+    named = " and ".join(said[n] for n in wrong)
+    if said[0] == "first":
+        named = f"the {named} value{'s' if len(wrong) > 1 else ''}"
+    leaves = [leaf for g, e in pairs for leaf in _leaves(g, e)]
+    if len({path for path, _, _ in leaves}) == 1:
+        path, (g, e) = leaves[0][0], leaves[0][1:]
+        always = len({repr(leaf) for leaf in leaves}) == 1
+        named = path if isinstance(example, dict) and path.count("[") > 1 else named
+        return f"In each entry everything is right but {named}" + (
+            f": yours has {brief(g)}, and {brief(e)} should be there." if always else "."
+        )
+    return f"In each entry everything is right but {named}."
+
+
+def _leaves(g: Any, e: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """The places at which two values of the same build differ."""
+    if isinstance(g, dict) and isinstance(e, dict) and g.keys() == e.keys():
+        return [leaf for key in e for leaf in _leaves(g[key], e[key], f"{path}[{key!r}]")]
+    if isinstance(g, list) and isinstance(e, list) and len(g) == len(e):
+        return [leaf for n, (a, b) in enumerate(zip(g, e, strict=True)) for leaf in _leaves(a, b, f"{path}[{n}]")]
+    return [] if same(g, e) else [(path, g, e)]
 
 
 def _places(got: Values, expected: Values) -> str:
@@ -385,10 +548,11 @@ def _places(got: Values, expected: Values) -> str:
     ]
     if not differing or any(not isinstance(g, list) or len(g) != len(e) for g, e in zip(got, expected, strict=True)):
         return _side(got, expected)
-    if all(n == 0 for _, _, n, _ in differing):
-        return "Everything is right but the first entry."
-    if all(n == length - 1 for _, _, n, length in differing):
-        return "Everything is right but the last entry."
+    what = "row" if any(isinstance(e, list) for _, e, _, _ in differing) else "entry"
+    if all(n == 0 and length > 1 for _, _, n, length in differing):
+        return f"Everything is right but the first {what}."
+    if all(n == length - 1 and length > 1 for _, _, n, length in differing):
+        return f"Everything is right but the last {what}."
     pairs = [(g, e) for g, e, _ in _pairs(got, expected) if not same(g, e)]
     if len({g for g, _ in pairs}) == 1 and len({e for _, e in pairs}) == 1:
         g, e = pairs[0]

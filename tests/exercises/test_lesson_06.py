@@ -14,6 +14,7 @@ from course.feedback import Labeller, Pair, agreement, noise_bound
 from course.formats import likert_to_pairs, ranking_to_pairs, validate
 from course.study.judge import judge
 from course.world import ask
+from tests.exercises.verdicts import verdict_of
 
 RANKING, NOISE, RATINGS, CLICKS = (
     EXERCISES[f"06-{name}"] for name in ("ranking-records", "label-noise", "ratings-to-pairs", "clicks")
@@ -74,8 +75,7 @@ def as_listed(prompt, answers, ranks):
     ],
 )
 def test_ranking_wrong(attempt, mistake):
-    verdict = judge(RANKING, attempt)
-    assert (verdict.kind, verdict.mistake) == ("wrong", mistake)
+    assert verdict_of(RANKING, attempt) == ("wrong", mistake)
 
 
 @given(st.integers(2, 5).flatmap(lambda k: st.permutations(range(1, k + 1))))
@@ -127,8 +127,7 @@ def test_noise_right(attempt):
     ],
 )
 def test_noise_wrong(attempt, mistake):
-    verdict = judge(NOISE, attempt)
-    assert (verdict.kind, verdict.mistake) == ("wrong", mistake)
+    assert verdict_of(NOISE, attempt) == ("wrong", mistake)
 
 
 @given(st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=1, max_size=6), st.floats(0.1, 5))
@@ -185,8 +184,7 @@ def test_ratings_right(attempt):
     ],
 )
 def test_ratings_wrong(attempt, mistake):
-    verdict = judge(RATINGS, attempt)
-    assert (verdict.kind, verdict.mistake) == ("wrong", mistake)
+    assert verdict_of(RATINGS, attempt) == ("wrong", mistake)
 
 
 @given(st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=3), min_size=1, max_size=4), st.data())
@@ -249,8 +247,7 @@ def right_unless_one(clicks):
     ],
 )
 def test_clicks_wrong(attempt, mistake):
-    verdict = judge(CLICKS, attempt)
-    assert (verdict.kind, verdict.mistake) == ("wrong", mistake)
+    assert verdict_of(CLICKS, attempt) == ("wrong", mistake)
 
 
 @given(st.lists(st.tuples(st.sampled_from("pq"), st.just("x"), st.just("y"), st.booleans(), st.sampled_from("12ts"))))

@@ -16,14 +16,10 @@ from course.losses.reward import bradley_terry_loss
 from course.models import LM
 from course.rewards import new_reward_model
 from course.study.judge import judge
+from tests.exercises.verdicts import verdict_of
 from tests.tiny import build_model, build_tokenizer
 
 LOSS, END, BINS = (EXERCISES[f"07-{name}"] for name in ("reward-loss", "scores-at-end", "calibration"))
-
-
-def verdict_of(exercise, attempt):
-    verdict = judge(exercise, attempt)
-    return verdict.kind, verdict.mistake
 
 
 # ---- the loss ----------------------------------------------------------------------------------------------

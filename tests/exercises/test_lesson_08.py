@@ -14,13 +14,9 @@ from course.exercises import EXERCISES
 from course.exercises.lesson_08 import best_of_pool, chances_to_win, keep_best
 from course.formats import validate
 from course.study.judge import judge
+from tests.exercises.verdicts import verdict_of
 
 KEEP, POOL, CHANCES = (EXERCISES[f"08-{name}"] for name in ("keep-best", "expected-best", "chances-to-win"))
-
-
-def verdict_of(exercise, attempt):
-    verdict = judge(exercise, attempt)
-    return verdict.kind, verdict.mistake
 
 
 # ---- the data of a round -----------------------------------------------------------------------------------

@@ -13,13 +13,9 @@ from course.exercises import EXERCISES
 from course.exercises.lesson_09 import advantages_of, clipped_loss, reward_tokens
 from course.losses.policy import clipped_policy_loss
 from course.study.judge import judge
+from tests.exercises.verdicts import verdict_of
 
 REWARDS, GAE, CLIP = (EXERCISES[f"09-{name}"] for name in ("token-rewards", "gae", "clipped-loss"))
-
-
-def verdict_of(exercise, attempt):
-    verdict = judge(exercise, attempt)
-    return verdict.kind, verdict.mistake
 
 
 def batch(lengths: list[int], seed: int) -> tuple[torch.Tensor, ...]:

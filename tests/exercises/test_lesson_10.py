@@ -11,13 +11,9 @@ from course.exercises.lesson_10 import cautious, flattery, when_to_stop
 from course.experiments.clinic.run import policy_loss
 from course.rewards import Ensemble
 from course.study.judge import judge
+from tests.exercises.verdicts import verdict_of
 
 REPLIES, CAUTION, STOP = (EXERCISES[f"10-{name}"] for name in ("flattery", "cautious", "when-to-stop"))
-
-
-def verdict_of(exercise, attempt):
-    verdict = judge(exercise, attempt)
-    return verdict.kind, verdict.mistake
 
 
 # ---- flattery ----------------------------------------------------------------------------------------------

@@ -26,14 +26,10 @@ from course.preferences import sequence_logps
 from course.preferences.check import check_pairs
 from course.study.judge import judge
 from course.templates import CHATML
+from tests.exercises.verdicts import verdict_of
 from tests.tiny import build_model, build_tokenizer
 
 LOGP, HIDDEN, DOUBT = (EXERCISES[f"11-{name}"] for name in ("answer-logp", "hidden-rewards", "doubting-dpo"))
-
-
-def verdict_of(exercise, attempt):
-    verdict = judge(exercise, attempt)
-    return verdict.kind, verdict.mistake
 
 
 # ---- the log-probability of an answer ------------------------------------------------------------------------

@@ -13,13 +13,9 @@ from course.exercises import EXERCISES
 from course.exercises.lesson_12 import ipo_per_token, orpo_push, reference_point
 from course.losses.preference import ipo_loss, kto_loss, orpo_loss
 from course.study.judge import judge
+from tests.exercises.verdicts import verdict_of
 
 IPO, POINT, PUSH = (EXERCISES[f"12-{name}"] for name in ("ipo", "reference-point", "orpo-push"))
-
-
-def verdict_of(exercise, attempt):
-    verdict = judge(exercise, attempt)
-    return verdict.kind, verdict.mistake
 
 
 # ---- IPO ---------------------------------------------------------------------------------------------------

@@ -11,13 +11,9 @@ from course.exercises.lesson_13 import EXERCISES, flip_rate, soft_label, without
 from course.feedback.judge import Judgement, position_bias, probability, word_worth
 from course.feedback.judge import without_length as in_the_course
 from course.study.judge import judge
+from tests.exercises.verdicts import verdict_of
 
 LABEL, FLIPS, LENGTH = (EXERCISES[f"13-{name}"] for name in ("soft-label", "flip-rate", "without-length"))
-
-
-def verdict_of(exercise, attempt):
-    verdict = judge(exercise, attempt)
-    return verdict.kind, verdict.mistake
 
 
 def sigmoid(x):
