@@ -71,6 +71,26 @@ READ = [
     ("\u0967\u0968", "", 12),
     ("\u0660\u066b\u0666\u0669\u0663", "", 0.693),
     ("\U0001d7cf\U0001d7d0", "", 12),
+    ("1\u00bd", "", 1.5),
+    ("1 1/2", "", 1.5),
+    ("-2 \u00be", "", -2.75),
+    ("minus 5", "", -5),
+    ("= 7", "", 7),
+    ("1E3", "", 1000),
+    ("3 e-4", "", 0.0003),
+    ("5.", "", 5),
+    ("10^{-3}", "", 0.001),
+    ("3\\cdot 10^{-4}", "", 0.0003),
+    ("0,5/2", "", 0.25),
+    ("1 000/8", "", 125),
+    ("125 toks.", "tokens", 125),
+    ("$24.00 USD", "$", 24),
+    ("24 US dollars", "$", 24),
+    ("15 pts", "points", 15),
+    ("5 tokens per sec", "tokens per second", 5),
+    ("15%", "%", 15),
+    ("-50 %", "", -0.5),
+    ("100 %", "", 1),
 ]
 UNREADABLE = [
     *[
@@ -82,8 +102,21 @@ UNREADABLE = [
         "Infinity",
         "0x10",
         "5\u00b2",
-        "1\u00bd",
         "\u00bd5",
+        "5!",
+        "1 3/2",
+        "3 of 4",
+        "7 and 8",
+        "3 to 5",
+        "\u22655",
+        "5+",
+        "x = 7",
+        "(5)",
+        "\u2460",
+        "IV",
+        "1:8",
+        "5M",
+        "0 1/0",
         "--5",
         "1/0",
         "1/2/3",
@@ -103,7 +136,24 @@ UNREADABLE = [
     ],
 ]
 OTHER_UNIT = [("12 apples", "tokens"), ("24 \u20ac", "$"), ("15 %", "tokens"), ("40 MB", "GB"), ("7 bits", "nats")]
-DOUBTFUL = [("10.000", 10, 10000), ("420.000", 420, 420000), ("1,234", 1234, 1.234), ("-2,127", -2127, -2.127)]
+DOUBTFUL = [
+    *[
+        ("10.000", "", 10, 10000),
+        ("420.000", "", 420, 420000),
+        ("1,234", "", 1234, 1.234),
+        ("-2,127", "", -2127, -2.127),
+    ],
+    *[("0.15", "%", 0.15, 15), ("0,07", "points", 0.07, 7), ("-1/4", "%", -0.25, -25), ("\u00bd", "points", 0.5, 50)],
+]
+PLAIN = [
+    ("0.15 %", "%"),
+    ("0.5 points", "points"),
+    ("1", "%"),
+    ("0", "points"),
+    ("0.15", "nats"),
+    ("1.5", "%"),
+    ("0,500", ""),
+]
 
 
 def test_numbers_as_people_write_them(read):
@@ -115,9 +165,12 @@ def test_numbers_as_people_write_them(read):
     assert read([[text] for text in UNREADABLE] + OTHER_UNIT) == [None] * (len(UNREADABLE) + len(OTHER_UNIT))
 
 
-def test_one_separator_before_three_digits_has_two_readings(read):
-    found = read([[text] for text, _, _ in DOUBTFUL])
-    assert [(it["value"], it["other"]) for it in found] == [(value, other) for _, value, other in DOUBTFUL]
+def test_one_separator_before_three_digits_and_a_share_where_percent_are_asked_have_two_readings(read):
+    found = read([[text, unit] for text, unit, _, _ in DOUBTFUL])
+    assert [(it["value"], it["other"]) for it in found] == [
+        (value, pytest.approx(other)) for _, _, value, other in DOUBTFUL
+    ]
+    assert [it["other"] for it in read([list(case) for case in PLAIN])] == [None] * len(PLAIN)
 
 
 FORMS = [
@@ -130,6 +183,9 @@ FORMS = [
     lambda x: f"{x!r} nats",
     lambda x: f"{x!r}".translate({48 + n: chr(0x0660 + n) for n in range(10)}),
     lambda x: f"{x:.17e}".replace(".", ","),
+    lambda x: f"{x:.17e}".replace("e", " E "),
+    lambda x: f"{x:.17e}".replace("e", "\\times10^{") + "}",
+    lambda x: f"minus {-x!r}" if x < 0 else f"about {x!r} nats.",
 ]
 
 
@@ -148,6 +204,15 @@ def test_grouped_whole_numbers_are_read_as_themselves_or_said_to_be_doubtful(rea
     cases = [(f"{number:,}".replace(",", sign), number) for number in numbers for sign in ",. '_\u2009"]
     for (text, number), it in zip(cases, read([[text] for text, _ in cases]), strict=True):
         assert it["value"] == number or it["other"] == number, text
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(1, 99), st.integers(1, 99)), min_size=1, max_size=30))
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_fractions_are_read_as_themselves(read, parts):
+    cases = [(f"{a}/{b}", a / b) for _, a, b in parts]
+    cases += [(f"{whole} {a}/{b}", whole + a / b) for whole, a, b in parts if a < b]
+    for (text, number), it in zip(cases, read([[text] for text, _ in cases]), strict=True):
+        assert it is not None and it["value"] == pytest.approx(number), text
 
 
 @given(
@@ -193,6 +258,15 @@ def test_a_doubtful_number_is_said_before_it_is_judged(show):
     expect(status).to_contain_text("Not quite.")
     asked.get_by_role("button", name="Try again").click()
     answer(asked, "10000")
+    expect(status).to_contain_text("Correct.")
+
+
+def test_a_share_where_percent_are_asked_is_said_before_it_is_judged(show):
+    asked = ask(show, answer=15.0, unit="%")
+    status = asked.get_by_role("status")
+    answer(asked, "0.15")
+    expect(status).to_contain_text("I read \u201c0.15\u201d as 0.15. If you mean 15, write it like that")
+    answer(asked, "15")
     expect(status).to_contain_text("Correct.")
 
 

@@ -35,20 +35,21 @@ function button(label, onclick, more = "") {
 
 // ---- reading numbers -------------------------------------------------------------------------------------
 
-// What a learner types as a number: 1,000 and 1 000 and 1e3, 1.5×10^-3, −5, ≈7.4, 1/8, 0,693, 12 tokens, 10k, and 50 %
+// What a learner types as a number: 1,000 and 1 000 and 1e3, 1.5×10^-3, −5, ≈7.4, 1/8, 1½, 0,693, 12 tokens, 10k, and 50 %
 // (0.5, or 50 where the unit is % or points). Returns null when it cannot be read, else {value, said, other}: `said` is
-// how it was read, unless that is plain to see, and `other` the second reading of 1,234 and 10.000, where one separator
-// before three digits may mean thousands or decimals. `value` is the English reading.
+// how it was read, unless that is plain to see, and `other` a second reading. 1,234 and 10.000 have one, where a separator
+// before three digits may mean thousands or decimals (`value` is the English reading), and 0.15 where % or points are asked.
 function readNumber(text, unit = "") {
   const clean = plainDigits(text).toLowerCase().trim();
-  const [start, sign] = clean.match(/^(?:(?:[≈≃≅~∼=]|(?:about|around|roughly|approximately|approx\.?|circa|ca\.?)(?![a-z]))\s*)?([+-]?)\s*/);
+  const [start, sign] = clean.match(/^(?:(?:[≈≃≅~∼=]|(?:about|around|roughly|approximately|approx\.?|circa|ca\.?)(?![a-z]))\s*)?([+-]|(?:minus|negative) |)\s*/);
   const found = withoutUnit(clean.slice(start.length), unit);
   const read = found && readFraction(found.rest);
   if (!read) return null;
-  const whole = (value) => value === undefined ? undefined : (sign === "-" ? -value : value) * found.times / found.per;
-  const [value, other] = [whole(read.value), whole(read.other)];
+  const whole = (value) => value === undefined ? undefined : (/[-mn]/.test(sign) ? -value : value) * found.times / found.per;
+  const value = whole(read.value);
+  const other = whole(read.other) ?? (found.share && value && Math.abs(value) < 1 ? 100 * value : undefined);
   if (!Number.isFinite(value)) return null;
-  const plain = /^[+-]?(\d+|\d*\.\d+|[1-9]\d{0,2}(,\d{3})+)$/.test(sign + found.rest) && found.plain;
+  const plain = /^[+-]?(\d+|\d*\.\d+|[1-9]\d{0,2}(,\d{3})+)$/.test(sign.trim() + found.rest) && found.plain;
   return { value, other, said: plain ? "" : `${written(value)} ${found.per === 1 ? unit : ""}`.trim() };
 }
 
@@ -73,20 +74,22 @@ function plainDigits(text) {
     .replace(/\p{Nd}/gu, digit).replace(/[\u2010-\u2015\u2212\ufe63]/g, "-").replace(/٫/g, ".").replace(/٬/g, "'").replace(/٪/g, "%")
     .replace(/[¼½¾⅐-⅞]/g, (char) => ` ${char.normalize("NFKC")} `).replace(/[⁄∕÷]/g, "/")
     .replace(/(10)([⁺⁻]?)([⁰¹²³⁴-⁹]+)/g, power)
-    .replace(/\s*[×·∙⋅*x]\s*10\s*(?:\^|\*\*)\s*\(?\s*([+-]?\d+)\s*\)?/gi, "e$1")
-    .replace(/(^|[^\d.,])10\s*(?:\^|\*\*)\s*\(?\s*([+-]?\d+)\s*\)?/g, "$11e$2");
+    .replace(/\s*(?:[×·∙⋅*x]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*[({]?\s*([+-]?\d+)\s*[)}]?/gi, "e$1")
+    .replace(/(^|[^\d.,])10\s*(?:\^|\*\*)\s*[({]?\s*([+-]?\d+)\s*[)}]?/g, "$11e$2")
+    .replace(/(\d[.]?)\s+e\s*(?=[+-]?\d)/gi, "$1e").replace(/ +/g, " ");
 }
 
 const PERCENT = ["%", "percent", "per cent", "pct"];
-const DOLLAR = ["$", "us$", "usd", "dollar"];
+const DOLLAR = ["$", "us$", "usd", "dollar", "us dollar"];
 const UNITS = {
   $: DOLLAR, dollar: DOLLAR, "%": PERCENT, gb: ["gb", "gigabyte"],
-  point: ["point", "percentage point", "percent point", "%-point", "pp", ...PERCENT],
-  "token per second": ["token per second", "token/second", "token/s", "tok/s"],
+  point: ["point", "percentage point", "percentage-point", "percent point", "%-point", "pp", "pt", ...PERCENT],
+  token: ["token", "tok"], "token per second": ["token per second", "token per sec", "token/second", "token/s", "tok/s", "tps"],
 };
 const TIMES = { k: 1e3, thousand: 1e3, million: 1e6, billion: 1e9 };
 
-// The text without its unit: {rest, times, per, plain}, or null where it names another one.
+// The text without its unit, or null where it names another one: {rest, times, per, plain, share}; `share` says that a part
+// of 1 may stand where % or points are asked.
 function withoutUnit(text, unit) {
   const singular = (words) => words.trim().toLowerCase().replace(/([a-z]{2,})s(?![a-z])/g, "$1").replace(/\s*\/\s*/g, "/");
   const name = singular(unit);
@@ -94,16 +97,18 @@ function withoutUnit(text, unit) {
   const parts = text.match(/^([^\d.,+-]*?)\s*((?:[.,]?\d)(?:.*\d)?[.]?)\s*([^\d]*)$/);
   if (!parts) return null;
   const front = singular(parts[1]);
-  const [, size, behind] = singular(parts[3]).match(/^((?:k|thousand|million|billion)(?![a-z]))?\s*(.*)$/);
+  const [, size, behind] = singular(parts[3]).match(/^((?:k|thousand|million|billion)(?![a-z]))?\s*(.*?)[.]?$/);
   const share = !name && PERCENT.includes(behind);
   const known = (word) => !word || names.includes(word);
-  if (!known(front) || !(known(behind) || share) || (front && behind)) return null;
+  if (!known(front) || !(known(behind) || share)) return null;
   const plain = !size && !share && (name === "%" || !PERCENT.includes(behind));
-  return { rest: parts[2], times: TIMES[size] ?? 1, per: share ? 100 : 1, plain };
+  return { rest: parts[2], times: TIMES[size] ?? 1, per: share ? 100 : 1, plain, share: ["%", "point"].includes(name) && !front && !behind };
 }
 
-// a or a/b, with unit and sign taken off: {value, other}, or null.
+// a or a/b or 1 1/2, with unit and sign taken off: {value, other}, or null.
 function readFraction(text) {
+  const mixed = text.match(/^(\d+) ([1-9]\d?) ?\/ ?(\d+)$/)?.slice(1).map(Number);
+  if (mixed && mixed[1] < mixed[2]) return { value: mixed[0] + mixed[1] / mixed[2] };
   const parts = text.split("/").map((part) => readDecimal(part.trim()));
   if (parts.length > 2 || parts.includes(null)) return null;
   const [above, below] = parts;
