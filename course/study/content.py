@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from course.study.markup import to_html
-from course.study.yaml_lines import LARGEST, ContentError, cut, doubles, line_of, read_mapping
+from course.study.yaml_lines import LARGEST, ContentError, cut, line_of, read_mapping, wrong_names
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = PACKAGE / "quizzes" if (PACKAGE / "quizzes").is_dir() else PACKAGE.parent / "quizzes"
@@ -36,7 +36,7 @@ def _check_text(text: str) -> str:
 
 
 def _check_id(id: str) -> str:
-    if not re.fullmatch(r"\d\d(-[a-z0-9]+)+", id):
+    if not re.fullmatch(r"[0-9]{2}(-[a-z0-9]+)+", id):
         raise ValueError(f'"{id}" is not an id; write the lesson and lower-case words, such as 01-carries-on')
     return id
 
@@ -166,7 +166,7 @@ class ExerciseText(_Checked):
 class Lesson(_Checked):
     """One file: what a lesson asks."""
 
-    lesson: str = Field(pattern=r"^\d\d$")
+    lesson: str = Field(pattern=r"^[0-9]{2}$")
     title: Text
     questions: list[Question] = []
     cards: list[Card] = []
@@ -266,12 +266,12 @@ def _number(path: Path) -> str:
 def _read(path: Path, changed: int) -> Lesson:
     value, node = read_mapping(path)
     more = 0
-    problems = [(line, f"the field `{name}` stands there twice; keep one") for line, name in doubles(node)]
+    problems = list(wrong_names(node))
     try:
         lesson = Lesson.model_validate(value)
         problems += _id_problems(lesson, node)
     except ValidationError as error:
-        errors = error.errors(include_url=False)
+        errors = [one for one in error.errors(include_url=False) if one["type"] != "invalid_key"]  # said above
         more = len(errors[20 * SHOWN :])  # to find the lines of thousands would take minutes
         problems += [_problem(details, value, node) for details in errors[: 20 * SHOWN]]
     if problems:
@@ -304,6 +304,8 @@ def _problem(details: Any, value: dict[str, Any], node: Any) -> tuple[int, str]:
         "string_type": f"{given} is not text; put it in quotes",
         "bool_type": f"{given} is neither true nor false; write one of them, without quotes",
         "float_type": f"{given} is not a number; write it in digits, as in 0.25 or 1e3, and without quotes",
+        "finite_number": f"{given} is no finite number; write one in digits, as in 0.25 or 1e3",
+        "greater_than_equal": f"{given} is below 0; write 0 or more",
         "list_type": f"{given} is not a list; start each item on a line of its own with a hyphen",
         "model_attributes_type": f"{given} is not a set of fields; write `id:` and the others on lines of their own",
         "too_short": f"it has too few items; it needs {ctx.get('min_length')} or more",

@@ -31,6 +31,20 @@ FORMS = {
 """What a text without quotes may be: its first characters and the whole of it. No dates, no 1:30, no 0x1F."""
 
 
+MENDS = {
+    "cannot start any token": "put the text in quotes, or indent with spaces if there is a tab",
+    "tab character": "indent with spaces",
+    "mapping values are not allowed": "put a text that holds `: ` in quotes, and check the indentation",
+    "block sequence entries": "start each `- ` on a line of its own, or put the text in quotes",
+    "end of stream": "close the quotation marks or brackets that were opened",
+    "escape": "write a backslash as two, or use single quotation marks",
+    "expected": "check the indentation, and the quotation marks and brackets above",
+    "another document": "remove the `---`",
+    "unhashable": "a field's name is a word; put it in quotes",
+}
+"""What to do, by a part of what the parser says."""
+
+
 # The same nodes, by libyaml where PyYAML was built with it: ten times faster.
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """The safe loader, with the numbers of YAML 1.2."""
@@ -61,6 +75,9 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], yaml.Node]:
         if len(data) > LARGEST:
             raise ContentError(f"{path} is larger than {LARGEST:,} bytes; divide it")
         text = data.decode("utf-8")
+        if sign := yaml.reader.Reader.NON_PRINTABLE.search(text):
+            line = text.count("\n", 0, sign.start()) + 1
+            raise ContentError(f"{path}, line {line}: the character U+{ord(sign[0]):04X} is not allowed; remove it")
         _check_limits(text, path)
         loader = Loader(text)
         node = loader.get_single_node()
@@ -69,7 +86,10 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], yaml.Node]:
         raise ContentError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ContentError(f"{path}{line}: this is not YAML that can be read here: {cut(error.problem)}") from error
+        mend = next((f"; {mend}" for part, mend in MENDS.items() if part in error.problem), "")
+        raise ContentError(
+            f"{path}{line}: this is not YAML that can be read here: {cut(error.problem)}{mend}"
+        ) from error
     except yaml.YAMLError as error:
         raise ContentError(f"{path}: this is not YAML that can be read here: {cut(str(error))}") from error
     if not isinstance(value, dict):
@@ -108,8 +128,10 @@ def _check_limits(text: str, path: Path) -> None:
             raise ContentError(f"{path}, line {event.start_mark.line + 1}: {wrong}")
 
 
-def doubles(root: yaml.Node) -> Iterator[tuple[int, str]]:
-    """(line, name) of each key that a mapping has twice; YAML would keep the last and say nothing."""
+def wrong_names(root: yaml.Node) -> Iterator[tuple[int, str]]:
+    """(line, what is wrong) of each field's name that is no text, or that a mapping has twice: YAML would keep the last
+    and say nothing.
+    """
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -119,10 +141,11 @@ def doubles(root: yaml.Node) -> Iterator[tuple[int, str]]:
             waiting.extend(value for _, value in node.value)
             seen: set[str] = set()
             for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode):
-                    if key.value in seen:
-                        yield key.start_mark.line + 1, key.value
-                    seen.add(key.value)
+                if not key.tag.endswith(":str"):
+                    yield key.start_mark.line + 1, f"the field's name `{key.value}` is not text; put it in quotes"
+                if key.value in seen:
+                    yield key.start_mark.line + 1, f"the field `{key.value}` stands there twice; keep one"
+                seen.add(key.value)
 
 
 def line_of(node: yaml.Node, path: tuple[str | int, ...]) -> int:

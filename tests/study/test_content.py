@@ -1,6 +1,6 @@
 """Lesson files: every mistake is answered with its line and its mend, and no text can run."""
 
-import contextlib
+import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -119,7 +119,7 @@ MISTAKES = {
     ),
     "not a finite number": (
         question("{id: 01-a, type: numeric, prompt: p, answer: .nan, tolerance: 1, explanation: e}"),
-        "question 01-a, answer: Input should be a finite number",
+        "question 01-a, answer: nan is no finite number; write one in digits",
     ),
     "a number in words": (
         question("{id: 01-a, type: numeric, prompt: p, answer: five, tolerance: 1, explanation: e}"),
@@ -162,6 +162,31 @@ MISTAKES = {
         question(r"{id: 01-a, type: short, prompt: 'see $x^$', answer: a, rubric: [r]}"),
         "prompt: the formula $x^$ is not valid LaTeX",
     ),
+    "a negative tolerance": (
+        question("{id: 01-a, type: numeric, prompt: p, answer: 1, tolerance: -1, explanation: e}"),
+        "tolerance: -1 is below 0; write 0 or more",
+    ),
+    "a number as a name": (
+        'lesson: "01"\ntitle: T\n5: a\n',
+        "line 3: the field's name `5` is not text; put it in quotes",
+    ),
+    "yes as a name": ('lesson: "01"\ntitle: T\nyes: a\n', "line 3: the field's name `yes` is not text"),
+    "nothing as a name": ('lesson: "01"\ntitle: T\n~: a\n', "line 3: the field's name `~` is not text"),
+    "a list as a name": ('lesson: "01"\ntitle: T\n? [a]\n: b\n', "a field's name is a word"),
+    "duplicate field in quotes": (
+        'lesson: "01"\ntitle: T\n"title": T\n',
+        "line 3: the field `title` stands there twice",
+    ),
+    "digits of another script": (
+        'lesson: "\u0660\u0661"\ntitle: T\n',
+        "line 1: lesson: '\u0660\u0661' is not a lesson",
+    ),
+    "a percent sign": ('lesson: "01"\ntitle: %\n', "line 2: this is not YAML that can be read here"),
+    "a tab": ('lesson: "01"\n\ttitle: T\n', "line 2"),
+    "a colon": ('lesson: "01"\ntitle: a: b\n', "put a text that holds `: ` in quotes"),
+    "two documents": ('lesson: "01"\ntitle: T\n---\na: b\n', "line 3: this is not YAML that can be read here"),
+    "half a character": ('lesson: "01"\ntitle: "\\ud83d"\n', "write a backslash as two"),
+    "a zero byte": ('lesson: "01"\ntitle: T\0\n', "line 2: the character U+0000 is not allowed; remove it"),
     "broken YAML": ('lesson: "01"\ntitle: "T\n', "line 3"),
     "a list": ("- a\n", "it must start with `lesson:`"),
     "nothing": ("", "it must start with `lesson:`"),
@@ -282,12 +307,16 @@ def test_a_file_made_to_harm_is_refused_in_a_few_words(tmp_path, text, says):
     assert len(str(error.value)) < 20_000
 
 
-@given(st.text(alphabet=st.sampled_from(list("ab1:-[]{},&*!|>'\"%@`#? \n\t<0.e")), max_size=40))
+@given(st.text(alphabet=st.sampled_from(list("ab1:-[]{},&*!|>'\"%@`#? \n\t<0.e~\0\x07\r\u2028\ufeff\\")), max_size=40))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
-def test_no_file_at_all_breaks_the_reader(tmp_path, text):
+def test_no_file_at_all_breaks_the_reader_or_is_refused_without_a_line(tmp_path, text):
     content._read.cache_clear()
-    with contextlib.suppress(ContentError):
-        read_lesson(write(tmp_path, START + text))
+    path = write(tmp_path, START + text)
+    try:
+        read_lesson(path)
+    except ContentError as refused:
+        said = str(refused).removeprefix(str(path))
+        assert re.search(r"line \d+: ", said) and not re.search("Input should|should be (a|str)", said)
 
 
 TAGS = """p em strong code pre ul ol li a br hr blockquote h1 h2 h3 h4 h5 h6 span math mrow mi mo mn mtext mspace
