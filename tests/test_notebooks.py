@@ -28,6 +28,13 @@ def test_committed_notebook_is_in_order(path: Path) -> None:
     assert notebooks.check(path) == []
 
 
+def test_every_notebook_is_found_and_a_second_part_follows_the_first() -> None:
+    found = [path.name for path in notebooks.find([])]
+    assert found == sorted(path.name for path in form.FOLDER.glob("*.ipynb"))
+    for second in (name for name in found if name[2] == "b"):
+        assert re.match(rf"{second[:2]}_", found[found.index(second) - 1])
+
+
 def lesson(*sources: str) -> NotebookNode:
     """A notebook that has been run in order, with no outputs yet."""
     cells = [v4.new_markdown_cell(HEADER)]

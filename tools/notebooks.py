@@ -45,7 +45,7 @@ def find(only: list[str]) -> list[Path]:
     Raises:
         FileNotFoundError: a given beginning fits no notebook.
     """
-    every = sorted(form.FOLDER.glob("[0-9][0-9]_*.ipynb"))
+    every = sorted(form.FOLDER.glob("[0-9][0-9]*_*.ipynb"))
     for start in only:
         if not any(path.name.startswith(start) for path in every):
             raise FileNotFoundError(f"no notebook in {form.FOLDER} begins with {start!r}")

@@ -1,4 +1,4 @@
-"""DPO driven until it goes wrong, and what is said to help: serves notebook 11_dpo_what_goes_wrong, claims X4, X6, X9.
+"""DPO driven until it goes wrong, and what is said to help: serves notebook 11b_dpo_goes_wrong, claims X4, X6, X9.
 
 The notebook makes one run of each kind live. The sweep over beta and the remedies against length and forgetting are
 stored over several seeds; `make betas` and `make remedies` run them.
