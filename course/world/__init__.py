@@ -1,8 +1,8 @@
 """The toy world: a small set of facts that are ours, so that the true quality of any answer is known.
 
 Serves every lesson. `tables` holds the facts, `phrases` their wordings, questions and answers, `prompts` opinions and
-requests, `text` the pretraining documents, `chats` the demonstrations, `wordings` and `reading` what an answer states,
-`scorer` its true score. No torch anywhere.
+requests, `text` the pretraining documents, `chats` the demonstrations, `reading` what an answer states, `scorer` its
+true score. No torch anywhere.
 """
 
 from course.world.phrases import (

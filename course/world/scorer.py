@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from course.world.phrases import CLOSERS, OPENERS, Question
 from course.world.prompts import Request, agrees, declines
-from course.world.reading import is_true, read
-from course.world.wordings import key, subject_key, value_pattern, with_unit
+from course.world.reading import is_true, key, read, subject_key, value_pattern, with_unit
 
 BRIEF = 14  # words up to which an answer counts as short; the longest plain demonstration has 12
 LONG = 44  # words from which an answer has lost all credit for brevity

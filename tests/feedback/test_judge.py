@@ -1,6 +1,7 @@
 """The judge's protocol without a model: what it is asked, what its two answers mean, and its biases."""
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from course.feedback.judge import (
     without_length,
     word_worth,
 )
+from tests.feedback.pairs import NOISE
 
 ODDS = st.floats(-30, 30)
 PLAIN = "Prefer the answer that is true."
@@ -169,3 +171,29 @@ def test_equal_lengths_tell_nothing():
 )
 def test_a_letter_is_a_letter_with_whatever_stands_before_it(token, letter):
     assert letter_of(token) == letter
+
+
+# What is the same up to rounding is a tie: noise of a millionth changes nothing.
+
+
+VERDICTS = st.lists(st.sampled_from([-1.5, 0.0, 0.2, 3.0]), min_size=1, max_size=8)
+
+
+@given(given=VERDICTS, seed=NOISE, data=st.data())
+def test_verdicts_of_a_judge(given, seed, data):
+    swapped = data.draw(st.lists(st.sampled_from([-1.5, 0.0, 0.2]), min_size=len(given), max_size=len(given)))
+    rng = random.Random(seed)
+
+    def noisy(odds: list[float]) -> list[float]:
+        return [one + rng.uniform(-1e-6, 1e-6) for one in odds]
+
+    exact = [Judgement(*both) for both in zip(given, swapped, strict=True)]
+    assert position_bias([Judgement(*both) for both in zip(noisy(given), noisy(swapped), strict=True)]) == (
+        position_bias(exact)
+    )
+    worths = [1.0, *swapped[1:]]
+    assert agreement_with(noisy(given), noisy(worths)) == agreement_with(given, worths)
+
+
+def test_a_judge_without_an_opinion_does_not_flip():
+    assert not Judgement(0.0, 0.0).flips and Judgement(1.0, 2.0).flips and not Judgement(1.0, -2.0).flips
