@@ -18,10 +18,9 @@ from course.experiments.reward_hacking import HELD_OUT
 from course.experiments.store import Experiment, Run, over_seeds
 from course.feedback import Labeller, Pair, label_pairs
 from course.formats import Record, preference_to_conversation, preference_to_unpaired
+from course.losses.reward import pairwise_accuracy
 from course.models import LM, clone, load
-from course.preferences.fit import fit_preferences
-from course.preferences.methods import DPO, IPO, KTO, ORPO, Method, SimPO
-from course.preferences.sequences import sequence_logps
+from course.preferences import DPO, IPO, KTO, ORPO, Method, SimPO, fit_preferences, sequence_logps
 from course.resume import Run as Training
 from course.rollouts import chat_prompts, drafts, sample
 from course.text import word_count
@@ -209,7 +208,7 @@ def measure(policy: LM, pool: Pool, questions: Sequence[Question] = HELD_OUT) ->
         "true score": mean(score(*pair).total for pair in zip(asked, drawn.texts, strict=True)),
         "words": mean(map(word_count, drawn.texts)),
         "stopped": mean(drawn.stopped),
-        "in order": float((chosen > rejected).float().mean()),
+        "in order": pairwise_accuracy(chosen, rejected),
     }
 
 

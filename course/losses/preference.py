@@ -43,8 +43,9 @@ def dpo_loss(
 ) -> PreferenceLoss:
     """Direct preference optimisation: Bradley and Terry's loss on the rewards beta * log(policy / reference).
 
-    -log sigmoid(beta * [log pi(y_w) / pi_ref(y_w) - log pi(y_l) / pi_ref(y_l)]), mean over the pairs, for a chosen
-    answer y_w and a rejected one y_l. On means over the tokens instead of sums, a long answer gains no more by its
+        loss = -mean over pairs of log sigmoid(beta * [log pi(y_w) / pi_ref(y_w) - log pi(y_l) / pi_ref(y_l)])
+
+    for a chosen answer y_w and a rejected one y_l. On means over the tokens instead of sums, a long answer gains no more by its
     length than a short one; beta is then per token, and usual values are larger, 2 to 5 (Lambert et al. 2024, eq. 6).
 
     Args:
@@ -75,7 +76,7 @@ def ipo_loss(
 ) -> PreferenceLoss:
     """Identity preference optimisation: the log-ratio of a pair should be 1 / (2 beta), and no more.
 
-    (log pi(y_w) / pi_ref(y_w) - log pi(y_l) / pi_ref(y_l) - 1 / (2 beta))^2, mean over the pairs.
+        loss = mean over pairs of [log pi(y_w) / pi_ref(y_w) - log pi(y_l) / pi_ref(y_l) - 1 / (2 beta)]^2
 
     Args:
         policy_chosen_logps, policy_rejected_logps, ref_chosen_logps, ref_rejected_logps: sums, as the paper prints it,
@@ -107,9 +108,11 @@ def kto_loss(
 ) -> PreferenceLoss:
     """Kahneman-Tversky optimisation: single answers, each good or bad, against a reference point.
 
-    weight * (1 - sigmoid(beta * (log pi(y) / pi_ref(y) - z))) of a good answer, with the sign of the inner bracket
-    turned for a bad one; z is the reference point. That is how far the policy has moved from the reference altogether,
-    their KL divergence, estimated on answers that belong to other prompts, and at least 0. It carries no gradient.
+        loss = mean over answers of weight * (1 - sigmoid(+-beta * [log pi(y) / pi_ref(y) - z]))
+
+    with + for a good answer and - for a bad one; z is the reference point. That is how far the policy has moved from the
+    reference altogether, their KL divergence, estimated on answers that belong to other prompts, and at least 0. It
+    carries no gradient.
 
     Args:
         policy_desirable_logps, ref_desirable_logps: sums of the good answers, shape (D,).
@@ -125,9 +128,9 @@ def kto_loss(
             setting is out of range.
     Source: Ethayarajh et al. 2024, eq. 8; equals TRL's KTOTrainer.
     """
-    _same_batch("D", policy_desirable_logps=policy_desirable_logps, ref_desirable_logps=ref_desirable_logps)
-    _same_batch("U", policy_undesirable_logps=policy_undesirable_logps, ref_undesirable_logps=ref_undesirable_logps)
-    _same_batch("M", policy_mismatched_logps=policy_mismatched_logps, ref_mismatched_logps=ref_mismatched_logps)
+    _same_shape("D", policy_desirable_logps=policy_desirable_logps, ref_desirable_logps=ref_desirable_logps)
+    _same_shape("U", policy_undesirable_logps=policy_undesirable_logps, ref_undesirable_logps=ref_undesirable_logps)
+    _same_shape("M", policy_mismatched_logps=policy_mismatched_logps, ref_mismatched_logps=ref_mismatched_logps)
     if not len(policy_mismatched_logps):
         raise ValueError("There is no mismatched answer: score at least one under another prompt.")
     if not len(policy_desirable_logps) + len(policy_undesirable_logps):
@@ -151,8 +154,9 @@ def orpo_loss(
 ) -> PreferenceLoss:
     """Odds ratio preference optimisation: the loss of SFT, and a push on the odds of chosen against rejected.
 
-    chosen_nll - lam * log sigmoid(log odds(y_w) / odds(y_l)), mean over the pairs. The odds are p / (1 - p), with p the
-    geometric mean of its tokens' probabilities.
+        loss = chosen_nll - lam * mean over pairs of log sigmoid(log odds(y_w) / odds(y_l))
+
+    The odds of an answer are p / (1 - p), with p the geometric mean of its tokens' probabilities.
 
     Args:
         policy_chosen_mean_logps, policy_rejected_mean_logps: means over the answers' tokens, shape (batch,), at most 0.
@@ -166,8 +170,7 @@ def orpo_loss(
     Source: Hong et al. 2024, eq. 6 and 7.
     """
     chosen, rejected = policy_chosen_mean_logps, policy_rejected_mean_logps
-    _same_batch("batch", policy_chosen_mean_logps=chosen, policy_rejected_mean_logps=rejected)
-    _not_empty(chosen)
+    _same_batch(policy_chosen_mean_logps=chosen, policy_rejected_mean_logps=rejected)
     if chosen_nll.ndim or not chosen_nll.isfinite():
         raise ValueError(f"chosen_nll must be one finite number, a tensor without axes, not {chosen_nll}.")
     if (highest := max(float(chosen.detach().max()), float(rejected.detach().max()))) > TOLERANCE:
@@ -187,7 +190,9 @@ def simpo_loss(
 ) -> PreferenceLoss:
     """Simple preference optimisation: the reward is beta times the mean log-probability, without a reference.
 
-    -log sigmoid(beta * [mean log pi(y_w) - mean log pi(y_l)] - gamma), mean over the pairs.
+        loss = -mean over pairs of log sigmoid(beta * [mean log pi(y_w) - mean log pi(y_l)] - gamma)
+
+    The inner means are over an answer's tokens.
 
     Args:
         policy_chosen_mean_logps, policy_rejected_mean_logps: means over the answers' tokens, shape (batch,).
@@ -200,8 +205,7 @@ def simpo_loss(
         default adds the loss of SFT on the chosen answers, which the paper does not.
     """
     chosen, rejected = policy_chosen_mean_logps, policy_rejected_mean_logps
-    _same_batch("batch", policy_chosen_mean_logps=chosen, policy_rejected_mean_logps=rejected)
-    _not_empty(chosen)
+    _same_batch(policy_chosen_mean_logps=chosen, policy_rejected_mean_logps=rejected)
     if not 0 <= gamma < math.inf:
         raise ValueError(f"gamma={gamma} must be 0 or more.")
     loss = _bradley_terry(_positive(beta=beta) * chosen - beta * rejected - gamma, label_smoothing)
@@ -216,13 +220,11 @@ def _log_ratios(
 ) -> tuple[Tensor, Tensor]:
     """log(policy / reference) of the chosen and of the rejected answers, (batch,) each."""
     _same_batch(
-        "batch",
         policy_chosen=policy_chosen,
         policy_rejected=policy_rejected,
         ref_chosen=ref_chosen,
         ref_rejected=ref_rejected,
     )
-    _not_empty(policy_chosen)
     return policy_chosen - ref_chosen.detach(), policy_rejected - ref_rejected.detach()
 
 
@@ -263,7 +265,13 @@ def _positive(**settings: float) -> float:
     return value
 
 
-def _same_batch(size: str, **logps: Tensor) -> None:
+def _same_batch(**logps: Tensor) -> None:
+    _same_shape("batch", **logps)
+    if not all(map(len, logps.values())):
+        raise ValueError("The batch is empty: there is no pair to compare.")
+
+
+def _same_shape(size: str, **logps: Tensor) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in logps.items()}
     if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
         said = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
@@ -275,8 +283,3 @@ def _same_batch(size: str, **logps: Tensor) -> None:
                 f"{name}[{at}] is {tensor[at].item()}, not a finite number. Look for an answer without a token that "
                 "counts, a token that is forbidden, or damaged weights."
             )
-
-
-def _not_empty(logps: Tensor) -> None:
-    if not len(logps):
-        raise ValueError("The batch is empty: there is no pair to compare.")

@@ -12,8 +12,10 @@ from course.numerics import tied
 def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
     """Negative log-likelihood that each chosen answer beats its rejected one.
 
-    -log sigmoid(r_chosen - r_rejected), mean over the pairs: the sigmoid is Bradley and Terry's probability. Only
-    differences enter, so the zero of a reward model's scores means nothing.
+        loss = -mean over pairs of log sigmoid(r_chosen - r_rejected)
+
+    The sigmoid is Bradley and Terry's probability. Only differences enter, so the zero of a reward model's scores means
+    nothing.
 
     Args:
         chosen, rejected: scores r(x, y), shape (batch,), any float dtype.

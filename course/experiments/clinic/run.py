@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from course import SEED
 from course.experiments.store import Run
-from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, whiten
+from course.losses.policy import clipped_policy_loss, clipped_value_loss, entropy, masked_mean, whiten
 from course.losses.sft import token_logps
 from course.models import LM, clone
 from course.plots import LiveCurve
@@ -136,14 +136,13 @@ def small_ppo(
             # 3. Each token is compared with what was expected of it.
             values = value(rollouts) * mask
             advantages, returns = gae(rewards, values, mask)
-        missed = _mean((returns - values) ** 2, mask) ** 0.5
         measured = {
             "reward": float(scores.mean()),
             "true score": float(true_reward(asked, rollouts.texts).mean()),
             "kl": float(((rollouts.logps - ref_logps) * mask).sum(1).mean()),
-            "entropy": -_mean(rollouts.logps, mask),
+            "entropy": -float(masked_mean(rollouts.logps, mask)),
             "length": float(mask.sum(1).mean()),
-            "value error": missed,
+            "value error": float(masked_mean((returns - values) ** 2, mask)) ** 0.5,
             "reward std": float(scores.std(correction=0)),
         }
         # 4. Policy and value model learn from it.
@@ -197,7 +196,3 @@ def _step(
 def _minibatches(count: int, size: int, order: random.Random) -> list[list[int]]:
     rows = order.sample(range(count), count)
     return [rows[first : first + size] for first in range(0, count, size)]
-
-
-def _mean(x: Tensor, mask: Tensor) -> float:
-    return float((x * mask).sum() / mask.sum())
