@@ -45,8 +45,9 @@ def dpo_loss(
 
         loss = -mean over pairs of log sigmoid(beta * [log pi(y_w) / pi_ref(y_w) - log pi(y_l) / pi_ref(y_l)])
 
-    for a chosen answer y_w and a rejected one y_l. On means over the tokens instead of sums, a long answer gains no more by its
-    length than a short one; beta is then per token, and usual values are larger, 2 to 5 (Lambert et al. 2024, eq. 6).
+    for a chosen answer y_w and a rejected one y_l. On means over the tokens instead of sums, a long answer gains no
+    more by its length than a short one; beta is then per token, and usual values are larger, 2 to 5 (Lambert et al.
+    2024, eq. 6).
 
     Args:
         policy_chosen_logps, policy_rejected_logps: the policy's sums, or means over the tokens, shape (batch,).
@@ -110,7 +111,7 @@ def kto_loss(
 
         loss = mean over answers of weight * (1 - sigmoid(+-beta * [log pi(y) / pi_ref(y) - z]))
 
-    with + for a good answer and - for a bad one; z is the reference point. That is how far the policy has moved from the
+    with + for a good answer and - for a bad one. The reference point z is how far the policy has moved from the
     reference altogether, their KL divergence, estimated on answers that belong to other prompts, and at least 0. It
     carries no gradient.
 
