@@ -1,10 +1,11 @@
 """Models as other houses publish them, in small: their chat templates, special tokens and architectures."""
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from tests.tiny import SENTENCES
@@ -19,6 +20,8 @@ class House(NamedTuple):
     named: dict[str, str]
     """What the tokenizer calls its special tokens; its eos need not end a turn."""
     system: bool = True
+    trims: bool = False
+    """It cuts white space from what is said."""
 
 
 LLAMA3 = House(  # as published with Llama 3: contents are trimmed, and the document token is the template's
@@ -30,6 +33,7 @@ LLAMA3 = House(  # as published with Llama 3: contents are trimmed, and the docu
     ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     "<|eot_id|>",
     {"bos_token": "<|begin_of_text|>", "eos_token": "<|end_of_text|>"},
+    trims=True,
 )
 GEMMA = House(  # as published with Gemma 2: no system turn, another name for the assistant
     "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
@@ -42,6 +46,7 @@ GEMMA = House(  # as published with Gemma 2: no system turn, another name for th
     "<end_of_turn>",
     {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"},
     system=False,
+    trims=True,
 )
 SMOL = House(  # as published with SmolLM2: a system turn of its own where there is none
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
@@ -62,16 +67,112 @@ ZEPHYR = House(  # as published with Zephyr: the end comes from the tokenizer, h
     "</s>",
     {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"},
 )
-PHI3 = House(  # as published with Phi-3: its tokens swallow the white space behind them
+PHI3 = House(  # as published with Phi-3: its tokens swallow white space, and eos closes a conversation
     "{% for message in messages %}{% if message['role'] == 'system' %}{{'<|system|>\n' + message['content'] + "
     "'<|end|>\n'}}{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + '<|end|>\n'}}"
     "{% elif message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + '<|end|>\n'}}{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}",
     ("<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>", "<|user|>"),
     "<|end|>",
     {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"},
 )
 HOUSES = {"Llama 3": LLAMA3, "Gemma": GEMMA, "SmolLM2": SMOL, "Zephyr": ZEPHYR, "Phi-3": PHI3}
+
+
+LLAMA31 = LLAMA3._replace(  # as published with Llama 3.1, tools left out: a system turn that tells the date
+    jinja="{{- bos_token }}{%- if not date_string is defined %}{%- if strftime_now is defined %}"
+    "{%- set date_string = strftime_now('%d %b %Y, %H:%M:%S') %}{%- else %}{%- set date_string = '26 Jul 2024' %}"
+    "{%- endif %}{%- endif %}{%- if messages[0]['role'] == 'system' %}"
+    "{%- set system_message = messages[0]['content']|trim %}{%- set messages = messages[1:] %}"
+    "{%- else %}{%- set system_message = '' %}{%- endif %}{{- '<|start_header_id|>system<|end_header_id|>\n\n' }}"
+    "{{- 'Today Date: ' + date_string + '\n\n' }}{{- system_message }}{{- '<|eot_id|>' }}"
+    "{%- for message in messages %}{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ "
+    "message['content'] | trim + '<|eot_id|>' }}{%- endfor %}{%- if add_generation_prompt %}"
+    "{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%- endif %}"
+)
+GEMMA3 = GEMMA._replace(  # as published with Gemma 3: the system's words open the user's first turn
+    jinja="{{ bos_token }}{%- if messages[0]['role'] == 'system' -%}"
+    "{%- set prefix = messages[0]['content'] + '\n\n' -%}{%- set loop_messages = messages[1:] -%}{%- else -%}"
+    "{%- set prefix = '' -%}{%- set loop_messages = messages -%}{%- endif -%}"
+    "{%- for message in loop_messages -%}{%- if (message['role'] == 'assistant') -%}"
+    "{%- set role = 'model' -%}{%- else -%}{%- set role = message['role'] -%}{%- endif -%}"
+    "{{ '<start_of_turn>' + role + '\n' + (prefix if loop.first else '') }}{%- if message['content'] is string -%}"
+    "{{ message['content'] | trim }}{%- else -%}{%- for item in message['content'] -%}{{ item['text'] | trim }}"
+    "{%- endfor -%}{%- endif -%}{{ '<end_of_turn>\n' }}{%- endfor -%}{%- if add_generation_prompt -%}"
+    "{{'<start_of_turn>model\n'}}{%- endif -%}",
+    system=True,
+)
+MISTRAL = House(  # as published with Mistral 7B v0.3, system turn and tools left out
+    "{{- bos_token }}{%- for message in messages %}{%- if message['role'] == 'user' %}"
+    "{{- '[INST] ' + message['content'] + '[/INST]' }}{%- elif message['role'] == 'assistant' %}"
+    "{{- ' ' + message['content']|trim + eos_token}}{%- else %}{{- raise_exception('Only user and assistant') }}"
+    "{%- endif %}{%- endfor %}",
+    ("<unk>", "<s>", "</s>", "[INST]", "[/INST]"),
+    "</s>",
+    {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+    system=False,
+    trims=True,
+)
+DEEPSEEK = House(  # as published with DeepSeek-R1: the prompt opens a thought that no answer in the data has
+    "{% set ns = namespace(system='') %}{%- for m in messages %}{%- if m['role'] == 'system' %}"
+    "{% set ns.system = m['content'] %}{%- endif %}{%- endfor %}{{bos_token}}{{ns.system}}"
+    "{%- for m in messages %}{%- if m['role'] == 'user' %}{{'<|User|>' + m['content']}}{%- endif %}"
+    "{%- if m['role'] == 'assistant' %}{% set content = m['content'] %}{% if '</think>' in content %}"
+    "{% set content = content.split('</think>')[-1] %}{% endif %}"
+    "{{'<|Assistant|>' + content + '<|end_of_sentence|>'}}{%- endif %}{%- endfor -%}"
+    "{% if add_generation_prompt %}{{'<|Assistant|><think>\n'}}{% endif %}",
+    ("<|begin_of_sentence|>", "<|end_of_sentence|>", "<|User|>", "<|Assistant|>"),
+    "<|end_of_sentence|>",
+    {"bos_token": "<|begin_of_sentence|>", "eos_token": "<|end_of_sentence|>"},
+)
+NEWLINES = SMOL._replace(  # cuts line breaks and leaves other white space
+    jinja=SMOL.jinja.replace("message['content']", "message['content'].strip('\n')"),
+)
+MORE = {"Llama 3.1": LLAMA31, "Gemma 3": GEMMA3, "Mistral": MISTRAL, "DeepSeek": DEEPSEEK, "line breaks": NEWLINES}
+
+
+def sentencepiece(house: House, scheme: str) -> PreTrainedTokenizerFast:
+    """As Llama 2 and Mistral have it: BPE on text whose spaces are written out, and bytes for what is unknown.
+
+    `scheme` says where a space is put before a text: "legacy" in the normalizer, "first", "always" or "never".
+    """
+    bpe = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    if scheme == "legacy":
+        bpe.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    else:
+        bpe.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=False)
+    special = [AddedToken(text, special=True, normalized=False) for text in house.markers]
+    single = [AddedToken(f"<0x{byte:02X}>", normalized=False) for byte in range(256)]
+    bpe.train_from_iterator(SENTENCES * 2, trainers.BpeTrainer(vocab_size=600, special_tokens=special + single))
+    written = json.loads(bpe.to_str())
+    written["added_tokens"] = [token for token in written["added_tokens"] if not token["content"].startswith("<0x")]
+    bpe = Tokenizer.from_str(json.dumps(written))
+    bpe.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    start = ("<s>", bpe.token_to_id("<s>"))
+    bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[start])
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, chat_template=house.jinja, **house.named)
+
+
+def other_tokenizer(house: House, kind: str) -> PreTrainedTokenizerFast:
+    """A tokenizer that loses something of a text: "unigram" (T5), "wordpiece" (BERT) or "prefix" (RoBERTa)."""
+    special = [AddedToken(text, special=True, normalized=False) for text in house.markers]
+    if kind == "unigram":
+        made = Tokenizer(models.Unigram())
+        made.normalizer, made.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace(prepend_scheme="first")
+        trainer = trainers.UnigramTrainer(vocab_size=150, special_tokens=special, unk_token="<unk>")
+    elif kind == "wordpiece":
+        made = Tokenizer(models.WordPiece(unk_token="<unk>"))
+        made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special)
+    else:
+        made = Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+    made.train_from_iterator(SENTENCES * 2, trainer)
+    ends = [(text, made.token_to_id(text)) for text in ("<s>", "</s>")]
+    made.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
+    return PreTrainedTokenizerFast(tokenizer_object=made, chat_template=house.jinja, **house.named)
 
 
 def tokenizer_of(house: House, trim: bool = False, size: int = 400) -> PreTrainedTokenizerFast:

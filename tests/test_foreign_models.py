@@ -18,18 +18,35 @@ from course.rollouts import chat_prompts, generate, response_logps, sample
 from course.templates import template_of
 from course.train import chat_examples, document_examples, fit
 from course.world import Request, ask
-from tests.foreign import FAMILIES, GEMMA, HOUSES, LLAMA3, PHI3, House, save_folder, tokenizer_of
+from tests.foreign import (
+    FAMILIES,
+    GEMMA,
+    HOUSES,
+    LLAMA3,
+    MISTRAL,
+    MORE,
+    NEWLINES,
+    PHI3,
+    House,
+    other_tokenizer,
+    save_folder,
+    sentencepiece,
+    tokenizer_of,
+)
 from tests.tiny import build_model
 
 EACH = pytest.mark.parametrize("house", HOUSES.values(), ids=HOUSES)
 TOKENIZERS = {(name, trim): tokenizer_of(house, trim) for name, house in HOUSES.items() for trim in (False, True)}
+TOKENIZERS |= {(name, False): tokenizer_of(house) for name, house in MORE.items()}
+SCHEMES = ("legacy", "first", "always", "never")
+TOKENIZERS |= {("Mistral", scheme): sentencepiece(MISTRAL, scheme) for scheme in SCHEMES}
 CHAT = [{"role": "user", "content": "What is 2 + 2?"}, {"role": "assistant", "content": "It is 4."}]
 PAIRS = [{"prompt": f"Hi {i}", "chosen": "Lima is in Peru.", "rejected": "No."} for i in range(4)]
 QUESTIONS = [Request(f"Question {i}", "") for i in range(4)]
 
 
 def contents() -> st.SearchStrategy[str]:
-    pieces = st.sampled_from(["\n", "\n\n", " ", "  ", "    ", "\t", "Paris", "12", ".", "[INST]", "<|", "|>", "é漢🙂"])
+    pieces = st.sampled_from(["\n", "\n\n", " ", "  ", "    ", "\t", "Paris", "12", ".", "[TASK]", "<|", "|>", "é漢🙂"])
     return st.lists(pieces, min_size=1, max_size=6).map("".join).filter(str.strip)
 
 
@@ -42,17 +59,18 @@ def chats(draw: st.DrawFn, system: bool) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(("name", "trim"), TOKENIZERS)
 @given(data=st.data(), prompt=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_tokens_are_the_librarys_and_the_mask_is_what_the_assistant_writes(name, trim, data, prompt):
-    house, tokenizer = HOUSES[name], TOKENIZERS[name, trim]
+    house, tokenizer = (HOUSES | MORE)[name], TOKENIZERS[name, trim]
     messages = data.draw(chats(house.system))
     encoded = template_of(tokenizer).encode(tokenizer, messages, prompt)
     theirs = tokenizer.apply_chat_template(messages, add_generation_prompt=prompt, return_dict=True)
     assert encoded.input_ids == theirs["input_ids"]
     pairs = zip(encoded.input_ids, encoded.assistant_mask, strict=True)
     learnt = tokenizer.decode([token for token, own in pairs if own])
-    cut = house in (LLAMA3, GEMMA)
-    said = [m["content"].strip() if cut else m["content"] for m in messages if m["role"] == "assistant"]
+    said = [m["content"].strip() if house.trims else m["content"] for m in messages if m["role"] == "assistant"]
+    if house is NEWLINES:
+        said = [text.strip("\n") for text in said]
     if house is PHI3:  # its marker swallows what stands before an answer
         said = [text.lstrip() for text in said]
     assert "".join(learnt.split()) == "".join("".join(text + house.end for text in said).split())
@@ -61,9 +79,26 @@ def test_the_tokens_are_the_librarys_and_the_mask_is_what_the_assistant_writes(n
         at = learnt.index(text + house.end, at)
 
 
-@EACH
-def test_a_marker_in_someones_text_stays_text(house):
-    tokenizer = tokenizer_of(house)
+@pytest.mark.parametrize("kind", ["unigram", "wordpiece", "prefix"])
+@given(messages=chats(system=False))
+@settings(max_examples=30, deadline=None)
+def test_a_tokenizer_that_does_not_keep_every_character_gives_the_librarys_tokens_too(kind, messages):
+    tokenizer = OTHERS[kind]
+    encoded = template_of(tokenizer).encode(tokenizer, messages)
+    assert encoded.input_ids == tokenizer.apply_chat_template(messages, return_dict=True)["input_ids"]
+    named = tokenizer.convert_ids_to_tokens(encoded.input_ids)
+    given, answered = named.index("[/INST]"), "assistant" in [message["role"] for message in messages]
+    assert 1 not in encoded.assistant_mask[: given + 1]
+    ends = [own for token, own in zip(named, encoded.assistant_mask, strict=True) if token == "</s>"]
+    assert set(ends) == {1} if answered else not ends
+
+
+OTHERS = {kind: other_tokenizer(MISTRAL, kind) for kind in ("unigram", "wordpiece", "prefix")}
+
+
+@pytest.mark.parametrize(("name", "trim"), TOKENIZERS)
+def test_a_marker_in_someones_text_stays_text(name, trim):
+    house, tokenizer = (HOUSES | MORE)[name], TOKENIZERS[name, trim]
     template, attack = template_of(tokenizer), "Hi" + "".join(house.markers) + " Bye"
     ids = set(tokenizer.convert_tokens_to_ids(list(house.markers)))
 
@@ -140,7 +175,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize(("jinja", "said"), ENDLESS.values(), ids=ENDLESS)
 def test_a_hostile_template_is_refused_in_words(jinja, said, monkeypatch):
-    monkeypatch.setattr("course.templates.TRIAL_SECONDS", 1)
+    monkeypatch.setattr("course.jinja.TRIAL_SECONDS", 1)
     tokenizer = tokenizer_of(LLAMA3)
     tokenizer.chat_template = jinja
     with pytest.raises(ValueError, match=said):

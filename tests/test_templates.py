@@ -240,5 +240,5 @@ def test_a_tokenizer_that_makes_markers_from_text_is_refused():
         ],
     )
     assert ordinary.encode(careless, [turn("user", "Hi")]).input_ids
-    with pytest.raises(ValueError, match="turns a ChatML marker in someone's text into the marker"):
+    with pytest.raises(ValueError, match="turns '<turn>' in someone's text into the marker of the ChatML"):
         ordinary.encode(careless, [turn("user", "Hi <turn>")])

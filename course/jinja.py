@@ -1,0 +1,231 @@
+"""A chat template in Jinja, which is a program of someone else's: tried out, and cut into markers and text.
+
+Serves `course.templates`. To find the pieces, the template is run once on placeholders in the place of what was said,
+which shows everything that is its own, and once on the real turns, which must give the same with the placeholders
+filled in.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import NamedTuple
+
+from course.formats import Message
+
+
+class Piece(NamedTuple):
+    """A marker or a stretch of text, and which message of the assistant's it belongs to; None if it is not its own."""
+
+    text: str
+    marker: bool = False
+    turn: int | None = None
+
+
+class _Slot(NamedTuple):
+    """Where a template writes what message `i` says."""
+
+    i: int
+    turn: int | None
+
+
+Cut = Callable[[Sequence[Message], bool], list[Piece]]
+
+# Places of messages are written between two code points that Unicode keeps free for a program's own use.
+_PLACE = "\ufdd0{}\ufdd1"
+_PLACES = re.compile("\ufdd0([0-9]+)\ufdd1")
+_GENERATION = re.compile(r"\{%(-?)\s*(end)?generation\s*(-?)%\}")
+_USE_ANOTHER = "Use another template, or leave the conversation out."
+
+
+def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str, str]) -> Cut:
+    """What cuts a conversation, with or without the prompt for an answer, into pieces; see `from_jinja` for arguments.
+
+    Without generation marks the assistant's part begins where the prompt for an answer ends, or with the content where
+    that prompt is written in another way, and goes up to the marker that ends the turn.
+    """
+    found = "|".join(re.escape(marker) for marker in sorted(markers, key=len, reverse=True)) or "(?!)"
+    marked = _GENERATION.search(jinja) is not None
+
+    def run(messages: Sequence[Message], prompt: bool) -> tuple[str, list[tuple[int, int]]]:
+        from transformers.utils.chat_template_utils import render_jinja_template  # takes torch with it
+
+        try:
+            made, ranges = render_jinja_template(
+                [list(messages)],
+                chat_template=jinja,
+                add_generation_prompt=prompt,
+                return_assistant_tokens_mask=marked,
+                **variables,
+            )
+        except Exception as error:  # it may fail in any way
+            said = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+            raise ValueError(f"The {name} template refuses these messages ({said}).") from error
+        return made[0], (ranges[0] if ranges else [])
+
+    def outline(roles: Sequence[str], prompt: bool) -> tuple[str, list[tuple[int, int]]]:
+        return run([{"role": role, "content": _PLACE.format(i)} for i, role in enumerate(roles)], prompt)
+
+    @lru_cache(maxsize=1)
+    def end() -> str | None:
+        tail = _PLACES.split(outline(("user", "assistant"), False)[0])[-1]
+        return match[0] if (match := re.search(found, tail)) else None
+
+    def turn_ends(text: str, i: int) -> int | None:
+        """Where in an outline the marker stands that ends message i, after it; None if there is none."""
+        after = text.index(_PLACE.format(i)) + len(_PLACE.format(i))
+        until = following.start() if (following := _PLACES.search(text, after)) else len(text)
+        at = text.find(end(), after, until) if end() else -1
+        return at + len(end()) if at >= 0 else None
+
+    def answer(roles: Sequence[str], i: int, text: str, prompt: bool) -> tuple[int, int]:
+        """From where to where in the outline the assistant writes message i."""
+        place = text.index(_PLACE.format(i))
+        try:
+            asked = outline(roles[:i], True)[0] if i else ""
+        except ValueError:
+            asked = ""
+        start = len(asked) if asked and text.startswith(asked) and len(asked) <= place else place
+        stop = turn_ends(text, i)
+        if stop is None and not prompt:
+            raise ValueError(
+                f"The {name} template writes no token that ends the assistant's turn, so a model that learns from it "
+                "would never stop. Use another template."
+            )
+        return start, stop or place + len(_PLACE.format(i))
+
+    def check_earlier_turns(roles: Sequence[str], text: str) -> None:
+        """What is written up to the end of each turn stays; after it, some close the conversation by a token."""
+        for count in range(1, len(roles)):
+            try:
+                before = outline(roles[:count], False)[0]
+            except ValueError:
+                continue  # some refuse a conversation of a system turn alone, and the like
+            upto = max((match.end() for match in _PLACES.finditer(before)), default=0)
+            if roles[count - 1] == "assistant" and _PLACE.format(count - 1) in before:
+                upto = max(upto, turn_ends(before, count - 1) or 0)
+            if not text.startswith(before[:upto]):
+                raise ValueError(
+                    f"The {name} template changes earlier turns once later ones follow: the first {count} messages are "
+                    f"written differently when messages[{count}] comes after them. A model cannot learn from it what "
+                    "to write in each turn: use conversations of one turn, or another template."
+                )
+
+    @lru_cache(maxsize=512)
+    def skeleton(roles: tuple[str, ...], prompt: bool, now: datetime | None) -> list[Piece | _Slot]:
+        text, ranges = outline(roles, prompt)
+        for i, role in enumerate(roles):
+            if (times := text.count(_PLACE.format(i))) != 1:
+                raise ValueError(
+                    f"The {name} template writes the content of messages[{i}] (the {role}'s) "
+                    f"{'more than once' if times else 'not as it is, or not at all'}, so it cannot be said which "
+                    "tokens are its own. Leave the turn out, or use another template."
+                )
+        if not prompt:
+            check_earlier_turns(roles, text)
+        if not ranges:
+            ranges = [answer(roles, i, text, prompt) for i, role in enumerate(roles) if role == "assistant"]
+        return _split(text, ranges, found)
+
+    def cut(messages: Sequence[Message], prompt: bool) -> list[Piece]:
+        turns = [{"role": message["role"], "content": message["content"]} for message in messages]
+        now = datetime.now().replace(microsecond=0) if "strftime_now" in jinja else None  # some write the date
+        parts = skeleton(tuple(turn["role"] for turn in turns), prompt, now)
+        return _fill(name, parts, [turn["content"] for turn in turns], run(turns, prompt)[0])
+
+    return cut
+
+
+def _split(text: str, ranges: list[tuple[int, int]], found: str) -> list[Piece | _Slot]:
+    """The outline as its pieces, with slots where the contents should stand."""
+    parts: list[Piece | _Slot] = []
+    for first, last in pairwise(sorted({0, len(text), *(edge for pair in ranges for edge in pair)})):
+        turn = None
+        if any(start <= first < stop for start, stop in ranges):
+            within = _PLACES.search(text, first, last) or [*_PLACES.finditer(text, 0, last)][-1]
+            turn = int(within[1])
+        at = first
+        for match in re.compile(f"{_PLACES.pattern}|{found}").finditer(text, first, last):
+            if match.start() > at:
+                parts.append(Piece(text[at : match.start()], turn=turn))
+            parts.append(_Slot(int(match[1]), turn) if match[1] else Piece(match[0], True, turn))
+            at = match.end()
+        if at < last:
+            parts.append(Piece(text[at:last], turn=turn))
+    return parts
+
+
+def _fill(name: str, parts: list[Piece | _Slot], contents: Sequence[str], rendered: str) -> list[Piece]:
+    """The pieces with the contents in their slots, as the template has written them: some cut white space off."""
+    steps: list[dict[int, int]] = [{0: 0}]  # after each part: every place that may be reached, and from where
+    for number, part in enumerate(parts):
+        text = contents[part.i] if isinstance(part, _Slot) else part.text
+        fixed = isinstance(part, Piece) and part.marker
+        reached: dict[int, int] = {}
+        for at in steps[-1]:
+            for stop in [at + len(text)] * rendered.startswith(text, at) if fixed else _stops(text, rendered, at):
+                reached.setdefault(stop, at)
+        if not reached:
+            at, slots = max(steps[-1]), [one.i for one in parts[number:] if isinstance(one, _Slot)]
+            raise ValueError(
+                f"The {name} template changes the content of messages[{slots[0] if slots else len(contents) - 1}] or "
+                f"what stands beside it: it writes {rendered[at : at + 40]!r} where {text[:40]!r} is expected. It "
+                f"cannot be said which tokens are whose. {_USE_ANOTHER}"
+            )
+        steps.append(reached)
+    if len(rendered) not in steps[-1]:
+        added = rendered[max(steps[-1]) :][:40]
+        raise ValueError(f"The {name} template adds {added!r} because of what a content says. {_USE_ANOTHER}")
+    stops = [len(rendered)]
+    for reached in reversed(steps[1:]):
+        stops.append(reached[stops[-1]])
+    return [
+        Piece(rendered[start:stop], isinstance(part, Piece) and part.marker, part.turn)
+        for part, (start, stop) in zip(parts, pairwise(reversed(stops)), strict=True)
+    ]
+
+
+def _stops(text: str, rendered: str, at: int) -> Iterator[int]:
+    """Where the text that is rendered from `at` on may end: all of it first, then without white space at its ends."""
+    for skipped in range(len(text) - len(text.lstrip()) + 1):
+        least = max(len(text.rstrip()) - skipped, 0)
+        pairs = zip(text[skipped:], rendered[at : at + len(text) - skipped], strict=False)
+        most = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        yield from range(at + most, at + least - 1, -1)
+
+
+def without_marks(jinja: str) -> str:
+    """The template with plain blocks in the place of its generation marks."""
+    return _GENERATION.sub(lambda tag: f"{{%{tag[1]} {'endif' if tag[2] else 'if true'} {tag[3]}%}}", jinja)
+
+
+@lru_cache
+def try_out(jinja: str) -> None:
+    """Run a template on a few turns, in a process of its own that may be ended.
+
+    Raises:
+        ValueError: it is not valid Jinja, does what a template may not, or takes too much time or memory.
+    """
+    given = {"jinja": without_marks(jinja), "seconds": TRIAL_SECONDS}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", str(Path(__file__).with_name("jinja_trial.py"))],
+            input=json.dumps(given).encode(),
+            capture_output=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            timeout=6 * TRIAL_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"The chat template runs on without end (for over {6 * TRIAL_SECONDS} seconds).") from error
+    said = done.stdout.decode(errors="replace").strip()
+    if done.returncode or said != "sound":
+        raise ValueError(f"The chat template {said or f'runs on for more than {TRIAL_SECONDS} seconds'}.")
+
+
+TRIAL_SECONDS = 5
