@@ -58,7 +58,7 @@ def _total(replies: Replies) -> float:
 
 
 def cautious(scores: Tensor, usual: Tensor) -> Tensor:
-    """Lowest score of each answer, (N,); scores (K, N) of K judges in units of their usual (K, M) scores."""
+    """Lowest score of each answer, (N,); scores (K, N) of K reward models in units of their usual (K, M) scores."""
     return _in_units(scores, usual).amin(0)
 
 
@@ -220,12 +220,12 @@ EXERCISES: dict[str, Exercise] = {
             (torch.tensor([[2.0, 2.5], [7.0, -7.0]]), torch.tensor([[1.0, 2.0], [-1.0, 3.0]])),
         ],
         solution=cautious,
-        why="In their own units judges can be compared, and an answer counts for what the most doubtful one grants.",
+        why="In their own units reward models compare, and an answer counts for what the most doubtful one grants.",
         special={
-            "an answer equals a judge's mean": [
+            "an answer equals a reward model's mean": [
                 (torch.tensor([[1.0, 4.0], [3.0, 2.0]]), torch.tensor([[0.0, 2.0], [1.0, 5.0]]))
             ],
-            "there is one judge": [(torch.tensor([[1.0, 3.0, -2.0]]), torch.tensor([[0.0, 2.0, 1.0, 5.0]]))],
+            "there is one reward model": [(torch.tensor([[1.0, 3.0, -2.0]]), torch.tensor([[0.0, 2.0, 1.0, 5.0]]))],
             "there is one answer": [(torch.tensor([[1.0], [-2.0]]), torch.tensor([[0.0, 2.0, 1.0], [1.0, 3.0, 8.0]]))],
         },
         mistakes={
