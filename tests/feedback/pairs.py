@@ -4,17 +4,11 @@ import random
 
 from hypothesis import strategies as st
 
-from course.feedback import (
-    Pair,
-)
+from course.feedback import Pair
 from course.world import SEEN, STYLES, ask, country_questions, demonstrate, with_wrong_value
 
 PERU = ask("capital", "Peru")
-
-
 LIMA = "The capital of Peru is Lima."
-
-
 WRONG = "The capital of Peru is Quito."
 
 
@@ -34,11 +28,7 @@ def sampled_pairs(n=120):
 
 
 PAIRS = sampled_pairs()
-
-
 QUESTION = country_questions(SEEN[:1])[0]
-
-
 NOISE = st.integers(0, 10_000)
 
 

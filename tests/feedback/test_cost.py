@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.feedback import (
-    annotation_cost,
-)
+from course.feedback import annotation_cost
 
 
 def test_the_published_figures():

@@ -11,14 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.feedback import (
-    Labeller,
-    Pair,
-    agreement,
-    label_pairs,
-    labeller_with_agreement,
-    noise_bound,
-)
+from course.feedback import Labeller, Pair, agreement, label_pairs, labeller_with_agreement, noise_bound
 from tests.conftest import ROOT
 from tests.feedback.pairs import NOISE, PAIRS, PERU, QUESTION, by_number, taste, texts
 

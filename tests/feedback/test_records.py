@@ -10,16 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.feedback import (
-    Labeller,
-    Pair,
-    agreement,
-    label_pairs,
-    labeller_with_agreement,
-    noise_bound,
-    rank,
-    rate,
-)
+from course.feedback import Labeller, Pair, agreement, label_pairs, labeller_with_agreement, noise_bound, rank, rate
 from course.formats import likert_to_pairs, ranking_to_pairs, validate
 from course.world import REQUESTS
 from course.world.phrases import REFUSAL

@@ -5,21 +5,13 @@ import math
 
 import pytest
 
-from course.feedback import (
-    TASTES,
-    Labeller,
-    combined,
-)
+from course.feedback import TASTES, Labeller, combined
 from course.world import REQUESTS, opinion
 from course.world.phrases import CLOSERS, OPENERS, REFUSAL
 from tests.feedback.pairs import LIMA, PERU, WRONG
 
 WARM = f"{OPENERS[0]} {LIMA} {CLOSERS[0]}"
-
-
 LIST = f"- {LIMA}"
-
-
 AGREES, DENIES = "Yes, you are right.", "No, that is not right."
 
 

@@ -4,13 +4,7 @@ import random
 
 import pytest
 
-from course.world import (
-    COUNTRIES,
-    ask,
-    demonstrate,
-    score,
-    with_wrong_value,
-)
+from course.world import COUNTRIES, ask, demonstrate, score, with_wrong_value
 from course.world.phrases import CLOSERS, OPENERS, REFUSAL
 from tests.world.answers import (
     CONTINENT,
@@ -33,8 +27,6 @@ from tests.world.answers import (
 )
 
 SOME = random.Random(1).sample(EVERY, 60)
-
-
 AROUND = (
     "{}",
     "  {}\n",

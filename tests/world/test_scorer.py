@@ -6,16 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.world import (
-    INVENTED,
-    STYLES,
-    Question,
-    ask,
-    country_questions,
-    demonstrate,
-    score,
-    with_wrong_value,
-)
+from course.world import INVENTED, STYLES, Question, ask, country_questions, demonstrate, score, with_wrong_value
 from course.world.phrases import QUESTIONS, STATEMENTS, state
 from course.world.scorer import BRIEF, LONG
 from tests.world.answers import EVERY, LEGS, NAMES, OPPOSITE, PEOPLE, PERU, SUM
@@ -178,8 +169,6 @@ PIECES = st.sampled_from(
         "So the answer is ",
     ]
 )
-
-
 TEXTS = st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=30).map("".join))
 
 
