@@ -24,7 +24,7 @@ import yaml
 
 from course.exercises import EXERCISES
 from course.study.content import load_all
-from course.study.judge import Verdict, judge
+from course.study.grading import Verdict, grade
 
 SECONDS = 1.0
 
@@ -225,7 +225,7 @@ def sample(count: int, seed: int) -> list[Mutant]:
 
 def verdict_of(mutant: Mutant) -> Verdict:
     """What `check` says of a mutant."""
-    return judge(EXERCISES[mutant.exercise], mutant.function(), seconds=SECONDS)
+    return grade(EXERCISES[mutant.exercise], mutant.function(), seconds=SECONDS)
 
 
 def survivors(of: list[Mutant]) -> list[Mutant]:

@@ -234,7 +234,7 @@ EXERCISES: dict[str, Exercise] = {
             "not_scaled": lambda scores, usual: (scores - usual.mean(1, keepdim=True)).amin(0),
             "own_answers": lambda scores, usual: cautious(scores, scores),
             "common_units": lambda scores, usual: ((scores - usual.mean()) / usual.std()).amin(0),
-            "across_judges": lambda scores, usual: ((scores - usual.mean(0).mean()) / usual.std(0).mean()).amin(0),
+            "across_models": lambda scores, usual: ((scores - usual.mean(0).mean()) / usual.std(0).mean()).amin(0),
             "over_answers": _by(lambda units: units.amin(1)),
             "mean": _by(lambda units: units.mean(0)),
             "largest": _by(lambda units: units.amax(0)),

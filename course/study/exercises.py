@@ -2,7 +2,7 @@
 
 Serves the "Your turn" part of every lesson. The texts of an exercise stand in `quizzes/*.yaml`, its cases and
 its wrong solutions in `course.exercises` (which imports torch, so it is imported when a check runs), and
-`judge` compares. A stub runs without an error, so that Run All passes through an untouched notebook; so does
+`grade` compares. A stub runs without an error, so that Run All passes through an untouched notebook; so does
 code that raises, whose line is shown instead, because the hints must stay at hand and the cells below can run.
 """
 
@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from course.study.content import ContentError, ExerciseText, load_lesson, pick
-from course.study.judge import Difference, Verdict, judge
+from course.study.grading import Difference, Verdict, grade
 from course.study.markup import static_text, to_html
 from course.study.progress import Transaction, progress
 from course.study.widget import StudyWidget
@@ -36,7 +36,7 @@ def check(exercise_id: str, attempt: Any) -> "ExerciseCheck":
     text: ExerciseText = pick(load_lesson(exercise_id[:2]), "exercises", (exercise_id,))[0]
     if exercise_id not in EXERCISES:
         raise ContentError(f"the exercise {exercise_id} has a text but no cases; add them to course/exercises")
-    verdict = judge(EXERCISES[exercise_id], attempt)
+    verdict = grade(EXERCISES[exercise_id], attempt)
     shown = ExerciseCheck(text, verdict, why=EXERCISES[exercise_id].why)
     if verdict.kind != "not attempted":
         try:

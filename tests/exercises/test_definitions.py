@@ -11,7 +11,7 @@ import torch
 from course.exercises import EXERCISES
 from course.study.compare import plain, same
 from course.study.content import load_all
-from course.study.judge import judge
+from course.study.grading import grade
 
 TEXTS = {text.id: text for lesson in load_all().values() for text in lesson.exercises}
 
@@ -46,7 +46,7 @@ def test_the_solution_that_is_shown_is_right_and_has_the_signature_of_the_task(i
     scope: dict[str, Any] = {"torch": torch}
     exec(TEXTS[id].solution, scope)
     [name] = [name for name, value in scope.items() if inspect.isfunction(value)]
-    assert judge(EXERCISES[id], scope[name]).kind == "right"
+    assert grade(EXERCISES[id], scope[name]).kind == "right"
     call = f"{name}({', '.join(inspect.signature(scope[name]).parameters)})"
     assert call in TEXTS[id].task
     assert EXERCISES[id].solution.__name__ == name, "check says how to hand over the function by this name"
@@ -68,16 +68,16 @@ def test_a_mistake_is_found_by_its_name(id):
     exercise = EXERCISES[id]
     for name, wrong in exercise.mistakes.items():
         if callable(wrong):
-            assert judge(exercise, wrong).mistake == name
+            assert grade(exercise, wrong).mistake == name
 
 
 @pytest.mark.parametrize("id", EXERCISES)
 def test_the_case_that_is_shown_is_small(id):
-    verdict = judge(EXERCISES[id], lambda *arguments: "nonsense")
+    verdict = grade(EXERCISES[id], lambda *arguments: "nonsense")
     assert len(verdict.difference.call) < 400
 
 
 @pytest.mark.parametrize("id", EXERCISES)
 def test_one_constant_is_never_right(id):
     for right in results(id, EXERCISES[id].solution):
-        assert judge(EXERCISES[id], lambda *arguments, right=right: right).kind != "right"
+        assert grade(EXERCISES[id], lambda *arguments, right=right: right).kind != "right"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from course.exercises import EXERCISES
 from course.exercises.lesson_00 import to_messages, until_stop
-from course.study.judge import judge
+from course.study.grading import grade
 from tests.exercises.verdicts import verdict_of
 
 MESSAGES, STOP = EXERCISES["00-messages"], EXERCISES["00-until-stop"]
@@ -30,7 +30,7 @@ def from_pairs(question, system):
 
 @pytest.mark.parametrize("attempt", [with_append, from_pairs])
 def test_messages_right(attempt):
-    assert judge(MESSAGES, attempt).kind == "right"
+    assert grade(MESSAGES, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def by_search(token_ids, stop_id):
     ],
 )
 def test_until_stop_right(attempt):
-    verdict = judge(STOP, attempt)
+    verdict = grade(STOP, attempt)
     assert verdict.kind == "right"
     assert not verdict.note
 
@@ -120,7 +120,7 @@ def test_until_stop_wrong(attempt, mistake):
 
 
 def test_until_stop_that_expects_a_stop_token_shows_the_case_that_has_none():
-    verdict = judge(STOP, lambda token_ids, stop_id: token_ids[: token_ids.index(stop_id)])
+    verdict = grade(STOP, lambda token_ids, stop_id: token_ids[: token_ids.index(stop_id)])
     assert verdict.kind == "error"
     assert "[6, 8, 9]" in verdict.difference.call
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from course.exercises import EXERCISES
-from course.study.judge import judge
+from course.study.grading import grade
 
 # ---- next-token loss --------------------------------------------------------------------------------------
 
@@ -41,7 +41,7 @@ def in_numpy(logits, ids):
     ],
 )
 def test_next_token_loss_right(attempt):
-    assert judge(EXERCISES["01-next-token-loss"], attempt).kind == "right"
+    assert grade(EXERCISES["01-next-token-loss"], attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_next_token_loss_right(attempt):
     ],
 )
 def test_next_token_loss_wrong(attempt):
-    assert judge(EXERCISES["01-next-token-loss"], attempt).kind == "wrong"
+    assert grade(EXERCISES["01-next-token-loss"], attempt).kind == "wrong"
 
 
 # ---- the cost of worked examples ---------------------------------------------------------------------
@@ -79,9 +79,9 @@ def test_prompt_tokens_right():
         return total
 
     exercise = EXERCISES["01-prompt-tokens"]
-    assert judge(exercise, loop).kind == "right"
-    assert judge(exercise, lambda s, q, n: float(n * q + n * np.sum(s))).kind == "right"
-    assert judge(exercise, lambda s, q, n: torch.tensor([*s, q]).sum() * n).kind == "right"
+    assert grade(exercise, loop).kind == "right"
+    assert grade(exercise, lambda s, q, n: float(n * q + n * np.sum(s))).kind == "right"
+    assert grade(exercise, lambda s, q, n: torch.tensor([*s, q]).sum() * n).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_prompt_tokens_right():
     ],
 )
 def test_prompt_tokens_wrong(attempt):
-    assert judge(EXERCISES["01-prompt-tokens"], attempt).kind == "wrong"
+    assert grade(EXERCISES["01-prompt-tokens"], attempt).kind == "wrong"

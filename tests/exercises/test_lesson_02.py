@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course.exercises import EXERCISES
-from course.study.judge import judge
+from course.study.grading import grade
 
 # ---- the assistant's mask ----------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ def mask_by_index(turns):
 
 @pytest.mark.parametrize("attempt", [mask_in_numpy, mask_by_index])
 def test_assistant_mask_right(attempt):
-    assert judge(EXERCISES["02-assistant-mask"], attempt).kind == "right"
+    assert grade(EXERCISES["02-assistant-mask"], attempt).kind == "right"
 
 
 def rule(trained):
@@ -63,7 +63,7 @@ def rule(trained):
     ],
 )
 def test_assistant_mask_wrong(attempt):
-    assert judge(EXERCISES["02-assistant-mask"], attempt).kind == "wrong"
+    assert grade(EXERCISES["02-assistant-mask"], attempt).kind == "wrong"
 
 
 # ---- find the difference -----------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def with_numpy(served, trained):
 
 @pytest.mark.parametrize("attempt", [with_zip_longest, with_numpy])
 def test_find_the_difference_right(attempt):
-    assert judge(EXERCISES["02-find-the-difference"], attempt).kind == "right"
+    assert grade(EXERCISES["02-find-the-difference"], attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_find_the_difference_right(attempt):
     ],
 )
 def test_find_the_difference_wrong(attempt):
-    assert judge(EXERCISES["02-find-the-difference"], attempt).kind == "wrong"
+    assert grade(EXERCISES["02-find-the-difference"], attempt).kind == "wrong"
 
 
 @given(st.lists(st.integers(0, 2), max_size=5), st.lists(st.integers(0, 2), max_size=5))
@@ -146,7 +146,7 @@ def without_spaces(texts):
     "attempt", [with_translate, with_regex, without_spaces, lambda t: dict.fromkeys(with_regex(t)).keys()]
 )
 def test_dedupe_right(attempt):
-    assert judge(EXERCISES["02-dedupe"], attempt).kind == "right"
+    assert grade(EXERCISES["02-dedupe"], attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ def test_dedupe_right(attempt):
     ],
 )
 def test_dedupe_wrong(attempt):
-    assert judge(EXERCISES["02-dedupe"], attempt).kind == "wrong"
+    assert grade(EXERCISES["02-dedupe"], attempt).kind == "wrong"
 
 
 def test_dedupe_names_a_lost_order_whatever_order_came_out():
     for seed in range(3):
         shuffle = np.random.default_rng(seed).permutation
-        assert judge(EXERCISES["02-dedupe"], lambda t, s=shuffle: list(s(with_regex(t)))).mistake == "order_lost"
+        assert grade(EXERCISES["02-dedupe"], lambda t, s=shuffle: list(s(with_regex(t)))).mistake == "order_lost"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.exercises import EXERCISES
-from course.study.judge import judge
+from course.study.grading import grade
 
 # ---- labels ------------------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ def labels_in_place(ids, mask, attention):
     ],
 )
 def test_make_labels_right(attempt):
-    assert judge(EXERCISES["03-make-labels"], attempt).kind == "right"
+    assert grade(EXERCISES["03-make-labels"], attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_make_labels_right(attempt):
     ],
 )
 def test_make_labels_wrong(attempt):
-    assert judge(EXERCISES["03-make-labels"], attempt).kind == "wrong"
+    assert grade(EXERCISES["03-make-labels"], attempt).kind == "wrong"
 
 
 # ---- masked loss -------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def masked_by_sum(logits, labels):
     ],
 )
 def test_masked_loss_right(attempt):
-    assert judge(EXERCISES["03-masked-loss"], attempt).kind == "right"
+    assert grade(EXERCISES["03-masked-loss"], attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_masked_loss_right(attempt):
     ],
 )
 def test_masked_loss_wrong(attempt):
-    assert judge(EXERCISES["03-masked-loss"], attempt).kind in ("wrong", "error")
+    assert grade(EXERCISES["03-masked-loss"], attempt).kind in ("wrong", "error")
 
 
 @settings(max_examples=20, deadline=None)
@@ -151,7 +151,7 @@ def test_lora_parameters_right_and_equal_to_peft():
         trained = sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
         return [trained, trained / full]
 
-    assert judge(exercise, by_modules).kind == "right"
+    assert grade(exercise, by_modules).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -180,4 +180,4 @@ def test_lora_parameters_right_and_equal_to_peft():
     ],
 )
 def test_lora_parameters_wrong(attempt):
-    assert judge(EXERCISES["03-lora-parameters"], attempt).kind == "wrong"
+    assert grade(EXERCISES["03-lora-parameters"], attempt).kind == "wrong"

@@ -12,7 +12,7 @@ from course.exercises import EXERCISES
 from course.exercises.lesson_06 import clicks_to_records, label_noise, ranking_to_records, ratings_to_pairs
 from course.feedback import Labeller, Pair, agreement, noise_bound
 from course.formats import likert_to_pairs, ranking_to_pairs, validate
-from course.study.judge import judge
+from course.study.grading import grade
 from course.world import ask
 from tests.exercises.verdicts import verdict_of
 
@@ -45,7 +45,7 @@ def by_sorting_all_pairs(prompt, answers, ranks):
     ],
 )
 def test_ranking_right(attempt):
-    verdict = judge(RANKING, attempt)
+    verdict = grade(RANKING, attempt)
     assert verdict.kind == "right"
     assert not verdict.note
 
@@ -108,7 +108,7 @@ def by_worths(utilities, temperature):
 
 @pytest.mark.parametrize("attempt", [in_numpy, by_worths])
 def test_noise_right(attempt):
-    assert judge(NOISE, attempt).kind == "right"
+    assert grade(NOISE, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def as_they_come(answers, ratings):
 
 @pytest.mark.parametrize("attempt", [by_comparison, by_permutations])
 def test_ratings_right(attempt):
-    assert judge(RATINGS, attempt).kind == "right"
+    assert grade(RATINGS, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def by_parity(clicks):
 
 @pytest.mark.parametrize("attempt", [by_index, by_parity])
 def test_clicks_right(attempt):
-    assert judge(CLICKS, attempt).kind == "right"
+    assert grade(CLICKS, attempt).kind == "right"
 
 
 def right_unless_one(clicks):

@@ -15,7 +15,7 @@ from course.exercises.lesson_07 import calibration, reward_loss, scores_at_end
 from course.losses.reward import bradley_terry_loss
 from course.models import LM
 from course.rewards import new_reward_model
-from course.study.judge import judge
+from course.study.grading import grade
 from tests.exercises.verdicts import verdict_of
 from tests.tiny import build_model, build_tokenizer
 
@@ -36,7 +36,7 @@ LOSS, END, BINS = (EXERCISES[f"07-{name}"] for name in ("reward-loss", "scores-a
     ],
 )
 def test_loss_right(attempt):
-    assert judge(LOSS, attempt).kind == "right"
+    assert grade(LOSS, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def by_cumulation(values, attention):
 
 @pytest.mark.parametrize("attempt", [by_loop, by_flip, by_cumulation])
 def test_end_right(attempt):
-    assert judge(END, attempt).kind == "right"
+    assert grade(END, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def by_edges(probabilities, won, bins):
 
 @pytest.mark.parametrize("attempt", [in_numpy, by_edges])
 def test_calibration_right(attempt):
-    assert judge(BINS, attempt).kind == "right"
+    assert grade(BINS, attempt).kind == "right"
 
 
 def with_empty(probabilities, won, bins):

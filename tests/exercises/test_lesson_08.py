@@ -13,7 +13,7 @@ from course.best_of_n import best_of_n_kl, expected_best
 from course.exercises import EXERCISES
 from course.exercises.lesson_08 import best_of_pool, chances_to_win, keep_best
 from course.formats import validate
-from course.study.judge import judge
+from course.study.grading import grade
 from tests.exercises.verdicts import verdict_of
 
 KEEP, POOL, CHANCES = (EXERCISES[f"08-{name}"] for name in ("keep-best", "expected-best", "chances-to-win"))
@@ -48,7 +48,7 @@ def as_it_comes(stream):
 
 @pytest.mark.parametrize("attempt", [by_groups, by_sorting, as_it_comes])
 def test_keep_best_right(attempt):
-    assert judge(KEEP, attempt).kind == "right"
+    assert grade(KEEP, attempt).kind == "right"
 
 
 def sorted_by_name(stream):
@@ -116,7 +116,7 @@ def by_removing(scores, n):
     ],
 )
 def test_pool_right(attempt):
-    assert judge(POOL, attempt).kind == "right"
+    assert grade(POOL, attempt).kind == "right"
 
 
 def drawn(scores, n):
@@ -170,7 +170,7 @@ def by_levels(probabilities, rewards, n):
 
 @pytest.mark.parametrize("attempt", [by_all_draws, by_levels, lambda p, r, n: by_levels(p, r, n).tolist()])
 def test_chances_right(attempt):
-    assert judge(CHANCES, attempt).kind == "right"
+    assert grade(CHANCES, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from course import rl
 from course.exercises import EXERCISES
 from course.exercises.lesson_09 import advantages_of, clipped_loss, reward_tokens
 from course.losses.policy import clipped_policy_loss
-from course.study.judge import judge
+from course.study.grading import grade
 from tests.exercises.verdicts import verdict_of
 
 REWARDS, GAE, CLIP = (EXERCISES[f"09-{name}"] for name in ("token-rewards", "gae", "clipped-loss"))
@@ -46,7 +46,7 @@ def rewards_by_shift(scores, logps, ref_logps, mask, beta):
 
 @pytest.mark.parametrize("attempt", [rewards_by_loop, rewards_by_shift, rl.token_rewards])
 def test_rewards_right(attempt):
-    assert judge(REWARDS, attempt).kind == "right"
+    assert grade(REWARDS, attempt).kind == "right"
 
 
 def scored_in(column):
@@ -110,7 +110,7 @@ def in_numpy(rewards, values, gamma, lam):
 
 @pytest.mark.parametrize("attempt", [explicit_sum, in_numpy])
 def test_gae_right(attempt):
-    assert judge(GAE, attempt).kind == "right"
+    assert grade(GAE, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def by_largest_loss(logps, old_logps, advantages, mask, clip):
 
 @pytest.mark.parametrize("attempt", [by_cases, by_largest_loss, lambda *given: clipped_policy_loss(*given).loss])
 def test_clip_right(attempt):
-    assert judge(CLIP, attempt).kind == "right"
+    assert grade(CLIP, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(

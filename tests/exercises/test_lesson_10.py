@@ -10,7 +10,7 @@ from course.exercises import EXERCISES
 from course.exercises.lesson_10 import cautious, flattery, when_to_stop
 from course.experiments.clinic.run import policy_loss
 from course.rewards import Ensemble
-from course.study.judge import judge
+from course.study.grading import grade
 from tests.exercises.verdicts import verdict_of
 
 REPLIES, CAUTION, STOP = (EXERCISES[f"10-{name}"] for name in ("flattery", "cautious", "when-to-stop"))
@@ -35,7 +35,7 @@ def in_numpy(replies):
 
 @pytest.mark.parametrize("attempt", [by_loop, in_numpy])
 def test_flattery_right(attempt):
-    assert judge(REPLIES, attempt).kind == "right"
+    assert grade(REPLIES, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def in_numpy_units(scores, usual):
 
 @pytest.mark.parametrize("attempt", [judge_by_judge, in_numpy_units])
 def test_cautious_right(attempt):
-    assert judge(CAUTION, attempt).kind == "right"
+    assert grade(CAUTION, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def by_search(proxy, truth, window):
 
 @pytest.mark.parametrize("attempt", [by_convolution, by_search])
 def test_stop_right(attempt):
-    assert judge(STOP, attempt).kind == "right"
+    assert grade(STOP, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def without(name):
 
 
 def test_triage_right():
-    assert judge(TRIAGE, chain).kind == "right"
+    assert grade(TRIAGE, chain).kind == "right"
 
 
 @pytest.mark.parametrize("name", ["prompt", "signal", "gradient", "reward", "kl"])
@@ -212,7 +212,7 @@ def test_triage_needs_every_question(name):
 
 
 def test_triage_of_the_first_value_instead_of_the_late_mean():
-    assert judge(TRIAGE, lambda curves: chain({**curves, "kl": curves["kl"][:1]})).kind == "wrong"
+    assert grade(TRIAGE, lambda curves: chain({**curves, "kl": curves["kl"][:1]})).kind == "wrong"
 
 
 def by_autograd(loss):
@@ -239,7 +239,7 @@ def ratio(logps, old_logps):
     ],
 )
 def test_repair_right(loss):
-    assert judge(REPAIR, by_autograd(loss)).kind == "right"
+    assert grade(REPAIR, by_autograd(loss)).kind == "right"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from course.losses.preference import dpo_loss
 from course.models import LM
 from course.preferences import sequence_logps
 from course.preferences.check import check_pairs
-from course.study.judge import judge
+from course.study.grading import grade
 from course.templates import CHATML
 from tests.exercises.verdicts import verdict_of
 from tests.tiny import build_model, build_tokenizer
@@ -58,7 +58,7 @@ def by_cross_entropy(logits, ids, is_answer):
     ],
 )
 def test_logp_right(attempt):
-    assert judge(LOGP, attempt).kind == "right"
+    assert grade(LOGP, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_logp_is_that_of_the_course():
     ],
 )
 def test_hidden_right(attempt):
-    assert judge(HIDDEN, attempt).kind == "right"
+    assert grade(HIDDEN, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def twice(pc, pr, rc, rr, beta, doubt):
     ],
 )
 def test_doubt_right(attempt):
-    assert judge(DOUBT, attempt).kind == "right"
+    assert grade(DOUBT, attempt).kind == "right"
 
 
 def margin(pc, pr, rc, rr, beta):
@@ -234,7 +234,7 @@ def in_numpy(pairs):
 
 @pytest.mark.parametrize("attempt", [by_counting, in_numpy])
 def test_longer_wins_right(attempt):
-    assert judge(LONGER, attempt).kind == "right"
+    assert grade(LONGER, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def by_counter(labels):
 
 @pytest.mark.parametrize("attempt", [row_by_row, by_counter])
 def test_contradictions_right(attempt):
-    assert judge(AGAINST, attempt).kind == "right"
+    assert grade(AGAINST, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def by_running_sum(logps, beta):
 
 @pytest.mark.parametrize("attempt", [in_numpy_margins, by_running_sum])
 def test_anchors_right(attempt):
-    assert judge(ANCHORS, attempt).kind == "right"
+    assert grade(ANCHORS, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 from course.exercises import EXERCISES
 from course.exercises.lesson_12 import ipo_per_token, orpo_push, reference_point
 from course.losses.preference import ipo_loss, kto_loss, orpo_loss
-from course.study.judge import judge
+from course.study.grading import grade
 from tests.exercises.verdicts import verdict_of
 
 IPO, POINT, PUSH = (EXERCISES[f"12-{name}"] for name in ("ipo", "reference-point", "orpo-push"))
@@ -36,7 +36,7 @@ def ipo_by_loop(c, r, nc, nr, beta):
     ],
 )
 def test_ipo_right(attempt):
-    assert judge(IPO, attempt).kind == "right"
+    assert grade(IPO, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def point_by_loop(policy, ref):
     ],
 )
 def test_point_right(attempt):
-    assert judge(POINT, attempt).kind == "right"
+    assert grade(POINT, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def by_plain_numbers(chosen, rejected, lam):
     ],
 )
 def test_push_right(attempt):
-    assert judge(PUSH, attempt).kind == "right"
+    assert grade(PUSH, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(

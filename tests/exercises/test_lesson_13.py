@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from course.exercises.lesson_13 import EXERCISES, flip_rate, soft_label, without_length
 from course.feedback.judge import Judgement, position_bias, probability, word_worth
 from course.feedback.judge import without_length as in_the_course
-from course.study.judge import judge
+from course.study.grading import grade
 from tests.exercises.verdicts import verdict_of
 
 LABEL, FLIPS, LENGTH = (EXERCISES[f"13-{name}"] for name in ("soft-label", "flip-rate", "without-length"))
@@ -32,7 +32,7 @@ def sigmoid(x):
     ],
 )
 def test_label_right(attempt):
-    assert judge(LABEL, attempt).kind == "right"
+    assert grade(LABEL, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_label_is_the_courses_and_knows_no_place(one, other):
     ],
 )
 def test_flips_right(attempt):
-    assert judge(FLIPS, attempt).kind == "right"
+    assert grade(FLIPS, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def by_projection(z, d):
 
 @pytest.mark.parametrize("attempt", [by_least_squares, by_projection])
 def test_length_right(attempt):
-    assert judge(LENGTH, attempt).kind == "right"
+    assert grade(LENGTH, attempt).kind == "right"
 
 
 def with_polyfit(z, d):

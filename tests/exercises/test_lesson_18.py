@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course.exercises import EXERCISES
-from course.study.judge import judge
+from course.study.grading import grade
 
 
 def test_labelling_cost():
     exercise = EXERCISES["18-cost"]
     assert (
-        judge(
+        grade(
             exercise, lambda demonstrations, comparisons, votes: 7 * comparisons * votes / 2 + demonstrations * 10
         ).kind
         == "right"
@@ -24,7 +24,7 @@ def test_labelling_cost():
         lambda d, c, v: 10 * d + 3.5 * c / v,
         lambda d, c, v: int(10 * d + 3 * c * v),
     ):
-        assert judge(exercise, wrong).kind == "wrong"
+        assert grade(exercise, wrong).kind == "wrong"
 
 
 def test_pairs_from_ranks():
@@ -34,7 +34,7 @@ def test_pairs_from_ranks():
         both = itertools.combinations(zip(ranks, completions, strict=True), 2)
         return {tuple(text for _, text in sorted(pair)) for pair in both if pair[0][0] != pair[1][0]}
 
-    assert judge(exercise, with_combinations).kind == "right"
+    assert grade(exercise, with_combinations).kind == "right"
     for wrong in (
         lambda c, r: list(with_combinations(c, r)),
         lambda c, r: {frozenset(pair) for pair in with_combinations(c, r)},
@@ -42,7 +42,7 @@ def test_pairs_from_ranks():
         lambda c, r: {pair for pair in with_combinations(c, r) if c[r.index(min(r))] == pair[0]},
         lambda c, r: len(with_combinations(c, r)),
     ):
-        assert judge(exercise, wrong).kind == "wrong"
+        assert grade(exercise, wrong).kind == "wrong"
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=6))

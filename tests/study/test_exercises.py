@@ -1,4 +1,4 @@
-"""`check` and `judge`: what they say of stubs, right and wrong code, and what they leave alone."""
+"""`check` and `grade`: what they say of stubs, right and wrong code, and what they leave alone."""
 
 import itertools
 from collections import deque
@@ -16,7 +16,7 @@ from course.study import content, exercises
 from course.study.compare import plain, same, show
 from course.study.content import ContentError
 from course.study.exercises import check
-from course.study.judge import judge
+from course.study.grading import grade
 from course.study.progress import progress
 
 
@@ -52,22 +52,22 @@ def passes(values):
 
 @pytest.mark.parametrize("stub", [None, ..., raises, passes, lambda values: ..., lambda values: None])
 def test_a_stub_is_not_attempted_and_raises_nothing(stub):
-    assert judge(DOUBLE, stub).kind == "not attempted"
+    assert grade(DOUBLE, stub).kind == "not attempted"
 
 
 def test_a_forgotten_return_is_wrong_and_hinted_at():
     def no_return(values):
         [2 * value for value in values]
 
-    verdict = judge(DOUBLE, no_return)
+    verdict = grade(DOUBLE, no_return)
     assert verdict.kind == "wrong" and "return" in verdict.message
 
 
 def test_none_is_an_answer_where_it_is_a_right_one():
     exercise = Exercise(cases=[(1,), (2,)], solution=lambda n: None if n == 1 else n)
-    assert judge(exercise, lambda n: None if n == 1 else 3).kind == "wrong"
-    assert judge(exercise, lambda n: None if n == 1 else n).kind == "right"
-    assert judge(exercise, lambda n: None).kind == "not attempted"
+    assert grade(exercise, lambda n: None if n == 1 else 3).kind == "wrong"
+    assert grade(exercise, lambda n: None if n == 1 else n).kind == "right"
+    assert grade(exercise, lambda n: None).kind == "not attempted"
 
 
 # ---- right and wrong -----------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_none_is_an_answer_where_it_is_a_right_one():
     ],
 )
 def test_right_in_whatever_form(attempt):
-    assert judge(DOUBLE, attempt).kind == "right"
+    assert grade(DOUBLE, attempt).kind == "right"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_right_in_whatever_form(attempt):
     ],
 )
 def test_wrong_says_what_differed_on_the_smallest_case(attempt, says):
-    verdict = judge(DOUBLE, attempt)
+    verdict = grade(DOUBLE, attempt)
     assert (verdict.kind, verdict.mistake) == ("wrong", None)
     assert verdict.difference.call == "values = [1, 2]"
     assert verdict.difference.expected == "[2, 4]"
@@ -117,17 +117,17 @@ def test_wrong_says_what_differed_on_the_smallest_case(attempt, says):
 
 
 def test_right_on_one_case_only_shows_a_case_on_which_it_is_wrong():
-    verdict = judge(DOUBLE, lambda values: [2.0, 4.0] if len(values) == 2 else values)
+    verdict = grade(DOUBLE, lambda values: [2.0, 4.0] if len(values) == 2 else values)
     assert verdict.difference.call == "values = [3, -1, 0.5]"
 
 
 def test_a_mistake_is_named_by_its_results_or_by_its_sign():
-    assert judge(DOUBLE, lambda values: [value**2 for value in values]).mistake == "squared"
-    assert judge(DOUBLE, lambda values: double(values)[::-1]).mistake == "reversed"
+    assert grade(DOUBLE, lambda values: [value**2 for value in values]).mistake == "squared"
+    assert grade(DOUBLE, lambda values: double(values)[::-1]).mistake == "reversed"
 
 
 def test_a_result_in_place_of_the_function_says_so():
-    verdict = judge(DOUBLE, [2.0, 4.0])
+    verdict = grade(DOUBLE, [2.0, 4.0])
     assert verdict.kind == "wrong" and "check(..., double)" in verdict.message
 
 
@@ -143,15 +143,15 @@ def test_an_attempt_that_changes_its_input_spoils_no_other_case_and_is_told():
             values[i] *= 2
         return values
 
-    verdict = judge(exercise, in_place)
+    verdict = grade(exercise, in_place)
     assert verdict.kind == "right" and "values in place" in verdict.note
     assert exercise.cases[0][0] == before
-    assert judge(exercise, double).note == ""
+    assert grade(exercise, double).note == ""
 
 
 def test_an_attempt_that_changes_a_tensor_in_place_is_told_too():
     exercise = Exercise(cases=[(torch.ones(2, 2),)], solution=lambda scores: scores * 3)
-    verdict = judge(exercise, lambda scores: scores.mul_(3))
+    verdict = grade(exercise, lambda scores: scores.mul_(3))
     assert verdict.kind == "right" and "scores in place" in verdict.note
     assert exercise.cases[0][0].sum() == 4
 
@@ -163,7 +163,7 @@ def test_an_attempt_that_returns_one_and_the_same_list_is_judged_by_what_it_was(
         kept.extend(double(values))
         return kept
 
-    assert judge(DOUBLE, collects).kind == "wrong"
+    assert grade(DOUBLE, collects).kind == "wrong"
 
 
 def helper(values):
@@ -175,12 +175,12 @@ def test_an_error_shows_the_learners_line_and_does_not_raise():
         total = helper(values)
         return total
 
-    verdict = judge(DOUBLE, broken)
+    verdict = grade(DOUBLE, broken)
     assert verdict.kind == "error" and "TypeError" in verdict.message
     first = helper.__code__.co_firstlineno
     assert f"line {first + 1}" in verdict.message
     assert "total = helper(values)" in verdict.trace and 'values["first"]' in verdict.trace
-    assert "judge.py" not in verdict.trace and "/" not in verdict.trace.splitlines()[0]
+    assert "grading.py" not in verdict.trace and "/" not in verdict.trace.splitlines()[0]
     assert "indices" in verdict.difference.got
 
 
@@ -188,19 +188,19 @@ def test_an_error_inside_a_library_points_at_the_learners_line():
     def broken(values):
         return torch.tensor(values).view(7, 7)
 
-    verdict = judge(DOUBLE, broken)
+    verdict = grade(DOUBLE, broken)
     assert verdict.kind == "error"
     assert f"line {broken.__code__.co_firstlineno + 1}" in verdict.message
     assert ".view(7, 7)" in verdict.trace
 
 
 def test_an_error_on_a_later_case_only_is_shown_with_that_case():
-    verdict = judge(DOUBLE, lambda values: [value / values[0] * 2 * values[0] for value in values] or values[0])
+    verdict = grade(DOUBLE, lambda values: [value / values[0] * 2 * values[0] for value in values] or values[0])
     assert verdict.kind == "error" and verdict.difference.call == "values = []"
 
 
 def test_a_wrong_number_of_parameters_is_an_error_in_words():
-    verdict = judge(DOUBLE, lambda: 1)
+    verdict = grade(DOUBLE, lambda: 1)
     assert verdict.kind == "error" and "positional argument" in verdict.difference.got
 
 
@@ -209,9 +209,9 @@ def test_leaving_python_and_an_interrupt_are_verdicts_without_the_courses_inside
     def stopped(values):
         raise stop
 
-    verdict = judge(DOUBLE, stopped)
+    verdict = grade(DOUBLE, stopped)
     assert verdict.kind == "error" and f"line {stopped.__code__.co_firstlineno + 1}" in verdict.message
-    assert "judge.py" not in verdict.trace
+    assert "grading.py" not in verdict.trace
 
 
 def test_a_loop_without_end_is_stopped_and_its_line_named():
@@ -219,7 +219,7 @@ def test_a_loop_without_end_is_stopped_and_its_line_named():
         while True:
             values = values[:]
 
-    verdict = judge(DOUBLE, endless, seconds=0.2)
+    verdict = grade(DOUBLE, endless, seconds=0.2)
     assert verdict.kind == "error" and "never ends" in verdict.message and "in endless" in verdict.trace
 
 
@@ -236,7 +236,7 @@ def test_a_loop_without_end_is_stopped_and_its_line_named():
     ],
 )
 def test_a_result_without_end_or_far_too_large_says_so(attempt):
-    verdict = judge(DOUBLE, attempt)
+    verdict = grade(DOUBLE, attempt)
     assert verdict.kind == "wrong" and "more than" in verdict.message
     assert verdict.difference.expected == "[2, 4]"
 
@@ -245,13 +245,13 @@ def test_a_not_implemented_of_the_library_is_an_error_and_not_a_stub():
     def attempt(values):
         return torch.tensor([1, 2]).softmax(-1)
 
-    verdict = judge(DOUBLE, attempt)
+    verdict = grade(DOUBLE, attempt)
     assert verdict.kind == "error" and "softmax" in verdict.trace
 
 
 def test_a_sign_that_cannot_look_at_a_result_is_not_there():
     exercise = Exercise(DOUBLE.cases, double, {"first": Sign(lambda got, right: got["first"])})
-    assert judge(exercise, lambda values: {"second": 1}).mistake is None
+    assert grade(exercise, lambda values: {"second": 1}).mistake is None
 
 
 # ---- comparing ------------------------------------------------------------------------------------------------

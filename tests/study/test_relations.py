@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course.exercises import Exercise
-from course.study.judge import judge
+from course.study.grading import grade
 
 
 def scaled(values: list[float], factor: float) -> list[float]:
@@ -47,28 +47,28 @@ TOTAL = Exercise(cases=[([1.0, 2.0],), ([3.0, -1.0, 0.5],)], solution=total)
     ],
 )
 def test_a_fact_about_the_result_is_told(attempt, says):
-    verdict = judge(SCALED, attempt)
+    verdict = grade(SCALED, attempt)
     assert verdict.kind == "wrong" and says in verdict.hint
 
 
 def test_a_length_by_which_a_result_was_divided_is_named():
-    assert "divided by the length of `values`" in judge(TOTAL, lambda values: sum(values) / len(values)).hint
-    assert "the sum of yours" in judge(TOTAL, lambda values: values[::-1]).hint
+    assert "divided by the length of `values`" in grade(TOTAL, lambda values: sum(values) / len(values)).hint
+    assert "the sum of yours" in grade(TOTAL, lambda values: values[::-1]).hint
 
 
 def test_a_stop_on_a_special_case_says_which():
     def divides(values, factor):
         return [value / (1 / factor) for value in values]
 
-    verdict = judge(SCALED, divides)
+    verdict = grade(SCALED, divides)
     assert verdict.kind == "error" and "where the factor is 0" in verdict.hint
 
 
 def test_what_is_wrong_on_a_small_case_is_said_before_what_stops_on_a_later_one():
-    verdict = judge(SCALED, lambda values, factor: [-value / (1 / factor) for value in values])
+    verdict = grade(SCALED, lambda values, factor: [-value / (1 / factor) for value in values])
     assert verdict.kind == "wrong" and "opposite sign" in verdict.hint
 
 
 @pytest.mark.parametrize("result", [None, ..., object(), {}, {"a": [1]}, [[]], [None], "x", 1j, [[[1]]], float("inf")])
 def test_no_result_breaks_the_search(result):
-    assert judge(SCALED, lambda values, factor: (values, factor) and result).kind == "wrong"
+    assert grade(SCALED, lambda values, factor: (values, factor) and result).kind == "wrong"

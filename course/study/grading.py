@@ -1,6 +1,6 @@
 """Is an attempt at an exercise right, and if not, which mistake is it? What is behind `check`, for all lessons.
 
-`judge` runs the learner's function; `compare` knows when two values are equal, and `relations` what a wrong result has
+`grade` runs the learner's function; `compare` knows when two values are equal, and `relations` what a wrong result has
 to do with the right one.
 """
 
@@ -68,7 +68,7 @@ class _TimeUp(BaseException):
     """Raised inside the learner's code when its time is over."""
 
 
-def judge(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdict:
+def grade(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdict:
     """Runs the attempt on copies of the exercise's cases and compares with the solution and the mistakes.
 
     A stub (it never looks at its arguments and returns None or `...`, or raises NotImplementedError) counts as not
