@@ -266,5 +266,5 @@ def test_the_rules_are_drawn_in_their_order():
 def test_charts_draw_the_patients_beside_the_healthy_run():
     fig = charts("A", "B", curves=["reward", "kl"])
     assert [trace.name for trace in fig.data] == ["healthy", "A", "B"] * 2
-    assert fig.layout.title.text == "Patients A and B, beside a healthy run"
+    assert fig.layout.title.text == "Patients A and B"
     assert fig.data[0].line.color != fig.data[1].line.color

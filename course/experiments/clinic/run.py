@@ -28,6 +28,8 @@ from course.templates import CHATML
 from course.world import Question
 
 TITLES = {name: title for name, title in PANELS.items() if name != "beta"} | {
+    "kl": "KL (nats per answer)",
+    "value error": "error of the values",
     "reward std": "standard deviation of the rewards",
     "gradient": "norm of the policy's gradient",
 }

@@ -3,6 +3,7 @@
 Serves notebook 10 (claim H8), which shows ten patients at once, and runs parts of them live and compares.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -38,6 +39,7 @@ def run_patient(name: str, seed: int) -> Run:
     return replace(run, measured=measured, about=run.about if seed == 0 else {})
 
 
+LOWER = 36  # pixels, by which a row of plots is lower than others: the question about them is on the same screen
 EXPERIMENTS = (Experiment("clinic", (HEALTHY, *PATIENTS), run_patient),)
 
 
@@ -55,7 +57,7 @@ def stored(patient: str, seed: int = 0) -> Run:
     return store.of_condition([run for run in store.stored("clinic") if run.seed == seed], patient)[0]
 
 
-def charts(*patients: str, curves: Sequence[str], seed: int = 0, title: str = "") -> go.Figure:
+def charts(*patients: str, curves: Sequence[str], seed: int = 0) -> go.Figure:
     """Curves of some patients, each beside the healthy run in grey.
 
     Args:
@@ -71,15 +73,15 @@ def charts(*patients: str, curves: Sequence[str], seed: int = 0, title: str = ""
         for curve in curves
     }
     names = " and ".join(filter(None, [", ".join(patients[:-1]), patients[-1]]))
-    fig = panels(drawn, title or f"Patient{'s' * (len(patients) > 1)} {names}, beside a healthy run", "iteration")
+    fig = panels(drawn, f"Patient{'s' * (len(patients) > 1)} {names}", "iteration")
     grey = {
         "line": {"color": GREY, "dash": "solid", "width": 5},
         "marker": {"symbol": "circle", "size": 1, "color": GREY},
     }
     fig.for_each_trace(lambda trace: trace.update(grey), selector={"name": HEALTHY})
-    # The names stand above the plots: below six of them, they would not be on the screen with the first row.
+    # The names stand above the plots, beside the title.
     fig.update_layout(
         legend={"y": 1, "yref": "container", "yanchor": "top", "x": 1, "xanchor": "right"}, margin_b=BELOW
     )
-    fig.layout.height -= LEGEND_ROW
+    fig.layout.height -= LEGEND_ROW + LOWER * math.ceil(len(curves) / 2)
     return fig
