@@ -12,7 +12,8 @@ from operator import itemgetter
 from typing import Any
 
 from course.formats.problems import DataError, Problem
-from course.formats.records import Record, as_turns, check, whole_conversations
+from course.formats.records import Record, check
+from course.formats.whole import as_turns, whole_conversations
 from course.text import visible
 
 _PROMPTED = ("prompt", "chosen", "rejected", "completion", "completions")
@@ -34,11 +35,12 @@ def as_messages(record: Record) -> Record:
     if not isinstance(record.get("prompt"), str):
         return dict(record)
     changed: Record = {"prompt": [_turn("user", record["prompt"])]}
-    for field in ("chosen", "rejected", "completion"):
-        if record.get(field) is not None:
-            changed[field] = [_turn("assistant", record[field])]
-    if record.get("completions") is not None:
-        changed["completions"] = [[_turn("assistant", text)] for text in record["completions"]]
+    for field in _PROMPTED[1:]:
+        if (answer := record.get(field)) is not None:
+            several = field == "completions"
+            changed[field] = (
+                [[_turn("assistant", text)] for text in answer] if several else [_turn("assistant", answer)]
+            )
     return {**record, **changed}
 
 
@@ -108,14 +110,14 @@ def pairs_to_ranking(pairs: list[Record]) -> Record:
         if answer not in answers:  # not a set: an answer may be a list of messages
             answers.append(answer)
     answers.sort(key=lambda answer: -sum(pair["chosen"] == answer for pair in pairs))
-    ranking = {"prompt": pairs[0]["prompt"], "completions": answers, "ranks": list(range(1, len(answers) + 1))}
-    implied = [(better, worse) for better, worse in combinations(answers, 2)]
+    implied = list(combinations(answers, 2))
     given = [(pair["chosen"], pair["rejected"]) for pair in pairs]
     if len(given) != len(implied) or any(pair not in given for pair in implied):
         what = f"{len(given)} pairs of {len(answers)} answers do not give one order"
         mend = f"Compare each two answers once ({len(implied)} pairs), and without a circle."
         raise _refuse("chosen", what, mend)
-    return {**_others(pairs[0], *_PROMPTED), **ranking}
+    ranks = list(range(1, len(answers) + 1))
+    return {**_others(pairs[0], *_PROMPTED), "prompt": pairs[0]["prompt"], "completions": answers, "ranks": ranks}
 
 
 def likert_to_pairs(record: Record) -> tuple[list[Record], int]:

@@ -15,7 +15,8 @@ from typing import Any
 
 from course.formats.convert import extract_prompt
 from course.formats.problems import SHOWN, DataError, Problem, describe, placed, quote
-from course.formats.records import Record, check, whole_conversations
+from course.formats.records import Record, check
+from course.formats.whole import whole_conversations
 
 DEEPEST = 100
 """A record nested deeper than this is no record of text."""
@@ -33,6 +34,12 @@ OTHER_FILES = {
 }
 """How files begin that hold no JSON lines, with what they are and what to do."""
 MENDS = (
+    (
+        r".*(?: \ufeff|BOM)",
+        "Two files were joined here: remove the byte-order mark, the invisible U+FEFF, and let the second begin on a "
+        "line of its own.",
+    ),
+    (r".*\0", "It holds zero bytes, as UTF-16 does: save the file as UTF-8."),
     (r"Extra data [{\x1e]", "Put each record on a line of its own."),
     (r"Extra data ,|Illegal trailing|Expecting \w+.* []}]", "Remove the comma, or write what is missing after it."),
     (r"Expecting .* ['\u2018\u201c]", 'Put names and texts between straight double quotes, as in {"prompt": "Hi"}.'),
@@ -115,22 +122,18 @@ def rows(source: Any) -> Iterable[Any]:
         names = ", ".join(map(quote, list(source)[:SHOWN]))
         what = f"A dict is not a list of records. If it holds splits, choose one of them: {names}. If it is one record"
         raise ValueError(f"{what}, put it in a list. If it holds columns, pass datasets.Dataset.from_dict(...).")
-    if hasattr(source, "iloc") and hasattr(source, "columns"):  # pandas, whose empty cells are NaN or NaT
-        _require_one_each(source.columns)
+    is_pandas = hasattr(source, "iloc") and hasattr(source, "columns")
+    if twice := _twice(source.columns if is_pandas else getattr(source, "column_names", None) or ()):
+        raise ValueError(f"The table has two columns called {quote(twice[0])}: rename one, or leave it out.")
+    if is_pandas:  # its empty cells are NaN or NaT
         table = source.astype(object).where(source.notna(), None)
         return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False, name=None)]
     for name in ("to_pylist", "to_dicts"):  # Arrow, polars
         if hasattr(source, name):
-            _require_one_each(getattr(source, "column_names", ()))
             return getattr(source, name)()
     if not isinstance(source, Iterable) or isinstance(source, str | bytes):
         raise TypeError(f"Records come as a list of dicts, a data set or a table, not as {describe(source)}.")
     return source
-
-
-def _require_one_each(columns: Iterable[Any]) -> None:
-    if twice := _twice(columns):
-        raise ValueError(f"The table has two columns called {quote(twice[0])}: rename one, or leave it out.")
 
 
 def _twice(names: Iterable[Any]) -> list[Any]:
@@ -192,13 +195,8 @@ def _parse(line: bytes) -> Any:
 
 def _why(error: json.JSONDecodeError, text: str) -> str:
     """The fix that fits what is found where JSON breaks off."""
-    rest = text[error.pos :].lstrip()
-    if "\ufeff" in (rest[:1], text[:1]):
-        joined = "Two files were joined here: remove the byte-order mark, the invisible U+FEFF,"
-        return f"{joined} and let the second begin on a line of its own."
-    if "\0" in text:
-        return "It holds zero bytes, as UTF-16 does: save the file as UTF-8."
-    return next((mend for form, mend in MENDS if re.match(form, f"{error.msg} {rest[:5]}")), f"{_ONE_LINE}.")
+    found = f"{error.msg} {text[error.pos :].lstrip()[:5]} {chr(0) * (chr(0) in text)}"
+    return next((mend for form, mend in MENDS if re.match(form, found)), f"{_ONE_LINE}.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -28,10 +28,7 @@ from course.text import canonical, segments, visible
 Verdict = str | None
 Shingles = frozenset[tuple[str, ...]]
 
-STEPS = {
-    "filter": REASONS,
-    "de-duplicate": ("exact duplicate", "near duplicate"),
-}
+STEPS = {"filter": REASONS, "de-duplicate": ("exact duplicate", "near duplicate")}
 """The steps that can be chosen, each with the reasons for which it drops a record."""
 
 PUNCTUATION = frozenset(".,;:!?'\"\u2018\u2019\u201c\u201d")
@@ -133,13 +130,13 @@ def prepare_sft_data(
     apply("filter", [fault(record, min_words, max_words, keep, wanted) for record in kept.values()])
     apply("de-duplicate", duplicates(list(kept.values()), similar, wanted))
     if balance_by is not None:
-        _require_column(kept, balance_by)
+        if missing := [f"row {row}" for row, record in kept.items() if record.get(balance_by) is None]:
+            mend = "Add it, or call without balance_by."
+            problems = [Problem(balance_by, "is missing", mend, where) for where in missing]
+            raise DataError(f"Not every record has the column {balance_by!r} (rows count from 0).", problems)
         tasks = [str(record[balance_by]) for record in kept.values()]
         apply("balance", surplus(tasks, per_task, seed))
     return Prepared(list(kept.values()), counts, dropped)
-
-
-# --- format -------------------------------------------------------------------------------------------------
 
 
 def as_conversation(record: Record) -> Record | str:
@@ -172,9 +169,6 @@ def as_conversation(record: Record) -> Record | str:
 def tidy(text: str) -> str:
     """The text with one way of writing each character and line end, and no space around it."""
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
-# --- de-duplicate -------------------------------------------------------------------------------------------
 
 
 def words(text: str) -> list[str]:
@@ -214,11 +208,10 @@ def duplicates(
     each record is compared with those few candidates and not with all (the prefix filter of Chaudhuri et al.
     2006). The result is that of comparing every two.
     """
-    sets = (
-        [shingles(_said(record)) for record in records] if "near duplicate" in wanted else [frozenset()] * len(records)
-    )
+    near = "near duplicate" in wanted
+    sets = [shingles(_said(record)) if near else frozenset() for record in records]
     count = Counter(shingle for one in sets for shingle in one)
-    seen: set[tuple[tuple[str, str], ...]] = set()
+    seen: set[tuple[Any, ...]] = set()
     holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)  # which kept records have a shingle
     verdicts: list[Verdict] = []
     for i, (record, own_set) in enumerate(zip(records, sets, strict=True)):
@@ -250,9 +243,6 @@ def _said(record: Record) -> str:
     return "\n".join(f"{turn['role']} {turn['content']}" for turn in turns)
 
 
-# --- balance ------------------------------------------------------------------------------------------------
-
-
 def surplus(tasks: Sequence[str], per_task: int | None, seed: int) -> list[Verdict]:
     """Which records are more than their task's share, chosen at random.
 
@@ -271,11 +261,3 @@ def surplus(tasks: Sequence[str], per_task: int | None, seed: int) -> list[Verdi
         for row in random.Random(f"{seed} {task}").sample(members, extra):
             verdicts[row] = f"more than {share} of {task}"
     return verdicts
-
-
-def _require_column(kept: dict[int, Record], column: str) -> None:
-    mend = "Add it, or call without balance_by."
-    missing = [row for row, record in kept.items() if record.get(column) is None]
-    if missing:
-        problems = [Problem(column, "is missing", mend, f"row {row}") for row in missing]
-        raise DataError(f"Not every record has the column {column!r} (rows count from 0).", problems)

@@ -17,12 +17,12 @@ A record is a plain dict, and columns that a kind does not name travel along unt
 A prompt or a completion is a string or a list of messages; within one record all are of the same sort.
 """
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from course.formats.problems import Problem, describe, is_number, is_truth, quote
+from course.formats.whole import whole_conversations
 from course.text import half_character, visible
 
 Record = dict[str, Any]
@@ -46,18 +46,14 @@ UNREAD = ("tool_calls", "function_call", "weight", "reasoning_content", "thinkin
 """Parts of a message that other trainers read, and that would be lost here."""
 
 
-# --- checks: each takes what holds a value and the value's name, and yields what is wrong -------------------
-
-
 def _missing(holder: dict, name: str, at: str = "", mend: str = "") -> Problem:
     """That a field is missing; the fix names what the record has instead, if that can be guessed."""
     given = {key.strip("\ufeff ").lower(): key for key in holder if isinstance(key, str) and holder[key] is not None}
     close = [key for key in get_close_matches(name, given, n=1, cutoff=0.8) if key not in FIELDS or given[key] != key]
     found = next((given[key] for key in (*close, *ELSEWHERE.get(name, ())) if key in given), None)
     if found is not None:
-        mend = f"Rename {quote(found)} to {name!r}."
-        if name == "output" and "context" in given:  # Dolly's second text, which would be left behind
-            mend = f"Rename {quote(found)} to {name!r}, and 'context' to 'input'."
+        second = ", and 'context' to 'input'" if name == "output" and "context" in given else ""  # Dolly has two texts
+        mend = f"Rename {quote(found)} to {name!r}{second}."
     return Problem(at + name, "is missing", mend or f"Add {at + name!r} to the record, or remove the record.")
 
 
@@ -82,8 +78,7 @@ def _check_messages(holder: dict, name: str, starts: str, ends: str) -> Iterator
     elif not messages:
         yield Problem(name, "is empty", "Add its turns, or remove the record.")
     else:
-        faults = [fault for i, turn in enumerate(messages) for fault in _check_turn(turn, f"{name}[{i}]")]
-        yield from faults
+        yield from (faults := [fault for i, turn in enumerate(messages) for fault in _check_turn(turn, f"{name}[{i}]")])
         if all(fault.field.endswith(".content") for fault in faults):  # else their order cannot be judged
             yield from _check_order([turn["role"] for turn in messages], name, starts, ends)
 
@@ -103,10 +98,9 @@ def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
         yield Problem(f"{field}.role", f"unknown role {quote(role)}", f"Call it {meant!r}." if meant else use)
     yield from _check_text(turn, "content", f"{field}.")
     for name in UNREAD:
-        if quote(turn.get(name)) not in ("None", "''", "[]", "1", "1.0"):
-            what = f"is {quote(turn[name])}, which is not read here"
+        if (said := quote(turn.get(name))) not in ("None", "''", "[]", "1", "1.0"):
             mend = "Remove it to learn the turn without it, or remove the record."
-            yield Problem(f"{field}.{name}", what, mend)
+            yield Problem(f"{field}.{name}", f"is {said}, which is not read here", mend)
 
 
 def _check_order(roles: list[str], field: str, starts: str, ends: str) -> Iterator[Problem]:
@@ -124,40 +118,35 @@ def _check_order(roles: list[str], field: str, starts: str, ends: str) -> Iterat
     if spoken[0] != starts:
         mend = f"Put the {starts}'s turn first."
         if starts == "assistant":
-            mend = (
-                "Begin with the answer, for the prompt has a field of its own; or let both answers repeat the prompt."
-            )
+            mend = "Begin with the answer, or let both answers repeat the prompt."
         yield Problem(field, f"starts with the {spoken[0]}", mend)
     if spoken[-1] != ends:
         mend = f"Add the {ends}'s turn that is missing, or drop the last one."
         yield Problem(field, f"ends with the {spoken[-1]}", mend)
 
 
-def _check_prompt(record: Record) -> Iterator[Problem]:
-    is_chat = isinstance(record.get("prompt"), list)
-    yield from _check_messages(record, "prompt", "user", "user") if is_chat else _check_text(record, "prompt")
-
-
-def _check_completion(holder: dict, name: str, prompt: Any) -> Iterator[Problem]:
-    is_chat = isinstance(holder.get(name), list)
-    yield from (_check_messages(holder, name, "assistant", "assistant") if is_chat else _check_text(holder, name))
-    if holder.get(name) is not None and prompt is not None and is_chat != isinstance(prompt, list):
+def _check_side(holder: dict, name: str, role: str, prompt: Any = None) -> Iterator[Problem]:
+    """A prompt (`role` is user) or an answer to it (assistant): text, or messages that begin and end with that role."""
+    value = holder.get(name)
+    is_chat = isinstance(value, list)
+    yield from _check_messages(holder, name, role, role) if is_chat else _check_text(holder, name)
+    if value is not None and prompt is not None and is_chat != isinstance(prompt, list):
         sorts = ("messages", "text") if is_chat else ("text", "messages")
         yield Problem(name, f"is {sorts[0]} while the prompt is {sorts[1]}", "Use one sort for both.")
 
 
-def _check_different(answers: dict[str, Any], faults: list[Problem], mend: str) -> Iterator[Problem]:
-    """No two answers are the same; those with faults of their own are left out."""
-    seen: list[tuple[str, Any]] = []
-    for name, answer in answers.items():
-        if answer is None or any(fault.field.startswith(name) for fault in faults):
+def _check_answers(holder: dict, names: Iterable[str], prompt: Any, mend: str) -> Iterator[Problem]:
+    """Several answers to a prompt, no two of them the same (those with faults of their own are not compared)."""
+    seen: dict[str, Any] = {}
+    for name in names:
+        yield from (faults := list(_check_side(holder, name, "assistant", prompt)))
+        if faults:
             continue
+        answer = holder[name]
         said = answer if isinstance(answer, str) else [(turn["role"], turn["content"]) for turn in answer]
-        twin = next((other for other, text in seen if text == said), None)
-        if twin is None:
-            seen.append((name, said))
-        else:
+        if twin := next((other for other, text in seen.items() if text == said), None):
             yield Problem(name, f"is the same as {twin}", mend)
+        seen.setdefault(name, said)
 
 
 def _check_completions(record: Record, at_least: int) -> Iterator[Problem]:
@@ -170,9 +159,7 @@ def _check_completions(record: Record, at_least: int) -> Iterator[Problem]:
         if len(completions) < at_least:
             yield Problem("completions", f"has {len(completions)} of at least {at_least}", "Add answers.")
         answers = {f"completions[{i}]": completion for i, completion in enumerate(completions)}
-        faults = [fault for name in answers for fault in _check_completion(answers, name, record.get("prompt"))]
-        yield from faults
-        yield from _check_different(answers, faults, "Keep one of them.")
+        yield from _check_answers(answers, answers, record.get("prompt"), "Keep one of them.")
 
 
 def _check_numbers(record: Record, field: str) -> Iterator[Problem]:
@@ -195,9 +182,6 @@ def _is_scale(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]
 
 
-# --- the six kinds ------------------------------------------------------------------------------------------
-
-
 def _instruction(record: Record) -> Iterator[Problem]:
     yield from _check_text(record, "instruction")
     if not isinstance(record.get("input"), str | None):
@@ -214,16 +198,14 @@ def _preference(record: Record) -> Iterator[Problem]:
         mend = "Separate them with `extract_prompt`, or read the data with `load_records`, which does."
         yield Problem("chosen", "is a whole conversation, prompt and answer in one", mend)
         return
-    yield from _check_prompt(record)
-    answers = {side: record.get(side) for side in ("chosen", "rejected")}
-    faults = [fault for side in answers for fault in _check_completion(record, side, record.get("prompt"))]
-    yield from faults
-    yield from _check_different(answers, faults, "It prefers nothing: remove the record.")
+    yield from _check_side(record, "prompt", "user")
+    mend = "It prefers nothing: remove the record."
+    yield from _check_answers(record, ("chosen", "rejected"), record.get("prompt"), mend)
 
 
 def _unpaired(record: Record) -> Iterator[Problem]:
-    yield from _check_prompt(record)
-    yield from _check_completion(record, "completion", record.get("prompt"))
+    yield from _check_side(record, "prompt", "user")
+    yield from _check_side(record, "completion", "assistant", record.get("prompt"))
     label = record.get("label")
     if label is None:
         yield _missing(record, "label", mend="Add true for a good completion, false for a bad one.")
@@ -232,20 +214,18 @@ def _unpaired(record: Record) -> Iterator[Problem]:
 
 
 def _ranking(record: Record) -> Iterator[Problem]:
-    yield from _check_prompt(record)
+    yield from _check_side(record, "prompt", "user")
     yield from _check_completions(record, at_least=2)
-    faults = list(_check_numbers(record, "ranks"))
-    yield from faults
+    yield from (faults := list(_check_numbers(record, "ranks")))
     if not faults and sorted(ranks := record["ranks"]) != list(range(1, len(ranks) + 1)):
         mend = "Give the best 1, the next 2, and so on, each once; with ties, use ratings (likert) instead."
         yield Problem("ranks", f"{quote(ranks)} is not an order of 1 to {len(ranks)}", mend)
 
 
 def _likert(record: Record) -> Iterator[Problem]:
-    yield from _check_prompt(record)
+    yield from _check_side(record, "prompt", "user")
     yield from _check_completions(record, at_least=1)
-    faults = list(_check_numbers(record, "ratings"))
-    yield from faults
+    yield from (faults := list(_check_numbers(record, "ratings")))
     scale = LIKERT_SCALE if record.get("scale") is None else record["scale"]
     if not _is_scale(scale):
         yield Problem("scale", f"is {quote(scale)}", "Write [low, high], such as [1, 5], or leave it out.")
@@ -294,50 +274,14 @@ def _check_characters(record: Record) -> Iterator[Problem]:
             seen.add(id(value))  # a list may hold itself
             if isinstance(value, dict):
                 waiting += [(f"the name {quote(key)}", key) for key in value]
-                waiting += [(f"{field}.{_plain(key)}".lstrip("."), part) for key, part in value.items()]
+                waiting += [
+                    (
+                        f"{field}.{key if isinstance(key, str) and not half_character(key) else quote(key)}".lstrip(
+                            "."
+                        ),
+                        part,
+                    )
+                    for key, part in value.items()
+                ]
             else:
                 waiting += [(f"{field}[{i}]", part) for i, part in enumerate(value)]
-
-
-def _plain(name: Any) -> str:
-    return name if isinstance(name, str) and not half_character(name) else quote(name)
-
-
-# --- conversations that repeat the prompt -------------------------------------------------------------------
-
-
-def as_turns(value: Any) -> list[dict[str, Any]]:
-    """A conversation in messages, or in a text as hh-rlhf writes it, as messages; an empty list if it is neither."""
-    if isinstance(value, list):
-        return value if all(isinstance(turn, dict) for turn in value) else []
-    if not isinstance(value, str):
-        return []
-    before, *parts = re.split(r"(?:^|\n\n)(Human|Assistant):", value.replace("\r\n", "\n").lstrip())
-    turns = [
-        {"role": "user" if name == "Human" else "assistant", "content": text.strip()}
-        for name, text in zip(parts[::2], parts[1::2], strict=True)
-    ]
-    return turns if not before and len(turns) > 1 else []
-
-
-def whole_conversations(record: Any) -> list[list[dict[str, Any]]]:
-    """The turns of `chosen` and of `rejected` where these repeat the prompt; an empty list where they do not.
-
-    Texts that look like conversations must begin with the prompt, if there is one, for a dialogue may be what was asked
-    for. A prompt that ends with `Assistant:`, before answers alone, is put in front of both.
-    """
-    if not isinstance(record, dict):
-        return []
-    sides, prompt = [record.get(side) for side in ("chosen", "rejected")], record.get("prompt")
-    start = prompt.strip() if isinstance(prompt, str) else None
-    begins = prompt is None
-    if not all(isinstance(side, str) for side in sides):
-        begins = True  # `extract_prompt` compares messages with the prompt
-    elif start is not None:
-        if start.endswith("\n\nAssistant:") and not any(side.strip().startswith(start) for side in sides):
-            sides = [f"{start} {side}" for side in sides]
-        begins = all(side.strip().startswith(start) for side in sides)
-    turns = [as_turns(side) for side in sides]
-    if not all(one and one[0].get("role") in ("system", "user") for one in turns):
-        return []
-    return turns if begins or all(start in [turn.get("content") for turn in one] for one in turns) else []

@@ -1,0 +1,41 @@
+"""Preference data whose two sides are whole conversations, as in UltraFeedback and hh-rlhf."""
+
+import re
+from typing import Any
+
+
+def as_turns(value: Any) -> list[dict[str, Any]]:
+    """A conversation in messages, or in a text as hh-rlhf writes it, as messages; an empty list if it is neither."""
+    if isinstance(value, list):
+        return value if all(isinstance(turn, dict) for turn in value) else []
+    if not isinstance(value, str):
+        return []
+    before, *parts = re.split(r"(?:^|\n\n)(Human|Assistant):", value.replace("\r\n", "\n").lstrip())
+    turns = [
+        {"role": "user" if name == "Human" else "assistant", "content": text.strip()}
+        for name, text in zip(parts[::2], parts[1::2], strict=True)
+    ]
+    return turns if not before and len(turns) > 1 else []
+
+
+def whole_conversations(record: Any) -> list[list[dict[str, Any]]]:
+    """The turns of `chosen` and of `rejected` where these repeat the prompt; an empty list where they do not.
+
+    Texts that look like conversations must begin with the prompt, if there is one, for a dialogue may be what was asked
+    for. A prompt that ends with `Assistant:`, before answers alone, is put in front of both.
+    """
+    if not isinstance(record, dict):
+        return []
+    sides, prompt = [record.get(side) for side in ("chosen", "rejected")], record.get("prompt")
+    start = prompt.strip() if isinstance(prompt, str) else None
+    begins = prompt is None
+    if not all(isinstance(side, str) for side in sides):
+        begins = True  # `extract_prompt` compares messages with the prompt
+    elif start is not None:
+        if start.endswith("\n\nAssistant:") and not any(side.strip().startswith(start) for side in sides):
+            sides = [f"{start} {side}" for side in sides]
+        begins = all(side.strip().startswith(start) for side in sides)
+    turns = [as_turns(side) for side in sides]
+    if not all(one and one[0].get("role") in ("system", "user") for one in turns):
+        return []
+    return turns if begins or all(start in [turn.get("content") for turn in one] for one in turns) else []
