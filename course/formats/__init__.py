@@ -2,7 +2,8 @@
 
 Serves notebooks 02 (chat data), 05 (filtering what a model wrote) and 06 (preference data). The six
 shapes and their checks are in `records.py`, the ways to read them in `load.py`, the ways from one to another
-in `convert.py`, and the pipeline from raw data to a set to train on in `prepare.py`. None of it needs torch.
+in `convert.py` (`whole.py`: from conversations that repeat their prompt), and the pipeline from raw data to a set
+to train on in `prepare.py` and `filters.py`. None of it needs torch.
 """
 
 from course.formats.convert import (
@@ -16,7 +17,7 @@ from course.formats.convert import (
     ranking_to_pairs,
 )
 from course.formats.load import load_records, validate
-from course.formats.prepare import Dropped, Prepared, Step, prepare_sft_data
+from course.formats.prepare import Prepared, prepare_sft_data
 from course.formats.problems import DataError, Problem
 from course.formats.records import KINDS, ROLES, Message, Record, check
 
@@ -24,12 +25,10 @@ __all__ = [
     "KINDS",
     "ROLES",
     "DataError",
-    "Dropped",
     "Message",
     "Prepared",
     "Problem",
     "Record",
-    "Step",
     "as_messages",
     "check",
     "extract_prompt",

@@ -8,6 +8,7 @@ Rankings become pairs as in Ouyang et al. 2022, section 3.5: K answers give K(K-
 """
 
 from itertools import combinations
+from math import comb
 from operator import itemgetter
 from typing import Any
 
@@ -89,9 +90,7 @@ def extract_prompt(record: Record) -> Record:
 def ranking_to_pairs(record: Record) -> list[Record]:
     """Every comparison that a ranking of K answers implies: K(K-1)/2 preference records, best first."""
     _require(record, "ranking")
-    by_rank = sorted(zip(record["ranks"], record["completions"], strict=True), key=itemgetter(0))
-    rest = _others(record, *_PROMPTED, "ranks")
-    return [_pair(record, better, worse, rest) for (_, better), (_, worse) in combinations(by_rank, 2)]
+    return _compared(record, [-rank for rank in record["ranks"]], "ranks")[0]
 
 
 def pairs_to_ranking(pairs: list[Record]) -> Record:
@@ -126,11 +125,7 @@ def likert_to_pairs(record: Record) -> tuple[list[Record], int]:
     It cannot be undone: a pair says which answer is better, no longer by how much.
     """
     _require(record, "likert")
-    rest = _others(record, *_PROMPTED, "ratings", "scale")
-    rated = sorted(zip(record["ratings"], record["completions"], strict=True), key=itemgetter(0), reverse=True)
-    compared = [(better, worse, high == low) for (high, better), (low, worse) in combinations(rated, 2)]
-    pairs = [_pair(record, better, worse, rest) for better, worse, tie in compared if not tie]
-    return pairs, len(compared) - len(pairs)
+    return _compared(record, record["ratings"], "ratings", "scale")
 
 
 def preference_to_unpaired(record: Record) -> list[Record]:
@@ -147,8 +142,16 @@ def _turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def _pair(record: Record, better: Any, worse: Any, rest: Record) -> Record:
-    return {**rest, "prompt": record["prompt"], "chosen": better, "rejected": worse}
+def _compared(record: Record, points: list[float], *named: str) -> tuple[list[Record], int]:
+    """A pair for each two completions of different points, the best first, and the number of ties."""
+    rated = sorted(zip(points, record["completions"], strict=True), key=itemgetter(0), reverse=True)
+    rest = {**_others(record, *_PROMPTED, *named), "prompt": record["prompt"]}
+    pairs = [
+        {**rest, "chosen": better, "rejected": worse}
+        for (high, better), (low, worse) in combinations(rated, 2)
+        if high > low
+    ]
+    return pairs, comb(len(rated), 2) - len(pairs)
 
 
 def _others(record: Record, *named: str) -> Record:

@@ -20,6 +20,7 @@ from course.formats.whole import whole_conversations
 
 DEEPEST = 100
 """A record nested deeper than this is no record of text."""
+TOO_DEEP = Problem("", f"is nested more than {DEEPEST} levels deep", "Write the record's fields side by side.")
 
 _ONE_LINE = "Write each record as one JSON object on a line of its own"
 _TABLE = "Read it with pandas.read_{}, and pass the table."
@@ -101,9 +102,6 @@ def load_records(source: str | Path | Iterable[Record], kind: str) -> list[Recor
             records.append((where, record))
         except DataError as error:
             faults += placed(where, error.problems)
-        except RecursionError:
-            what = f"is nested more than {DEEPEST} levels deep"
-            faults.append(Problem("", what, "Write the record's fields side by side.", where))
     sound = _accept(records, kind, name, faults)
     if converted:
         what = "the turns that `chosen` and `rejected` share at the start are now the prompt"
@@ -144,10 +142,10 @@ def own(value: Any, depth: int = 0) -> Any:
     """A copy that shares nothing with the source; what NumPy, pandas or torch hold becomes Python's values and lists.
 
     Raises:
-        RecursionError: it is nested more than `DEEPEST` levels deep.
+        DataError: it is nested more than `DEEPEST` levels deep.
     """
     if depth > DEEPEST:
-        raise RecursionError
+        raise DataError("", [TOO_DEEP])
     for name in ("_asdict", "to_dict", "tolist"):  # a named tuple, a row of pandas, numbers and arrays
         if hasattr(value, name):
             value = getattr(value, name)()
@@ -189,14 +187,12 @@ def _parse(line: bytes) -> Any:
     except UnicodeDecodeError as error:
         problem = Problem(f"byte {error.start + 1}", "is not UTF-8 text", "Save the file as UTF-8.")
     except json.JSONDecodeError as error:
-        problem = Problem(f"column {error.colno}", f"is not JSON ({error.msg})", _why(error, text))
+        found = f"{error.msg} {text[error.pos :].lstrip()[:5]} {chr(0) * (chr(0) in text)}"
+        mend = next((mend for form, mend in MENDS if re.match(form, found)), f"{_ONE_LINE}.")
+        problem = Problem(f"column {error.colno}", f"is not JSON ({error.msg})", mend)
+    except RecursionError:
+        problem = TOO_DEEP
     raise DataError("", [problem])
-
-
-def _why(error: json.JSONDecodeError, text: str) -> str:
-    """The fix that fits what is found where JSON breaks off."""
-    found = f"{error.msg} {text[error.pos :].lstrip()[:5]} {chr(0) * (chr(0) in text)}"
-    return next((mend for form, mend in MENDS if re.match(form, found)), f"{_ONE_LINE}.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 from course import SEED
 from course.formats.convert import instruction_to_conversation
 from course.formats.filters import REASONS, fault
-from course.formats.load import DEEPEST, own, rows
+from course.formats.load import own, rows
 from course.formats.problems import DataError, Problem
 from course.formats.records import Record, check
 from course.text import canonical, segments, visible
@@ -143,8 +143,8 @@ def as_conversation(record: Record) -> Record | str:
     """One raw record as a tidy conversation, or the reason why it cannot become one."""
     try:
         record = own(record)
-    except RecursionError:
-        return f"is nested more than {DEEPEST} levels deep"
+    except DataError as error:  # it is nested too deep
+        return error.problems[0].what
     kind, chat = "conversation", record
     # In a data set of mixed records every row has all columns, and None in those that are not its own.
     given = {field for field, value in record.items() if value is not None} if isinstance(record, dict) else set()
