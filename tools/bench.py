@@ -115,10 +115,10 @@ def reinforcement() -> None:
     from course.rollouts import chat_prompts, sample
     from course.world import SEEN, UNSEEN, country_questions
 
-    mixed, judge, questions = load("mixed", "cpu"), load_reward("reward", "cpu"), country_questions(SEEN + UNSEEN)
+    mixed, reward, questions = load("mixed", "cpu"), load_reward("reward", "cpu"), country_questions(SEEN + UNSEEN)
     run = ppo(
         clone(mixed),
-        judge,
+        reward,
         questions,
         iterations=6,
         settings=PPOConfig(rollout_batch_size=64, epochs=2, max_new_tokens=56),
@@ -161,7 +161,7 @@ def reinforcement() -> None:
 
     def note(prompts, texts):
         resident.append(psutil.Process().memory_info().rss / 1e6)
-        return judge(prompts, texts)
+        return reward(prompts, texts)
 
     short = PPOConfig(rollout_batch_size=16, mini_batch_size=16, max_new_tokens=16)
     ppo(clone(mixed), note, questions, iterations=100, settings=short)

@@ -1,4 +1,4 @@
-"""The flawed judges of lesson 10, what is measured of a policy, and the experiment."""
+"""The flawed rewards of lesson 10, what is measured of a policy, and the experiment."""
 
 import inspect
 import math
@@ -74,17 +74,17 @@ def test_the_longer_side_is_chosen():
         assert len(record["chosen"].split()) > len(record["rejected"].split())
 
 
-# ---- the judge ---------------------------------------------------------------------------------------------
+# ---- the reward model ------------------------------------------------------------------------------------
 
 
-def test_a_judges_unit_is_that_of_usual_drafts(lm, pairs):
-    judge = standardised_reward(lm, length_labels(pairs, 0), pairs, seed=0)
-    scores = judge([pair.prompt for pair in pairs], [pair.a for pair in pairs])
+def test_the_unit_of_a_reward_is_that_of_usual_drafts(lm, pairs):
+    reward = standardised_reward(lm, length_labels(pairs, 0), pairs, seed=0)
+    scores = reward([pair.prompt for pair in pairs], [pair.a for pair in pairs])
     assert float(scores.mean()) == pytest.approx(0, abs=1e-4)
     assert float(scores.std()) == pytest.approx(1, abs=1e-4)
 
 
-def test_a_judge_without_a_unit_is_refused(lm, pairs):
+def test_a_reward_without_a_unit_is_refused(lm, pairs):
     with pytest.raises(ValueError, match=r"gives all 2 usual drafts the score .* no unit"):
         standardised_reward(lm, length_labels(pairs, 0), [pairs[0], pairs[0]], seed=0)
 
@@ -150,7 +150,7 @@ def test_the_cures_of_collapse_change_one_setting_each():
 def test_a_run_is_a_case_with_its_cure(lm, pairs, monkeypatch):
     case = Case(lm, pairs, by_words, QUESTIONS, 3)
     monkeypatch.setattr(hacking, "_case", lambda kind, seed: case)
-    monkeypatch.setattr(hacking, "symptoms", lambda policy, judge, seed: {"same": float(policy is lm)})
+    monkeypatch.setattr(hacking, "symptoms", lambda policy, reward, seed: {"same": float(policy is lm)})
     past = [dict.fromkeys(CURVES, 0.5), dict.fromkeys(CURVES, 1.5)]
     made = SimpleNamespace(history=past)
     monkeypatch.setattr(hacking, "treat", lambda case, cure: (clone(lm), made))
