@@ -52,6 +52,7 @@ def to_mathml(tex: str, display: bool = False) -> str:
     # The library's own `convert` undoes the escaping of < in the formula, so the tree is written out here.
     for node in element.iter():
         node.text = unescape(node.text) if node.text else node.text
+    element.set("alttext", tex)  # what stands for it where a label can only be text
     return tostring(element, encoding="unicode")
 
 

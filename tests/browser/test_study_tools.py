@@ -11,7 +11,8 @@ import yaml
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from pypdf import PdfReader
 
-from course.study import content, flashcards, pipeline_map, quiz, warm_up
+from course.study import check as check_exercise
+from course.study import content, flashcards, pipeline_map, predict, quiz, warm_up
 from course.study.progress import Progress
 from tests.standalone import page_of
 
@@ -332,6 +333,14 @@ def test_deck_by_keyboard(show):
     expect(card).not_to_be_focused()  # Tab is never trapped
 
 
+def test_a_card_is_named_by_its_words_and_the_latex_of_its_formulas(show, tmp_path, monkeypatch):
+    front = r'"What is $\\frac{1}{2\\beta}$?\n\nSay it."'
+    (tmp_path / "05.yaml").write_text(f'lesson: "05"\ntitle: T\ncards: [{{id: 05-a, front: {front}, back: b}}]\n')
+    monkeypatch.setattr(content, "FOLDER", tmp_path)
+    page = show(page_of(flashcards("05")))
+    expect(page.locator(".pt-card")).to_have_attribute("aria-label", r"Question: What is \frac{1}{2\beta}? Say it.")
+
+
 def test_what_is_not_yet_known_can_be_gone_through_alone(show):
     page = show(page_of(flashcards("01")))
     for rating in ("Known", "Not yet", "Known"):
@@ -443,7 +452,9 @@ LOW_CONTRAST = """() => {
   for (const node of document.querySelectorAll('.pt-study *')) {
     const text = [...node.childNodes].filter(child => child.nodeType === 3).map(child => child.data.trim()).join('');
     if (!text || node.closest(':disabled') || !node.checkVisibility()) continue;
-    const [a, b] = [light(rgba(getComputedStyle(node).color)), light(behind(node))].sort();
+    const style = getComputedStyle(node);
+    const ink = node instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(rgba(ink)), light(behind(node))].sort((x, y) => x - y);
     const ratio = (b + 0.05) / (a + 0.05);
     if (ratio < 4.5) low.push(`${ratio.toFixed(1)}: ${text.slice(0, 40)}`);
   }
@@ -467,12 +478,23 @@ def answer_something(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1100, 360])
 def test_standalone_pages_are_readable_and_fit(show, scheme, width):
-    for make in (lambda: quiz("01"), lambda: flashcards("01"), pipeline_map):
+    guess = predict("S6", "Draw it.", x=[0, 10, 20], low=0, high=6)
+    exercise = check_exercise("01-next-token-loss", lambda logits, ids: 0.0)
+    for make in (
+        lambda: quiz("01"),
+        lambda: flashcards("01"),
+        pipeline_map,
+        lambda: guess,
+        lambda: guess.reveal([3, 2, 1]),
+        lambda: exercise,
+    ):
         page = show(page_of(make()))
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
-        if page.locator(".pt-question").count():
+        if page.locator(".pt-question").count() > 1:
             answer_something(page)
+        for button in page.get_by_role("button", name="how the result without").all():
+            button.click()
         assert page.evaluate(LOW_CONTRAST) == []
         assert page.evaluate(SMALL_TARGETS) == []
         assert not page.evaluate(TOO_WIDE)

@@ -268,10 +268,8 @@ function mount(model, el, live) {
   });
   const notice = h("div", { class: "pt-notice", role: "status" });
   el.replaceChildren(...(live ? [root, notice] : [notice, root])); // what comes later must not move the buttons
-  if (live) {
-    hideStandalone(model.get("place"), el);
-    nameCharts();
-  }
+  nameCharts();
+  if (live) hideStandalone(model.get("place"), el);
 
   const kind = model.get("store");
   const ids = model.get("ids") ?? [];

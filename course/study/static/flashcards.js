@@ -47,7 +47,13 @@ function draw(study) {
   study.watch("due_text", () => { back_on.textContent = study.trait("due_text")?.[judged] ?? ""; });
 
   // ---- what the learner can do -------------------------------------------------------------------------------
-  function words(face) { return card.querySelector(`${face} .pt-face-text`).innerText; }
+  // A face as text, for a label: formulas as their LaTeX, and a space where one block ends.
+  function words(face) {
+    const text = card.querySelector(`${face} .pt-face-text`).cloneNode(true);
+    for (const formula of text.querySelectorAll("math")) formula.replaceWith(formula.getAttribute("alttext"));
+    for (const block of text.querySelectorAll("p, li, pre, br")) block.after(" ");
+    return text.textContent.replace(/\s+/g, " ").trim();
+  }
 
   function turn() {
     turned = !turned;
