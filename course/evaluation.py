@@ -46,6 +46,12 @@ class Grades:
         """Mean true score, 0 to 1."""
         return fmean(s.total for s in self.scores)
 
+    def correct_by_relation(self) -> dict[str, float]:
+        """Share of right answers for each relation asked."""
+        relations = dict.fromkeys(q.relation for q in self.questions)
+        pairs = list(zip(self.questions, self.scores, strict=True))
+        return {r: fmean(s.fact for q, s in pairs if q.relation == r) for r in relations}
+
     def texts(self) -> list[str]:
         """What was answered, as text."""
         return [answer.text for answer in self.answers]

@@ -28,6 +28,8 @@ def test_figures_by_hand():
     assert grades.stopped == 2 / 4
     assert grades.words == (6 + 6 + 1 + 0) / 4
     assert grades.total == (1.0 + 0 + 0.85 + 0) / 4
+    assert grades.correct_by_relation() == {"capital": 1 / 2, "sum": 1.0, "currency": 0.0}
+    assert list(grades.correct_by_relation()) == ["capital", "sum", "currency"]  # in the order asked
     assert grades.texts() == [a.text for a in ANSWERS]
     assert grades.scores == [score(q, a.text) for q, a in zip(QUESTIONS, ANSWERS, strict=True)]
 
