@@ -14,7 +14,7 @@ from typing import Any
 
 from course.formats.problems import DataError, Problem
 from course.formats.records import Record, check
-from course.formats.whole import as_turns, whole_conversations
+from course.formats.whole import as_turns, said, whole_conversations
 from course.text import visible
 
 _PROMPTED = ("prompt", "chosen", "rejected", "completion", "completions")
@@ -35,14 +35,12 @@ def as_messages(record: Record) -> Record:
     """
     if not isinstance(record.get("prompt"), str):
         return dict(record)
-    changed: Record = {"prompt": [_turn("user", record["prompt"])]}
-    for field in _PROMPTED[1:]:
-        if (answer := record.get(field)) is not None:
-            several = field == "completions"
-            changed[field] = (
-                [[_turn("assistant", text)] for text in answer] if several else [_turn("assistant", answer)]
-            )
-    return {**record, **changed}
+
+    def turns(answer: Any) -> list[Any]:
+        return [turns(one) for one in answer] if isinstance(answer, list) else [_turn("assistant", answer)]
+
+    changed = {field: turns(record[field]) for field in _PROMPTED[1:] if record.get(field) is not None}
+    return {**record, **changed, "prompt": [_turn("user", record["prompt"])]}
 
 
 def preference_to_conversation(record: Record) -> Record:
@@ -67,10 +65,11 @@ def extract_prompt(record: Record) -> Record:
     if not (sides := whole_conversations(record)):
         raise _refuse("chosen", "is no whole conversation", "A record with prompt and answers apart stays as it is.")
     chosen, rejected = sides
-    same = next((i for i, (one, other) in enumerate(zip(*sides, strict=False)) if one != other), min(map(len, sides)))
+    both = list(zip(said(chosen), said(rejected), strict=False))
+    same = next((i for i, (one, other) in enumerate(both) if one != other), len(both))
     shared, given = chosen[:same], record.get("prompt")
-    asked = [str(turn.get("content")).strip() for turn in shared if turn.get("role") == "user"]
-    if chosen == rejected:
+    asked = [str(text).strip() for role, text in said(shared) if role == "user"]
+    if said(chosen) == said(rejected):
         raise _refuse("rejected", "is the same as chosen", "It prefers nothing: remove the record.")
     if not asked or shared[-1].get("role") != "user":
         what = "parts from rejected before an answer, so they answer different questions"
@@ -79,10 +78,14 @@ def extract_prompt(record: Record) -> Record:
         if isinstance(record[name], str) and len(side) > same + 1:
             what = "has another turn after its answer, or an answer that quotes one"
             raise _refuse(name, what, "Cut it after the answer, write it as messages, or remove the record.")
-    if isinstance(given, list) and [turn for turn in as_turns(given) if turn.get("role") != "system"] == shared:
-        shared = given  # only the prompt has the system turn
-    texts = isinstance(record["chosen"], str) or not str(given or "").strip() or str(given).strip() in asked
-    if given != shared and not texts:
+    if isinstance(given, list):
+        spoken = [turn for turn in said(as_turns(given)) if turn[0] != "system"]
+        fits = said(shared) in (spoken, said(as_turns(given)))
+        shared = given if fits else shared  # it may be alone in having the system turn
+    else:
+        plain = given is None or (isinstance(given, str) and given.strip() in ("", *asked))
+        fits = plain or isinstance(record["chosen"], str)
+    if not fits:
         raise _refuse("prompt", "is not what chosen and rejected begin with", "Correct it, or remove the record.")
     return {**_others(record, *_PROMPTED), "prompt": shared, "chosen": chosen[same:], "rejected": rejected[same:]}
 

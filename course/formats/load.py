@@ -166,8 +166,8 @@ def _lines(path: Path) -> list[tuple[str, bytes]]:
     """
     data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     lines = [(f"line {i}", line) for i, line in enumerate(re.split(rb"\r\n|\n|\r", data), 1) if line.strip()]
-    other = next((said for start, said in OTHER_FILES.items() if data.lstrip().startswith(start)), None)
     first = lines[0][1].strip() if lines else b""
+    other = next((said for start, said in OTHER_FILES.items() if first.startswith(start)), None)
     if path.suffix.lower() in (".csv", ".tsv") and first[:1] != b"{":
         other = "is a table of separated values", _TABLE.format("csv")
     elif first == b"{":
@@ -197,10 +197,11 @@ def _parse(line: bytes) -> Any:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; Python's reader would keep the last of two equal keys and say nothing."""
-    if twice := _twice(name for name, _ in pairs):
-        mend = "Keep the one that is meant."
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        twice, mend = _twice(name for name, _ in pairs), "Keep the one that is meant."
         raise DataError("", [Problem(quote(name), "is there twice in one object", mend) for name in twice])
-    return dict(pairs)
+    return record
 
 
 def _whole(digits: str) -> int:

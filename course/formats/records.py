@@ -22,7 +22,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from course.formats.problems import Problem, describe, is_number, is_truth, quote
-from course.formats.whole import whole_conversations
+from course.formats.whole import said, whole_conversations
 from course.text import half_character, visible
 
 Record = dict[str, Any]
@@ -98,9 +98,9 @@ def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
         yield Problem(f"{field}.role", f"unknown role {quote(role)}", f"Call it {meant!r}." if meant else use)
     yield from _check_text(turn, "content", f"{field}.")
     for name in UNREAD:
-        if (said := quote(turn.get(name))) not in ("None", "''", "[]", "1", "1.0"):
+        if (found := quote(turn.get(name))) not in ("None", "''", "[]", "1", "1.0"):
             mend = "Remove it to learn the turn without it, or remove the record."
-            yield Problem(f"{field}.{name}", f"is {said}, which is not read here", mend)
+            yield Problem(f"{field}.{name}", f"is {found}, which is not read here", mend)
 
 
 def _check_order(roles: list[str], field: str, starts: str, ends: str) -> Iterator[Problem]:
@@ -143,10 +143,10 @@ def _check_answers(holder: dict, names: Iterable[str], prompt: Any, mend: str) -
         if faults:
             continue
         answer = holder[name]
-        said = answer if isinstance(answer, str) else [(turn["role"], turn["content"]) for turn in answer]
-        if twin := next((other for other, text in seen.items() if text == said), None):
+        words = answer if isinstance(answer, str) else said(answer)
+        if twin := next((other for other, text in seen.items() if text == words), None):
             yield Problem(name, f"is the same as {twin}", mend)
-        seen.setdefault(name, said)
+        seen[name] = words
 
 
 def _check_completions(record: Record, at_least: int) -> Iterator[Problem]:

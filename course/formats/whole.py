@@ -18,6 +18,11 @@ def as_turns(value: Any) -> list[dict[str, Any]]:
     return turns if not before and len(turns) > 1 else []
 
 
+def said(turns: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
+    """Roles and texts of turns, without what else a message may hold."""
+    return [(turn.get("role"), turn.get("content")) for turn in turns]
+
+
 def whole_conversations(record: Any) -> list[list[dict[str, Any]]]:
     """The turns of `chosen` and of `rejected` where these repeat the prompt; an empty list where they do not.
 

@@ -1,5 +1,6 @@
 """Conversions: counts, order, and the way back (claim F1)."""
 
+import numpy as np
 import pytest
 from datasets import Dataset
 from hypothesis import given, settings
@@ -279,6 +280,16 @@ def test_a_system_turn_that_only_the_prompt_or_both_answers_have_stays_in_front(
         assert extract_prompt(record) == {**SPLIT, "prompt": prompt}
 
 
+def test_only_roles_and_texts_decide_where_conversations_part():
+    sides = {side: whole("Hi", answer) for side, answer in (("chosen", "Yes."), ("rejected", "No."))}
+    for turns in sides.values():
+        turns[0]["vector"] = np.arange(3)
+    made = extract_prompt({"prompt": SPLIT["prompt"], **sides})
+    assert [made[field] for field in SPLIT] == list(SPLIT.values())
+    assert check(made, "preference") == []
+    assert check({**made, "rejected": [{**made["chosen"][0], "vector": np.arange(3)}]}, "preference") != []
+
+
 @pytest.mark.parametrize(
     "record",
     [
@@ -303,6 +314,10 @@ def test_a_dialogue_that_was_asked_for_is_an_answer(record):
         (
             {"chosen": [SYSTEM, *whole("Hi", "Yes.")], "rejected": whole("Hi", "No.")},
             "chosen: parts from rejected before an answer",
+        ),
+        (
+            {"prompt": 5, "chosen": whole("Hi", "Yes."), "rejected": whole("Hi", "No.")},
+            "prompt: is not what chosen and rejected begin with",
         ),
         (
             {"prompt": [SYSTEM], "chosen": whole("Hi", "Yes."), "rejected": whole("Hi", "No.")},
