@@ -280,3 +280,47 @@ def test_a_notebook_takes_its_code_from_the_package_only(path: Path) -> None:
     code = "\n".join(cell.source for cell in code_cells(notebooks.read(path)))
     others = [other.stem for other in notebooks.find([])] + ["%run", "import_ipynb", "importnb"]
     assert [name for name in others if name in code] == []
+
+
+# Modules whose tests need what another module's tests have made.
+TESTED_WITH = {
+    "formats/filters": "formats/prepare",
+    "formats/load": "formats/records",
+    "formats/problems": "formats/records",
+    "formats/whole": "formats/records",
+    "jinja": "templates",
+    "jinja_trial": "templates",
+    "preferences/library": "experiments/dpo_family",
+    "preferences/methods": "preferences/fit",
+    "preferences/sequences": "preferences/fit",
+    "rl/settings": "rl/loop",
+    "study/compare": "study/exercises",
+    "study/grading": "study/exercises",
+    "study/markup": "study/content",
+    "study/yaml_lines": "study/content",
+    "__main__": "study/working_copy",
+}
+OF_THE_WHOLE = {"checkpoints", "docstrings", "foreign_models", "lesson_00", "notebooks", "packaging"}
+
+
+def test_the_tests_mirror_the_package() -> None:
+    def modules(folder: Path) -> set[str]:
+        return {
+            path.relative_to(folder).with_suffix("").as_posix()
+            for path in folder.rglob("*.py")
+            if any(isinstance(one, ast.FunctionDef | ast.ClassDef) for one in ast.parse(path.read_text("utf-8")).body)
+            and path.stem != "__init__"
+        }
+
+    package = modules(ROOT / "course")
+    named = package | {f"tools/{name}" for name in modules(ROOT / "tools")}
+    tested = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        file = path.relative_to(ROOT / "tests").with_suffix("").as_posix().replace("test_", "", 1)
+        if not file.startswith("browser/") and file not in OF_THE_WHOLE:
+            # test_fit.py and test_fit_as_trl.py both belong to fit.py
+            owners = [name for name in named if file == name or file.startswith(f"{name}_")]
+            assert owners, f"{path.name} is named after no module"
+            tested.add(max(owners, key=len))
+    assert package - tested == TESTED_WITH.keys()
+    assert set(TESTED_WITH.values()) <= tested

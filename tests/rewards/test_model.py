@@ -1,4 +1,4 @@
-"""Reward models against `transformers` and TRL, on data that can be learnt, and cut short; what is made of rewards."""
+"""Reward models against `transformers` and TRL, on data that can be learnt, and cut short."""
 
 import json
 import math
@@ -16,49 +16,16 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from course import models, train
 from course.formats import DataError, as_messages
 from course.losses.reward import bradley_terry_loss
-from course.models import LM, CannotLoad, load, save, with_lora
+from course.models import CannotLoad, load, save, with_lora
 from course.resume import TrainingStopped
-from course.rewards import (
-    Ensemble,
-    RewardModel,
-    accuracy,
-    clipped,
-    fit_reward,
-    length_penalised,
-    load_reward,
-    new_reward_model,
-    true_reward,
-)
+from course.rewards import RewardModel, accuracy, fit_reward, length_penalised, load_reward, new_reward_model
 from course.rewards import model as module
 from course.templates import CHATML
-from course.world import REQUESTS, ask, score
-from course.world.phrases import REFUSAL
-from tests.tiny import build_model, build_tokenizer
+from course.world import ask
+from tests.rewards.small import MODEL, PROMPTS, TEXTS, TOKENIZER, model_of, tiny
 
-TOKENIZER = build_tokenizer()
 CITIES = ("Paris", "Lima", "Rome", "Athens", "Cairo", "Oslo")
-PROMPTS = ["What is the capital of France?", "2 + 2?", "Where?", "Tell me of Peru, and tell me much.", "Hi", "Italy?"]
-TEXTS = [
-    "Paris.",
-    "2 + 2 is 4, and that is all I can say.",
-    "",
-    "The capital of Peru is Lima.",
-    "a",
-    "b c",
-]
 SETTINGS = {"epochs": 2, "batch_size": 4, "learning_rate": 3e-3, "seed": 5}
-
-
-def tiny(seed: int = 0) -> LM:
-    return LM("tiny", build_model(TOKENIZER, seed), TOKENIZER)
-
-
-def model_of(seed: int = 0) -> RewardModel:
-    """A reward model whose head is large enough for scores to differ."""
-    model = new_reward_model(tiny(), seed)
-    with torch.no_grad():
-        model.head.weight.mul_(50)
-    return model
 
 
 def polite_pairs(count: int, first: int = 0) -> list[dict]:
@@ -84,11 +51,6 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], **
 
 
 TINY = tiny()
-
-
-# --- a score ----------------------------------------------------------------------------------------------------------
-
-MODEL = model_of()
 ALONE = torch.cat([MODEL.scores([prompt], [text]) for prompt, text in zip(PROMPTS, TEXTS, strict=True)])
 
 
@@ -146,9 +108,6 @@ def test_what_cannot_be_scored():
         broken.model.model.norm.weight[0] = float("nan")
     with pytest.raises(ValueError, match=r"score of texts\[0\] is nan: the reward model's weights are damaged"):
         broken.scores(["a", "b"], ["c", "d"])
-
-
-# --- made from a language model ---------------------------------------------------------------------------------------
 
 
 def test_it_is_the_language_model_with_another_head():
@@ -212,9 +171,6 @@ def test_libraries_read_the_score_at_the_same_token(chat):
     assert MODEL.tokenizer.apply_chat_template(turns, return_dict=True)["input_ids"] == ids
     opened = MODEL.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
     assert opened == CHATML.encode(TOKENIZER, turns, add_generation_prompt=True).input_ids
-
-
-# --- training ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", [dict, as_messages], ids=["text", "messages"])
@@ -368,9 +324,6 @@ def test_equal_rewards_count_one_half():
     assert accuracy(length_penalised(lambda prompts, texts: torch.zeros(len(texts)), -1.0), PAIRS) == 1.0
 
 
-# --- saving and loading -----------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     save(MODEL, tmp_path / "saved")
@@ -451,61 +404,3 @@ def test_each_kind_of_model_refuses_to_be_loaded_as_the_other(folder, tmp_path):
     save(TINY, tmp_path / "lm")
     with pytest.raises(CannotLoad, match=r"is a language model.*course\.rewards\.new_reward_model"):
         load_reward(tmp_path / "lm", "cpu")
-
-
-# --- several reward models --------------------------------------------------------------------------------------------
-
-
-def test_the_minimum_is_the_lowest_and_the_spread_the_disagreement():
-    members = [model_of(seed) for seed in range(3)]
-    ensemble = Ensemble(members)
-    scores = ensemble.scores(PROMPTS, TEXTS)
-    assert torch.equal(scores, torch.stack([member(PROMPTS, TEXTS) for member in members]))
-    lowest, disagreement = ensemble.minimum(PROMPTS, TEXTS), ensemble.disagreement(PROMPTS, TEXTS)
-    assert lowest.shape == disagreement.shape == (len(TEXTS),)
-    assert torch.equal(lowest, scores.min(0).values)
-    torch.testing.assert_close(disagreement, ((scores - scores.sum(0) / 3).pow(2).sum(0) / 2).sqrt())
-
-
-def test_members_that_agree_have_no_spread():
-    ensemble = Ensemble([MODEL, MODEL])
-    assert (ensemble.disagreement(PROMPTS, TEXTS) == 0).all()
-    torch.testing.assert_close(ensemble.minimum(PROMPTS, TEXTS), MODEL(PROMPTS, TEXTS))
-
-
-def test_an_ensemble_has_members():
-    with pytest.raises(ValueError, match="two members or more, and this one 1"):
-        Ensemble([MODEL])
-
-
-# --- rewards made of rules and of other rewards -----------------------------------------------------------------------
-
-
-def test_the_true_reward_is_the_worlds():
-    questions = [ask("capital", "France"), ask("capital", "Peru"), ask("sum", "2 + 2")]
-    texts = ["The capital of France is Paris.", "The capital of Peru is Rome.", "4"]
-    given = true_reward(questions, texts)
-    assert given.tolist() == pytest.approx([score(q, t).total for q, t in zip(questions, texts, strict=True)])
-    assert given[0] == 1.0 > given[2] > given[1] == 0.0
-    help_me = next(request for request in REQUESTS if request.reply)
-    assert true_reward([help_me, help_me], [help_me.reply, REFUSAL]).tolist() == [1.0, 0.0]
-    with pytest.raises(ValueError, match=r"prompts\[1\] is no question of course\.world"):
-        true_reward([questions[0], "What?"], texts[:2])
-
-
-def lengths(prompts, texts):
-    return torch.tensor([float(len(text)) for text in texts])
-
-
-@given(low=st.floats(-5, 5), width=st.floats(0.1, 20), per_word=st.floats(0, 2))
-def test_rewards_of_rewards(low, width, per_word):
-    given_ = lengths(PROMPTS, TEXTS)
-    clip = clipped(lengths, low, low + width)(PROMPTS, TEXTS)
-    assert clip.tolist() == pytest.approx([min(max(float(x), low), low + width) for x in given_], rel=1e-5)
-    words = torch.tensor([len(text.split()) for text in TEXTS])
-    torch.testing.assert_close(length_penalised(lengths, per_word)(PROMPTS, TEXTS), given_ - per_word * words)
-
-
-def test_limits_the_wrong_way_round():
-    with pytest.raises(ValueError, match=r"low=2\.0 must be below high=1\.0"):
-        clipped(lengths, 2.0, 1.0)
