@@ -7,9 +7,7 @@ LoRA follows Hu et al. 2021 and is PEFT's.
 
 import contextlib
 import copy
-import hashlib
-import json
-import math
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -36,8 +33,10 @@ from transformers.utils import logging as transformers_logging
 
 from course import SEED
 from course.formats import Message
+from course.numerics import tied
 from course.templates import CHATML, DOCUMENT, END, START, Encoded, Template, template_of
 from course.text import half_character
+from course.weights import Unfit, check_weights, sound_config, write_digest
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
@@ -205,7 +204,7 @@ def open_checkpoint(
     """
     folder = CHECKPOINTS / str(name) if str(name) in embedded() else Path(name)
     _finish_swap(folder)
-    local = (folder / "config.json").exists()
+    local = (folder / "config.json").exists() or (folder / "adapter_config.json").exists()
     if not local and str(name) in SHIPPED:
         raise CannotLoad(f"The checkpoint {str(name)!r}, which comes with the course, is missing. {_mend(str(name))}")
     if not local and (folder.exists() or str(name).count("/") != 1):
@@ -213,15 +212,15 @@ def open_checkpoint(
             f"There is no model {str(name)!r}. Embedded: {', '.join(embedded())}. Otherwise give a folder that holds "
             "config.json, model.safetensors and tokenizer.json, or a hub name such as 'HuggingFaceTB/SmolLM2-135M'."
         )
-    source = str(folder) if local else str(name)
     try:
         with _quiet():
-            config = _sound_config(source)
-            if local:
-                _check_weights(folder, config, kind)
-            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            if not local:  # what is checked of a folder is checked of what the hub sends, before it is opened
+                folder = Path(snapshot_download(str(name), allow_patterns=_FETCHED))
+            config = sound_config(folder)
+            check_weights(folder, config, kind)
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
             model, report = kind.from_pretrained(
-                source,
+                str(folder),
                 config=config,
                 dtype=torch.float32,
                 use_safetensors=True,
@@ -229,10 +228,8 @@ def open_checkpoint(
                 output_loading_info=True,
             )
             template = template_of(tokenizer)
-    except CannotLoad:
-        raise
     except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
-        raise CannotLoad(_why_not(str(name), local, error)) from error
+        raise CannotLoad(_why_not(str(name), folder.exists(), error)) from error
     made_for = "".join(model.config.architectures or [])
     if kind is AutoModelForCausalLM and "ForSequenceClassification" in made_for:
         raise CannotLoad(f"{str(name)!r} gives scores and writes nothing. Load it with course.rewards.load_reward.")
@@ -241,111 +238,41 @@ def open_checkpoint(
             f"{str(name)!r} is a language model, which gives no scores. Make a reward model of it with "
             "course.rewards.new_reward_model, and train that."
         )
-    if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
-        raise CannotLoad(f"The checkpoint {str(name)!r} lacks weights: {', '.join(absent[:3])}. {_mend(str(name))}")
+    try:
+        _check_loaded(model.eval(), report)
+    except ValueError as error:
+        raise CannotLoad(_why_not(str(name), True, error)) from error
     try:
         Pretrained(str(name), model, tokenizer, template).check_tokens(list(tokenizer.get_vocab().values()))
     except ValueError as error:
         raise CannotLoad(f"{str(name)!r} does not fit its tokenizer. {error}") from error
     with _quiet():  # asked for a token that is not set, transformers may say so
         _name_special_tokens(tokenizer, template)
+    if tokenizer.pad_token_id is None:
+        raise CannotLoad(
+            f"The tokenizer of {str(name)!r} names no special token, so nothing can end a text or pad it. Give it one "
+            "that the model knows, such as `tokenizer.eos_token = '</s>'`, and save it again."
+        )
     return model.to(device or best_device()).eval(), tokenizer, template
 
 
-def _sound_config(source: str) -> PreTrainedConfig:
-    """The model's configuration, without a choice of attention: that could name code to be fetched from the hub.
+def _check_loaded(model: PreTrainedModel, report: dict[str, Any]) -> None:
+    """Return quietly if all weights found their places, and if no token sees those after it.
 
     Raises:
-        CannotLoad: it asks for more than any model has.
+        ValueError: they did not, or it does, as BERT's do: training and padding here rely on causal attention.
     """
-    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    for part in {id(c): c for c in (config, config.get_text_config())}.values():
-        for name, most in LIMITS.items():
-            if isinstance(value := getattr(part, name, None), int) and value > most:
-                raise CannotLoad(
-                    f"{source!r}: its config.json asks for {name} = {value:,}, and no more than {most:,} is read. It "
-                    "is damaged, or made to take up your machine. Download it again or choose another."
-                )
-    config._attn_implementation = None
-    config._experts_implementation = None
-    return config
-
-
-LIMITS = {
-    "num_hidden_layers": 1000,
-    "hidden_size": 2**17,
-    "intermediate_size": 2**20,
-    "vocab_size": 2**22,
-    "max_position_embeddings": 2**24,
-    "num_attention_heads": 2**12,
-    "num_local_experts": 2**12,
-}
-"""The largest numbers that a configuration may hold; the largest models of today stay well below."""
-
-
-def _check_weights(folder: Path, config: PreTrainedConfig, kind: type) -> None:
-    """Return quietly if a folder's weights are safetensors, as they were written, and enough for the configuration.
-
-    Raises:
-        ValueError: they are not.
-    """
-    index, files = folder / "model.safetensors.index.json", [folder / "model.safetensors"]
-    if not files[0].exists() and index.exists():
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        if other := [n for n in names if not n.endswith(".safetensors") or Path(n).name != n]:
-            raise ValueError(f"its index names {other[0]!r}, and only safetensors files of the same folder are read")
-        files = [folder / name for name in names]
-    held = 0
-    for file in files:
-        if not file.exists():
-            raise ValueError(f"there is no {file.name}")
-        header, start = _header(file)
-        digest = header.get("__metadata__", {}).pop(DIGEST, None)
-        if digest and digest != _digest(file, header, start):
-            raise ValueError(f"{file.name} is not as it was written: its digest is another")
-        tensors = [tensor["shape"] for name, tensor in header.items() if name != "__metadata__"]
-        held += sum(math.prod(shape) for shape in tensors)
-    with torch.device("meta"):
-        wanted = sum(p.numel() for p in kind.from_config(config, trust_remote_code=False).parameters())
-    if wanted > 2 * held + 2**20:
-        raise ValueError(f"config.json describes a model of {wanted:,} weights, and its files hold {held:,}")
-
-
-DIGEST = "sha256"
-
-
-def _header(file: Path) -> tuple[dict[str, Any], int]:
-    """A safetensors file's header, and at which byte its numbers start."""
-    with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        if not 0 < length <= file.stat().st_size - 8:
-            raise ValueError(f"{file.name} is cut or no safetensors file")
-        return json.loads(opened.read(length)), 8 + length
-
-
-def _digest(file: Path, header: dict[str, Any], start: int) -> str:
-    """SHA-256 of the header, its own entry left out, and of the numbers."""
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    with file.open("rb") as opened:
-        opened.seek(start)
-        while part := opened.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def _write_digest(file: Path) -> None:
-    """Put a digest into a safetensors file's header, so that a change of its bytes is found when it is loaded."""
-    header, start = _header(file)
-    header["__metadata__"] = {k: v for k, v in header.get("__metadata__", {}).items() if k != DIGEST}
-    header["__metadata__"][DIGEST] = _digest(file, header, start)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    new = file.with_name(f"{file.name}.new")
-    with file.open("rb") as old, new.open("wb") as opened:
-        opened.write(len(text).to_bytes(8, "little") + text)
-        old.seek(start)
-        shutil.copyfileobj(old, opened)
-    new.replace(file)
+    if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
+        raise ValueError(f"lacks weights: {', '.join(absent[:3])}")
+    known = {re.sub(r"[0-9]+", "#", key) for key in model.state_dict()}
+    if over := [key for key in sorted(report["unexpected_keys"]) if re.sub(r"[0-9]+", "#", key) in known]:
+        raise ValueError(f"config.json describes a smaller model: there is no place for {over[0]}")
+    with torch.no_grad():
+        first, second = model.base_model(input_ids=torch.tensor([[0, 1], [0, 2]])).last_hidden_state[:, 0]
+    if not tied(first, second).all() and first.isfinite().all():
+        raise Unfit(
+            "each of its tokens sees those after it too. Choose a causal language model, which writes left to right"
+        )
 
 
 def _name_special_tokens(tokenizer: PreTrainedTokenizerBase, template: Template) -> None:
@@ -376,6 +303,12 @@ def _why_not(name: str, local: bool, error: Exception) -> str:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if "custom code" in first:
         return f"{name!r} would have to run Python code of its own to load, and this course never does. Choose another."
+    if "Unrecognized configuration class" in first:
+        return f"{name!r} is no language model that writes from left to right, as those of this course do. Choose one."
+    if isinstance(error, Unfit):
+        return f"{name!r} cannot be trained here: {first}."
+    if first.startswith("lacks weights"):
+        return f"The checkpoint {name!r} {first}. {_mend(name)}"
     if local:
         return f"The checkpoint {name!r} is damaged or incomplete ({first}). {_mend(name)}"
     return (
@@ -425,7 +358,7 @@ def save(lm: Pretrained, folder: Path | str) -> None:
         model.to(torch.float32 if largest > most else torch.float16).save_pretrained(new)
         lm.tokenizer.save_pretrained(new)
     for file in new.glob("*.safetensors"):
-        _write_digest(file)
+        write_digest(file)
     if (folder / "config.json").exists():
         folder.rename(old)
     if folder.exists():  # it holds no model yet, and becomes one with its last file
@@ -438,6 +371,7 @@ def save(lm: Pretrained, folder: Path | str) -> None:
     _finish_swap(folder)
 
 
+_FETCHED = ["*.json", "*.jinja", "model*.safetensors", "*.model", "merges.txt", "vocab.txt"]
 _OF_A_MODEL = (
     *("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "config.json", "adapter_config.json"),
     *("generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*"),

@@ -15,7 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    BertConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from course import models
 from course.batching import IGNORE
@@ -313,6 +320,77 @@ def test_a_configuration_larger_than_any_model_is_refused(folder, name, value):
         load(folder, "cpu")
 
 
+def as_int8(folder: Path) -> None:
+    weights = {name: (10 * weight).to(torch.int8) for name, weight in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "half its layers": (lambda f: edit(f / "config.json", num_hidden_layers=1), r"a smaller model: there is no place"),
+    "no layers": (lambda f: edit(f / "config.json", num_hidden_layers=0), "asks for num_hidden_layers = 0, where 1 to"),
+    "fp8": (lambda f: edit(f / "config.json", quantization_config={"quant_method": "fp8"}), "quantised.*that is not"),
+    "int8": (as_int8, "quantised.*that is not"),
+    "adapters beside": (lambda f: (f / "adapter_config.json").write_text("{}"), "LoRA adapters.*merge_and_unload"),
+    "adapters alone": (lambda f: (f / "config.json").rename(f / "adapter_config.json"), "LoRA adapters"),
+    "T5": (lambda f: edit(f / "config.json", model_type="t5"), "no language model that writes from left to right"),
+    "end is a text": (
+        lambda f: edit(f / "generation_config.json", eos_token_id="</s>"),
+        "names '</s>' as eos_token_id",
+    ),
+    "generation settings cut": (lambda f: (f / "generation_config.json").write_text("{"), "damaged or incomplete"),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), UNFIT.values(), ids=UNFIT)
+def test_a_folder_that_would_load_as_something_else_is_refused(folder, change, said):
+    change(folder)
+    with pytest.raises(CannotLoad, match=said):
+        load(folder, "cpu")
+
+
+@pytest.mark.parametrize("kind", [AutoModelForMaskedLM, AutoModelForCausalLM])
+def test_a_model_that_reads_both_ways_is_refused(lm, folder, kind):
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    kind.from_config(BertConfig(vocab_size=len(lm.tokenizer), **sizes)).save_pretrained(folder)
+    with pytest.raises(CannotLoad, match="each of its tokens sees those after it too"):
+        load(folder, "cpu")
+
+
+def test_a_tokenizer_without_any_special_token_is_refused(folder):
+    bpe = Tokenizer(tokenizers.models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel()
+    bpe.train_from_iterator(["a b"], trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    for file in [*folder.glob("tokenizer*"), *folder.glob("*.jinja")]:
+        file.unlink()
+    PreTrainedTokenizerFast(tokenizer_object=bpe).save_pretrained(folder)
+    with pytest.raises(CannotLoad, match=r"names no special token.*tokenizer\.eos_token"):
+        load(folder, "cpu")
+
+
+@pytest.fixture
+def hub(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The snapshot of "someone/small" in a cache as the hub's library keeps it."""
+    cache = tmp_path / "hub" / "models--someone--small"
+    snapshot = cache / "snapshots" / ("0" * 40)
+    shutil.copytree(good, snapshot)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return snapshot
+
+
+def test_a_hub_name_loads_and_is_checked_like_a_folder(lm, hub):
+    again = load("someone/small", "cpu")
+    assert again.name == "someone/small" and torch.allclose(logits(again), logits(lm), atol=2e-3)
+    rewrite(hub / "model.safetensors", lambda b: b[:-3] + b"abc")
+    with pytest.raises(CannotLoad, match=r"'someone/small' is damaged.*its digest is another"):
+        load("someone/small", "cpu")
+    pickled(hub)
+    (hub / "model.safetensors.index.json").write_text('{"weight_map": {"a": "pytorch_model.bin"}}')
+    with pytest.raises(CannotLoad, match="only safetensors"):
+        load("someone/small", "cpu")
+
+
 def test_a_configuration_larger_than_its_weights_is_refused(folder):
     edit(folder / "config.json", num_hidden_layers=900)
     with pytest.raises(CannotLoad, match=r"describes a model of [\d,]+ weights, and its files hold"):
@@ -357,7 +435,7 @@ def test_a_save_that_is_cut_off_leaves_the_old_model_or_the_new(lm, folder, monk
         return step
 
     with monkeypatch.context() as patched:
-        patched.setattr(models, "_write_digest", dying(models._write_digest))
+        patched.setattr(models, "write_digest", dying(models.write_digest))
         patched.setattr(Path, "rename", dying(Path.rename))
         patched.setattr(shutil, "rmtree", dying(shutil.rmtree))
         patched.setattr(PreTrainedTokenizerFast, "save_pretrained", dying(PreTrainedTokenizerFast.save_pretrained))

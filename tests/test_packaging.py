@@ -245,7 +245,15 @@ LAYERS = [
     *("course.threads", "course.numerics", "course.text", "course.stops", "course.batching", "course.world"),
     *("course.formats", "course.jinja_trial", "course.jinja", "course.templates", "course.losses", "course.show"),
     *("course.claims", "course.plots"),
-    *("course.feedback", "course.resume", "course.models", "course.train", "course.rollouts", "course.evaluation"),
+    *(
+        "course.feedback",
+        "course.resume",
+        "course.weights",
+        "course.models",
+        "course.train",
+        "course.rollouts",
+        "course.evaluation",
+    ),
     *("course.rewards", "course.preferences", "course.rl", "course.best_of_n", "course.ai_feedback"),
     *("course.experiments", "course.exercises", "course.study", "course.__main__"),
 ]
