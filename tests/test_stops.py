@@ -11,12 +11,13 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from course import stops
 from course.plots import LiveCurve, lines, one_line_each, show
-from course.resume import stoppable
+from course.resume import Run, stoppable
 from course.show import show_table
 from course.stops import half_trained, unfinished
 from tests.tiny import build_model, build_tokenizer
 from tools import notebooks
 from tools.notebook_form import code_cells
+from tools.stops import STOPPED, stopping
 
 ROOT = Path(__file__).resolve().parent.parent
 STOPPED = "'my run' was stopped at step 2 of 6"
@@ -88,6 +89,16 @@ def test_short_runs_show_a_line_each(monkeypatch, capsys):
                 curve.update(2, loss=0.25)
     said = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in said] == ["first", "second"] and all("loss 0.25" in line for line in said)
+
+
+def test_the_tool_stops_some_runs_after_a_step_and_fills_up_the_others():
+    drive = stopping(STOPPED["every second run"], unfinished)
+    lengths, finished = [], []
+    for title in ("first", "second"):
+        run, curve = Run(), LiveCurve(title, 4)
+        drive(run, 4, lambda step, run=run: run.losses.append(0.5), curve, dict, None, lambda: finished.append(1))
+        lengths.append(len(run.losses))
+    assert lengths == [4, 1] and len(finished) == 1 and list(unfinished) == ["second"]
 
 
 # --- the lessons ------------------------------------------------------------------------------------------------------
