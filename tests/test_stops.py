@@ -17,7 +17,8 @@ from course.stops import half_trained, unfinished
 from tests.tiny import build_model, build_tokenizer
 from tools import notebooks
 from tools.notebook_form import code_cells
-from tools.stops import STOPPED, stopping
+from tools.stops import STOPPED as KINDS
+from tools.stops import stopping
 
 ROOT = Path(__file__).resolve().parent.parent
 STOPPED = "'my run' was stopped at step 2 of 6"
@@ -92,7 +93,7 @@ def test_short_runs_show_a_line_each(monkeypatch, capsys):
 
 
 def test_the_tool_stops_some_runs_after_a_step_and_fills_up_the_others():
-    drive = stopping(STOPPED["every second run"], unfinished)
+    drive = stopping(KINDS["every second run"], unfinished)
     lengths, finished = [], []
     for title in ("first", "second"):
         run, curve = Run(), LiveCurve(title, 4)
