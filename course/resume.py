@@ -317,16 +317,15 @@ class State:
                 if checksum(tensors, about["run"]) != about["checksum"]:
                     raise ValueError("what it holds is not what was written")
                 run = kind(**json.loads(about["run"]))
-                missing = {f"{key}/{name}" for key in ("weight", *_MOMENTS) for name in self._weights()} - set(tensors)
-                if missing:
-                    raise KeyError(f"no {min(missing)}")
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, TrainingStopped):
                 raise
             raise TrainingStopped(
                 f"The training state in {self.path} cannot be read ({error}). Delete the file to begin anew."
             ) from error
-        if self.start != about["start"] and (self.start_only or self.start != about["left"]):
+        missing = {f"{key}/{name}" for key in ("weight", *_MOMENTS) for name in self._weights()} - set(tensors)
+        allowed = {about["start"]} | ({about["left"]} if not self.start_only else set())
+        if missing or self.start not in allowed:
             raise TrainingStopped(
                 f"{self.path} holds the state of a run that began from another model. To go on with that run, give the "
                 "model as it was when the run began, loaded or cloned anew"

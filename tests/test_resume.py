@@ -161,6 +161,13 @@ def test_another_model_does_not_go_on_with_a_runs_state(train, made, stop_at, tm
     assert torch.equal(weights(other), before) and (tmp_path / "state").exists()
 
 
+def test_a_model_of_another_family_is_another_model(stop_at, tmp_path):
+    stop_at(2)
+    sft(llama(), state=tmp_path / "state", **FAST)
+    with pytest.raises(TrainingStopped, match="began from another model"):
+        sft(gpt2(), state=tmp_path / "state", **FAST)
+
+
 def test_the_model_that_was_stopped_goes_on_unless_it_is_also_the_reference(stop_at, tmp_path):
     """As where only the cell that trains is run again, and not the one that loads the model."""
     for train in (sft, orpo):
