@@ -33,6 +33,9 @@ EXERCISES: dict[str, Exercise] = {
         solution=next_token_loss,
         why="Pretraining and SFT both minimise this one number; SFT only changes which tokens count.",
         mistakes={
+            "double_softmax": lambda logits, ids: next_token_loss(logits.softmax(-1), ids),
+            "over_time": lambda logits, ids: -logits[:-1].log_softmax(0).gather(1, ids[1:, None]).mean(),
+            "probabilities": lambda logits, ids: -logits[:-1].softmax(-1).gather(1, ids[1:, None]).mean(),
             "no_shift": F.cross_entropy,
             "wrong_way": _loss_backwards,
             "sum_not_mean": lambda logits, ids: F.cross_entropy(logits[:-1], ids[1:], reduction="sum"),
@@ -52,6 +55,10 @@ EXERCISES: dict[str, Exercise] = {
             "an example comes twice": [([12, 12, 7], 9, 5)],
         },
         mistakes={
+            "mean_shot": lambda shots, question, queries: (sum(shots) / max(len(shots), 1) + question) * queries,
+            "longest_shot": lambda shots, question, queries: (max(shots, default=0) + question) * queries,
+            "question_for_each_shot": lambda shots, question, queries: sum(shot + question for shot in shots) * queries,
+            "added_up": lambda shots, question, queries: sum(shots) + question + queries,
             "no_question": lambda shots, question, queries: sum(shots) * queries,
             "shots_once": lambda shots, question, queries: sum(shots) + question * queries,
             "question_once": lambda shots, question, queries: sum(shots) * queries + question,

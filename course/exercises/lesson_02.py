@@ -106,10 +106,18 @@ EXERCISES: dict[str, Exercise] = {
                 ([("admin", 1, 2, 1), ("user", 2, 3, 1), ("assistant", 2, 2, 1), ("tool", 3, 4, 1)],),
             ],
             "a header or an end has no tokens": [
-                ([("user", 0, 3, 1), ("assistant", 0, 3, 1), ("assistant", 2, 1, 0)],)
+                ([("user", 0, 3, 1), ("assistant", 0, 3, 1), ("assistant", 2, 1, 0)],),
+                ([("user", 2, 3, 1), ("assistant", 2, 0, 0), ("user", 2, 1, 1)],),
             ],
         },
         mistakes={
+            "everyone": _mask(lambda role, *n: _answer(*n)),
+            "end_alone": _mask(lambda role, *n: _marks(False, False, role == "assistant")(*n)),
+            "end_left_header_in": _mask(lambda role, *n: _marks(role == "assistant", role == "assistant", False)(*n)),
+            "one_per_turn": lambda turns: [int(turn[0] == "assistant") for turn in turns],
+            "others_left_out": lambda turns: assistant_mask(
+                [turn if turn[0] == "assistant" else (turn[0], turn[1], 0, 0) for turn in turns]
+            ),
             "wrong_side": _mask(lambda role, *n: (_answer if role == "user" else _nothing)(*n)),
             "upside_down": lambda turns: [1 - value for value in assistant_mask(turns)],
             "no_end": _mask(lambda role, *n: _marks(False, role == "assistant", False)(*n)),
@@ -139,6 +147,11 @@ EXERCISES: dict[str, Exercise] = {
             "one list is longer and they differ before": [([1, 2, 3], [1, 9]), ([7, 8], [7, 5, 6, 1])],
         },
         mistakes={
+            "token": lambda served, trained: next((a for a, b in zip(served, trained, strict=False) if a != b), None),
+            "every_index": lambda served, trained: [
+                n for n, (a, b) in enumerate(zip(served, trained, strict=False)) if a != b
+            ],
+            "yes_or_no": lambda served, trained: served != trained,
             "one_later": _one_later,
             "length_forgotten": _same_length_only,
             "last_difference": _last_difference,
@@ -179,6 +192,13 @@ EXERCISES: dict[str, Exercise] = {
             "two texts differ in their digits": [(["Step 1", "step 2", "Step 1."],)],
         },
         mistakes={
+            "ends_only": lambda texts: dedupe(texts, lambda text: text.lower().strip(" .,:!?")),
+            "letters_only": lambda texts: dedupe(texts, lambda text: "".join(c for c in text.lower() if c.isalpha())),
+            "neighbours": lambda texts: [
+                text for n, text in enumerate(texts) if not n or _normal(text) != _normal(texts[n - 1])
+            ],
+            "no_copy_kept": lambda texts: [text for text in texts if [*map(_normal, texts)].count(_normal(text)) == 1],
+            "keys": lambda texts: ["".join(_normal(text).split()) for text in dedupe(texts)],
             "not_normalised": lambda texts: list(dict.fromkeys(texts)),
             "case_only": lambda texts: dedupe(texts, str.lower),
             "punctuation_kept": lambda texts: dedupe(texts, lambda text: " ".join(text.lower().split())),

@@ -110,6 +110,11 @@ EXERCISES: dict[str, Exercise] = {
             "token 0 is among the labels": [(_batch([".xxx"], 4, 9)[0], torch.tensor([[IGNORE, 0, 2, 0]]))],
         },
         mistakes={
+            "double_softmax": lambda logits, labels: masked_loss(logits.softmax(-1), labels),
+            "wrong_way": lambda logits, labels: F.cross_entropy(logits[:, 1:].flatten(0, 1), labels[:, :-1].flatten()),
+            "across_rows": lambda logits, labels: F.cross_entropy(logits.flatten(0, 1)[:-1], labels.flatten()[1:]),
+            "counted_unshifted": lambda logits, labels: _token_losses(logits, labels).sum() / (labels != IGNORE).sum(),
+            "per_row": lambda logits, labels: _token_losses(logits, labels).sum() / len(labels),
             "no_shift": _loss_unshifted,
             "over_all_positions": lambda logits, labels: _token_losses(logits, labels).mean(),
             "over_every_label": lambda logits, labels: _token_losses(logits, labels).sum() / labels.numel(),
@@ -127,9 +132,9 @@ EXERCISES: dict[str, Exercise] = {
             tuple(
                 torch.tensor(rows)
                 for rows in (
-                    [[4, 5, 6, 2, 0, 0], [7, 8, 9, 2, 0, 0]],
+                    [[4, 5, 6, 2, 0, 0], [7, 8, 2, 0, 0, 0]],
                     [[0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 0, 1]],
-                    [[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 0, 0]],
+                    [[1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0]],
                 )
             ),
         ],
@@ -143,6 +148,7 @@ EXERCISES: dict[str, Exercise] = {
             ],
         },
         mistakes={
+            "either": _labels(lambda mask, attention: mask | attention),
             "double_shift": _labels_shifted,
             "ids_shifted": _ids_shifted,
             "padding_kept": _labels(lambda mask, attention: mask),
@@ -165,6 +171,15 @@ EXERCISES: dict[str, Exercise] = {
             "the matrices differ in size": [([(100, 4), (3, 50)], 2)],
         },
         mistakes={
+            "sum_of_shares": lambda shapes, rank: (
+                lora_parameters(shapes, rank)[0],
+                sum(lora_parameters([shape], rank)[1] for shape in shapes),
+            ),
+            "mean_of_shares": lambda shapes, rank: (
+                lora_parameters(shapes, rank)[0],
+                sum(lora_parameters([shape], rank)[1] for shape in shapes) / len(shapes),
+            ),
+            "both_of_one_side": _lora(lambda out, inner, rank: 2 * rank * out),
             "no_b": _lora(lambda out, inner, rank: rank * inner),
             "no_a": _lora(lambda out, inner, rank: rank * out),
             "times_rank": _lora(lambda out, inner, rank: out * inner * rank),

@@ -281,6 +281,9 @@ EXERCISES: dict[str, Exercise] = {
             "a click comes twice": [([("q", "x", "y", True, "1"), ("q", "x", "y", True, "1")],)],
         },
         mistakes={
+            "no_record": lambda clicks: [],
+            "a_always": _clicks(lambda swapped, key: True if key in "12" else None),
+            "by_side_alone": _clicks(lambda swapped, key: not swapped if key in "12" else None),
             "swap_ignored": _clicks(lambda swapped, key: key == "1" if key in "12" else None),
             "inverted": _clicks(lambda swapped, key: (key == "1") == swapped if key in "12" else None),
             "right_by_default": _clicks(lambda swapped, key: (key == "1") != swapped),

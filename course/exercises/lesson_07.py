@@ -144,6 +144,11 @@ EXERCISES: dict[str, Exercise] = {
             "all scores are equal": [(torch.tensor([0.5, 0.5, 0.5]), torch.tensor([0.5, 0.5, 0.5]))],
         },
         mistakes={
+            "added": lambda chosen, rejected: reward_loss(chosen, -rejected),
+            "all_pairs": lambda chosen, rejected: -F.logsigmoid(chosen[:, None] - rejected).mean(),
+            "probability": lambda chosen, rejected: -torch.sigmoid(chosen - rejected).mean(),
+            "plain_difference": lambda chosen, rejected: (rejected - chosen).mean(),
+            "both_ways": lambda chosen, rejected: reward_loss(chosen, rejected) + reward_loss(rejected, chosen),
             "swapped": lambda chosen, rejected: reward_loss(rejected, chosen),
             "no_minus": lambda chosen, rejected: -reward_loss(chosen, rejected),
             "sum": lambda chosen, rejected: reward_loss(chosen, rejected) * len(chosen),
@@ -186,6 +191,9 @@ EXERCISES: dict[str, Exercise] = {
             "all values are below 0": [(torch.tensor([[-3.0, -2.0, -5.0]]), torch.tensor([[1, 1, 0]]))],
         },
         mistakes={
+            "one_early": _at(lambda attention: (attention * torch.arange(attention.shape[1])).argmax(1) - 1),
+            "longest_row": lambda values, attention: values[:, attention.sum(1).max() - 1],
+            "all_real": lambda values, attention: values[attention == 1],
             "last_column": lambda values, attention: values[:, -1],
             "count_minus_one": _at(lambda attention: attention.sum(1) - 1),
             "one_late": _at(lambda attention: attention.sum(1).clamp(max=attention.shape[1] - 1)),
@@ -214,6 +222,15 @@ EXERCISES: dict[str, Exercise] = {
             "there is one part": [([0.2, 0.8, 0.3], [1, 0, 0], 1)],
         },
         mistakes={
+            "lower_edge": lambda probabilities, won, bins: _binned(lambda p: max(math.ceil(p * bins) - 1, 0))(
+                probabilities, won
+            ),
+            "rounded": lambda probabilities, won, bins: _binned(lambda p: min(round(p * bins), bins - 1))(
+                probabilities, won
+            ),
+            "number_won": lambda probabilities, won, bins: _binned(
+                lambda p: _last_bin(p, bins), came=lambda inside: sum(w for _, w in inside)
+            )(probabilities, won),
             "middles": _middles,
             "hits": _hits,
             "extra_bin": _one_too_many,

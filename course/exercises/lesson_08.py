@@ -165,6 +165,11 @@ EXERCISES: dict[str, Exercise] = {
             "two questions get the same answer": [([("q", "a", 1.0), ("r", "a", 2.0)],)],
         },
         mistakes={
+            "by_text": lambda stream: [
+                _record(question, max(one[:2] for one in stream if one[0] == question)[1])
+                for question in dict.fromkeys(one[0] for one in stream)
+            ],
+            "size": lambda stream: keep_best([(question, answer, abs(score)) for question, answer, score in stream]),
             "last_of_equal": lambda stream: _kept(stream, lambda score, best: score >= best),
             "lowest": lambda stream: _kept(stream, lambda score, best: score < best),
             "from_zero": lambda stream: _kept(stream, lambda score, best: score > best, start=0.0),
@@ -194,6 +199,12 @@ EXERCISES: dict[str, Exercise] = {
             "all scores are below 0": [(torch.tensor([-3.0, -1.0, -8.0, -4.0, -2.0]), 3)],
         },
         mistakes={
+            "not_sorted": lambda scores, n: sum(
+                comb(i, n - 1) / comb(len(scores), n) * score for i, score in enumerate(scores.tolist())
+            ),
+            "in_a_row": lambda scores, n: float(scores.unfold(0, n, 1).amax(1).mean()),
+            "not_divided": lambda scores, n: comb(len(scores), n) * best_of_pool(scores, n),
+            "n_th_highest": lambda scores, n: float(scores.topk(n).values.min()),
             "highest": lambda scores, n: float(scores.max()),
             "mean": lambda scores, n: float(scores.mean()),
             "first_n": lambda scores, n: float(scores[:n].max()),
@@ -221,6 +232,9 @@ EXERCISES: dict[str, Exercise] = {
             "n is 1": [(torch.tensor([0.7, 0.2, 0.1]), torch.tensor([-1.0, 0.0, 1.0]), 1)],
         },
         mistakes={
+            "sorted_order": lambda probabilities, rewards, n: chances_to_win(probabilities, rewards, n)[
+                rewards.argsort(stable=True)
+            ],
             "none_better": _none_better,
             "at_least_once": lambda probabilities, rewards, n: 1 - (1 - probabilities) ** n,
             "powers": _powers,

@@ -156,6 +156,21 @@ EXERCISES: dict[str, Exercise] = {
             ],
         },
         mistakes={
+            "everywhere": lambda scores, logps, ref, mask, beta: (
+                reward_tokens(0 * scores, logps, ref, mask, beta) + scores[:, None]
+            ),
+            "one_number": lambda scores, logps, ref, mask, beta: reward_tokens(scores, logps, ref, mask, beta).sum(1),
+            "one_early": _scored_at(lambda mask: (mask.sum(1).long() - 2).clamp(min=0)),
+            "squared": lambda scores, logps, ref, mask, beta: reward_tokens(
+                scores, (logps - ref).square(), 0 * ref, mask, beta
+            ),
+            "size": lambda scores, logps, ref, mask, beta: reward_tokens(
+                scores, (logps - ref).abs(), 0 * ref, mask, beta
+            ),
+            "score_weighted": lambda scores, logps, ref, mask, beta: reward_tokens(
+                beta * scores, logps, ref, mask, beta
+            ),
+            "to_come": lambda *given: reward_tokens(*given).flip(1).cumsum(1).flip(1),
             "last_column": _scored_at(lambda mask: torch.full((len(mask),), mask.shape[1] - 1)),
             "first_token": _scored_at(lambda mask: torch.zeros(len(mask), dtype=torch.long)),
             "one_late": _scored_at(lambda mask: mask.sum(1).long().clamp(max=mask.shape[1] - 1)),
@@ -184,6 +199,14 @@ EXERCISES: dict[str, Exercise] = {
             "lambda is 0": [([0.1, 0.5, 1.0], [0.2, 0.4, 0.8], 0.9, 0.0)],
         },
         mistakes={
+            "own_discounted": lambda rewards, values, gamma, lam: [
+                gamma * lam * advantage for advantage in advantages_of(rewards, values, gamma, lam)
+            ],
+            "rewards_passed_back": lambda rewards, values, gamma, lam: [
+                a - v for a, v in zip(advantages_of(rewards, [0.0] * len(values), gamma, lam), values, strict=True)
+            ],
+            "value_added": _advantages(delta=lambda r, gamma, following, v: r + gamma * following + v),
+            "decay_added": _advantages(decay=lambda gamma, lam: gamma + lam),
             "bootstrapped": _advantages(after_the_end=lambda values: values[-1]),
             "no_next_value": _advantages(delta=lambda r, gamma, following, v: r - v),
             "no_baseline": _advantages(delta=lambda r, gamma, following, v: r + gamma * following),
@@ -232,6 +255,11 @@ EXERCISES: dict[str, Exercise] = {
             ],
         },
         mistakes={
+            "below_only": _loss(terms=lambda r, a, clip: torch.min(r * a, r.clamp(min=1 - clip) * a)),
+            "product_clipped": _loss(terms=lambda r, a, clip: (r * a).clamp(1 - clip, 1 + clip)),
+            "smaller_ratio": _loss(terms=lambda r, a, clip: torch.min(r, r.clamp(1 - clip, 1 + clip)) * a),
+            "per_answer": _loss(mean=lambda terms, mask: (terms * mask).sum() / len(mask)),
+            "advantage_forgotten": _loss(terms=lambda r, a, clip: torch.min(r * a, r.clamp(1 - clip, 1 + clip))),
             "larger": _loss(terms=lambda r, a, clip: torch.max(r * a, r.clamp(1 - clip, 1 + clip) * a)),
             "only_clipped": _loss(terms=lambda r, a, clip: r.clamp(1 - clip, 1 + clip) * a),
             "not_clipped": _loss(terms=lambda r, a, clip: r * a),

@@ -197,6 +197,9 @@ EXERCISES: dict[str, Exercise] = {
             ],
         },
         mistakes={
+            "denied": lambda replies: flattery(
+                [(opinion, None if agrees is None else not agrees) for opinion, agrees in replies]
+            ),
             "swapped": lambda replies: flattery(replies)[::-1],
             "of_all": _of_all,
             "none_counts": _none_counts,
@@ -229,6 +232,17 @@ EXERCISES: dict[str, Exercise] = {
             "there is one answer": [(torch.tensor([[1.0], [-2.0]]), torch.tensor([[0.0, 2.0, 1.0], [1.0, 3.0, 8.0]]))],
         },
         mistakes={
+            "common_zero": lambda scores, usual: ((scores - usual.mean()) / usual.std(1, keepdim=True)).amin(0),
+            "common_unit": lambda scores, usual: ((scores - usual.mean(1, keepdim=True)) / usual.std()).amin(0),
+            "brackets": lambda scores, usual: (scores - usual.mean(1, keepdim=True) / usual.std(1, keepdim=True)).amin(
+                0
+            ),
+            "multiplied": lambda scores, usual: (
+                (scores - usual.mean(1, keepdim=True)) * usual.std(1, keepdim=True)
+            ).amin(0),
+            "which_judge": _by(lambda units: units.argmin(0)),
+            "every_judge": _by(lambda units: units),
+            "upside_down": _by(lambda units: (-units).amin(0)),
             "raw": lambda scores, usual: scores.amin(0),
             "not_centred": lambda scores, usual: (scores / usual.std(1, keepdim=True)).amin(0),
             "not_scaled": lambda scores, usual: (scores - usual.mean(1, keepdim=True)).amin(0),
@@ -271,6 +285,10 @@ EXERCISES: dict[str, Exercise] = {
             "several means are equal": [([1.0, 2.0, 3.0, 4.0, 5.0], [0.5, 0.25, 0.5, 0.25, 0.5], 2)],
         },
         mistakes={
+            "lowest": lambda proxy, truth, window: when_to_stop(proxy, [-value for value in truth], window),
+            "best_in_window": lambda proxy, truth, window: max(
+                range(window, len(truth) + 1), key=lambda i: max(truth[i - window : i])
+            ),
             "from_zero": Sign(_as_index),
             "by_proxy": lambda proxy, truth, window: when_to_stop(truth, proxy, window),
             "no_window": lambda proxy, truth, window: when_to_stop(proxy, truth, 1),
@@ -311,7 +329,7 @@ EXERCISES: dict[str, Exercise] = {
             "the true score falls by more than 0.15": [(_run(true=[0.5, 0.35, 0.33, 0.33]),)],
             "the reward does not rise": [(_run(reward=[0.5] * 4, true=[0.5, 0.2, 0.2, 0.2]),)],
             "the KL is far from 0 on both sides, and its mean is 0": [(_run(kl=[0.5, -0.5, 0.5, -0.5]),)],
-            "the KL is below 0": [(_run(kl=[0.0, -0.3, -0.5, -0.4]),)],
+            "the KL is below 0": [(_run(kl=[0.0, -0.3, -0.5, -0.4]),), (_run(kl=[0.0, -9.0, -10.0, -9.0]),)],
             "the KL stays within 0.001 and is not 0": [(_run(kl=[0.0, 0.0005, -0.001, 0.0008]),)],
             "the KL leaves 0.001 by a little": [(_run(kl=[0.0, 0.0016, 0.0005, 0.0002]),)],
             "the late KL is a little below 8": [
@@ -319,7 +337,7 @@ EXERCISES: dict[str, Exercise] = {
                 (_run(kl=[0.0, 8.0, 8.0, 8.0]),),
                 (_run(kl=[0.0, 9.0, 7.0, 6.0]),),
             ],
-            "the late KL is a little above 8": [(_run(kl=[0.0, 8.5, 7.8, 8.4]),)],
+            "the late KL is a little above 8": [(_run(kl=[0.0, 8.5, 7.8, 8.4]),), (_run(kl=[0.0, 12.0, 7.0, 7.0]),)],
             "the run has more than four iterations": [
                 (_run(kl=[0.0, 20.0, 20.0, 3.0, 2.0, 1.0], reward=[0.5] * 6, true=[0.5] * 6),),
                 (_run(reward=[0.5, 0.1, 0.1, 0.9, 0.9, 0.9], true=[0.5, 0.9, 0.9, 0.2, 0.2, 0.2], kl=[0.5] * 6),),
@@ -329,6 +347,8 @@ EXERCISES: dict[str, Exercise] = {
             "the standard deviation is small, but not 0": [(_run(reward_std=[0.0, 1.5e-5, 0.0, 0.0]),)],
         },
         mistakes={
+            "overwritten": _first(dict(reversed(_RULES.items()))),
+            "first_entropy_late": _but(prompt=lambda curves: curves["entropy"][-1] > 0.9),
             "signal_first": _first(_RULES, "signal"),
             "some_without_spread": _but(signal=lambda curves: min(curves["reward_std"]) < 1e-5),
             "first_spread": _but(signal=lambda curves: curves["reward_std"][0] < 1e-5),
@@ -368,6 +388,8 @@ EXERCISES: dict[str, Exercise] = {
             ],
         },
         mistakes={
+            "ratio_upside_down": lambda logps, old, advantages, mask: -loss_gradient(old, logps, advantages, mask),
+            "per_row": lambda logps, old, adv, mask: loss_gradient(logps, old, adv, mask) * mask.sum() / len(mask),
             "no_gradient": lambda logps, old, advantages, mask: torch.zeros_like(logps),
             "wrong_sign": lambda *args: -loss_gradient(*args),
             "sum": lambda logps, old, advantages, mask: loss_gradient(logps, old, advantages, mask) * mask.sum(),

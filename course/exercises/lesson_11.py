@@ -233,6 +233,9 @@ EXERCISES: dict[str, Exercise] = {
         },
         why="This one number per answer, under two models and for two answers, is all that DPO's loss looks at.",
         mistakes={
+            "double_softmax": lambda logits, ids, is_answer: answer_logp(logits.softmax(-1), ids, is_answer),
+            "mean_loss": lambda logits, ids, is_answer: -answer_logp(logits, ids, is_answer) / is_answer.sum(),
+            "log_of_sum": lambda logits, ids, is_answer: _probabilities(logits, ids, is_answer).log(),
             "no_shift": _summed,
             "mask_not_shifted": _mask_not_shifted,
             "everything": lambda logits, ids, is_answer: answer_logp(logits, ids, torch.ones_like(ids)),
@@ -258,6 +261,14 @@ EXERCISES: dict[str, Exercise] = {
         solution=hidden_rewards,
         why="Every policy is the best one for some reward. That is why DPO can train a policy as if it were one.",
         mistakes={
+            "last_zero": lambda policy, reference, beta: [
+                value - hidden_rewards(policy, reference, beta)[-1] for value in hidden_rewards(policy, reference, beta)
+            ],
+            "rest_not_shifted": lambda policy, reference, beta: [
+                0.0,
+                *(beta * math.log(p / q) for p, q in zip(policy[1:], reference[1:], strict=True)),
+            ],
+            "times_probability": _of(lambda p, q, beta: beta * p * math.log(p / q)),
             "no_beta": _of(lambda p, q, beta: math.log(p / q)),
             "divided": _of(lambda p, q, beta: math.log(p / q) / beta),
             "no_reference": _of(lambda p, q, beta: beta * math.log(p)),
@@ -299,6 +310,22 @@ EXERCISES: dict[str, Exercise] = {
         solution=doubting_dpo,
         why="With some doubt a pair that is already clear pulls back a little, so one wrong label cannot run away.",
         mistakes={
+            "inside_the_logarithm": _margin(
+                _right_margin,
+                lambda margin, doubt: (
+                    -((1 - doubt) * torch.sigmoid(margin) + doubt * torch.sigmoid(-margin)).log().mean()
+                ),
+            ),
+            "full_weight": _margin(
+                _right_margin, lambda margin, doubt: -(F.logsigmoid(margin) + doubt * F.logsigmoid(-margin)).mean()
+            ),
+            "corrected": _margin(
+                _right_margin,
+                lambda margin, doubt: (
+                    -((1 - doubt) * F.logsigmoid(margin) - doubt * F.logsigmoid(-margin)).mean() / (1 - 2 * doubt)
+                ),
+            ),
+            "beta_on_the_chosen": _margin(lambda pc, pr, rc, rr, beta: beta * (pc - rc) - (pr - rr)),
             "no_reference": _margin(lambda pc, pr, rc, rr, beta: beta * (pc - pr)),
             "swapped": _margin(lambda pc, pr, rc, rr, beta: -_right_margin(pc, pr, rc, rr, beta)),
             "reference_added": _margin(lambda pc, pr, rc, rr, beta: beta * ((pc + rc) - (pr + rr))),
@@ -366,6 +393,22 @@ EXERCISES: dict[str, Exercise] = {
             "the same prompt has other answers": [([("p", "a", "b"), ("p", "c", "a"), ("p", "b", "c")],)],
         },
         mistakes={
+            "the_opposite": lambda labels: [
+                labels.index((prompt, lost, won)) for prompt, won, lost in labels if (prompt, lost, won) in labels
+            ],
+            "one_of_copies": lambda labels: sorted({labels.index(labels[row]) for row in contradictions(labels)}),
+            "pairs": lambda labels: [
+                (one, other)
+                for one in range(len(labels))
+                for other in range(one + 1, len(labels))
+                if labels[one] == (labels[other][0], labels[other][2], labels[other][1])
+            ],
+            "other_winner": lambda labels: [
+                row
+                for row, (prompt, won, _) in enumerate(labels)
+                if any(other == prompt and winner != won for other, winner, _ in labels)
+            ],
+            "truths": lambda labels: [(prompt, lost, won) in labels for prompt, won, lost in labels],
             "no_prompt": _without_prompt,
             "later_only": _one_of_two(later=True),
             "earlier_only": _one_of_two(later=False),
@@ -389,6 +432,7 @@ EXERCISES: dict[str, Exercise] = {
             "the rejected answer rises": [([(-4.0, -6.0), (-4.5, -5.0), (-5.0, -4.0)], 0.3)],
         },
         mistakes={
+            "added": lambda logps, beta: two_margins([(won, -lost) for won, lost in logps], beta),
             "swapped": lambda logps, beta: two_margins(logps, beta)[::-1],
             "no_beta": lambda logps, beta: two_margins(logps, 1.0),
             "divided": lambda logps, beta: two_margins(logps, 1 / beta),

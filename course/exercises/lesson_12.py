@@ -106,6 +106,12 @@ EXERCISES: dict[str, Exercise] = {
         solution=ipo_per_token,
         why="Divided by its own length, a long answer and a short one can reach the same margin.",
         mistakes={
+            "beta_on_margin": lambda c, r, nc, nr, beta: (beta * _means(c, r, nc, nr) - 1 / (2 * beta)).square().mean(),
+            "two_beta": _ipo(_means, lambda beta: 2 * beta),
+            "squared_too_early": lambda c, r, nc, nr, beta: (_means(c, r, nc, nr).square() - 1 / (2 * beta)).mean(),
+            "mean_length": _ipo(lambda c, r, nc, nr: (c - r) / ((nc + nr) / 2)),
+            "not_squared": lambda c, r, nc, nr, beta: (_means(c, r, nc, nr) - 1 / (2 * beta)).mean(),
+            "dpo": lambda c, r, nc, nr, beta: -logsigmoid(beta * _means(c, r, nc, nr)).mean(),
             "sums": _ipo(lambda c, r, nc, nr: c - r),
             "one_length": _ipo(lambda c, r, nc, nr: (c - r) / (nc + nr)),
             "chosen_length": _ipo(lambda c, r, nc, nr: (c - r) / nc),
@@ -155,6 +161,9 @@ EXERCISES: dict[str, Exercise] = {
             ],
         },
         mistakes={
+            "size": lambda policy, ref: _shifted(policy, ref).mean().abs(),
+            "ratio": lambda policy, ref: (policy / ref)[range(len(ref)), [*range(1, len(ref)), 0]].mean().clamp(min=0),
+            "not_averaged": lambda policy, ref: _shifted(policy, ref).clamp(min=0),
             "matched": _matched,
             "no_floor": lambda policy, ref: _shifted(policy, ref).mean(),
             "floor_first": lambda policy, ref: _shifted(policy, ref).clamp(min=0).mean(),
@@ -175,6 +184,8 @@ EXERCISES: dict[str, Exercise] = {
         solution=orpo_push,
         why="Trained models are often nearly certain of a token, and there the plain formula takes the logarithm of 0.",
         mistakes={
+            "with_sft": lambda chosen, rejected, lam: orpo_push(chosen, rejected, lam) - chosen.mean(),
+            "first_token": _push(lambda logps: _log_odds(logps[0])),
             "sums": _push(lambda logps: _log_odds(logps.sum())),
             "probabilities": _push(lambda logps: logps.mean()),
             "arithmetic": _push(lambda logps: torch.logit(logps.double().exp().mean())),

@@ -104,6 +104,11 @@ EXERCISES: dict[str, Exercise] = {
             "only the place counts": [(2.0, 2.0)],
         },
         mistakes={
+            "halved_twice": lambda given, swapped: _sigmoid((given - swapped) / 4),
+            "base_2": lambda given, swapped: 1 / (1 + 2 ** ((swapped - given) / 2)),
+            "size": lambda given, swapped: _sigmoid(abs(given - swapped) / 2),
+            "swapped_alone": lambda given, swapped: _sigmoid(-swapped),
+            "hard_with_ties": lambda given, swapped: 0.5 + 0.5 * ((given > swapped) - (given < swapped)),
             "lean": lambda given, swapped: _sigmoid((given + swapped) / 2),
             "one_order": lambda given, swapped: _sigmoid(given),
             "not_halved": lambda given, swapped: _sigmoid(given - swapped),
@@ -127,6 +132,8 @@ EXERCISES: dict[str, Exercise] = {
             "everything flips": [(["B"], ["B"]), (["A", "B", "B"], ["A", "B", "B"])],
         },
         mistakes={
+            "counts_compared": lambda given, swapped: abs(given.count("A") - swapped.count("A")) / len(given),
+            "all_answers": lambda given, swapped: flip_rate(given, swapped) / 2,
             "letters_change": _letters_change,
             "first_twice": _first_twice,
             "share_of_a": _share_of_a,
@@ -146,6 +153,21 @@ EXERCISES: dict[str, Exercise] = {
             "the differences in words add up to 0": [([1.0, 0.5, -2.0], [3.0, 2.0, -5.0])],
         },
         mistakes={
+            "mean_of_ratios": lambda log_odds, more_words: [
+                a - b * sum(z / d for z, d in zip(log_odds, more_words, strict=True) if d) / len(log_odds)
+                for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "divided_by_count": lambda log_odds, more_words: [
+                a - b * sum(z * d for z, d in zip(log_odds, more_words, strict=True)) / len(log_odds)
+                for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "size_of_words": lambda log_odds, more_words: [
+                a - _slope(log_odds, more_words) * abs(b) for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "with_the_slope": lambda log_odds, more_words: (
+                _slope(log_odds, more_words),
+                without_length(log_odds, more_words),
+            ),
             "intercept": _with_intercept,
             "other_regression": _other_regression,
             "ratio_of_sums": _ratio_of_sums,

@@ -42,6 +42,10 @@ EXERCISES: dict[str, Exercise] = {
             "the cost is no whole number": [(1, 3, 1)],
         },
         mistakes={
+            "votes_added": lambda demonstrations, comparisons, votes: 10 * demonstrations + 3.5 * (comparisons + votes),
+            "votes_on_demonstrations": lambda demonstrations, comparisons, votes: (
+                10 * demonstrations * votes + 3.5 * comparisons
+            ),
             "one_vote": lambda demonstrations, comparisons, votes: 10 * demonstrations + 3.5 * comparisons,
             "votes_on_everything": lambda demonstrations, comparisons, votes: (
                 (10 * demonstrations + 3.5 * comparisons) * votes
@@ -65,6 +69,12 @@ EXERCISES: dict[str, Exercise] = {
             "the answers are listed worst first": [(["x", "y", "z"], [3, 2, 1])],
         },
         mistakes={
+            "winner_only": lambda completions, ranks: {
+                (completions[ranks.index(1)], other) for other in completions if other != completions[ranks.index(1)]
+            },
+            "listed_order": lambda completions, ranks: {
+                (completions[i], completions[j]) for i in range(len(ranks)) for j in range(i + 1, len(ranks))
+            },
             "neighbours": _neighbours,
             "upside_down": _pairs(lambda better, worse: better > worse),
             "both_orders": _pairs(lambda better, worse: better != worse),

@@ -115,6 +115,9 @@ class _Short(reprlib.Repr):
         self.maxlevel = 4
         self.maxstring = self.maxother = 80
 
+    def repr_int(self, value: int, level: int) -> str:
+        return super().repr_int(value, level) if value.bit_length() < 1000 else f"a number of {value.bit_length()} bits"
+
     def repr_float(self, value: float, level: int) -> str:
         return f"{value:.6g}"
 

@@ -256,7 +256,7 @@ def _why_nothing(attempt: Callable[..., Any]) -> str:
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     """The learner's own lines of the traceback: neither the course's inside nor a library's."""
     found = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in found if not frame.filename.startswith(NOT_THE_LEARNERS)]
+    return [frame for frame in found if not frame.filename.startswith((*NOT_THE_LEARNERS, "<frozen "))]
 
 
 def _error(exercise: "Exercise", n: int, error: BaseException, seconds: float, expected: Any) -> Verdict:

@@ -78,12 +78,21 @@ def read_names(code: Any) -> set[str]:
 
 
 def _varies(got: Values, again: Callable[[int], Any]) -> str:
-    if all(same(again(n), value, 1e-9) for n, value in enumerate(got)):
+    if not all(map(_known, got)) or all(same(again(n), value, 1e-9) for n, value in enumerate(got)):
         return ""
     return (
         "A second call with the same arguments gives another result. Nothing random, and nothing that outlives a call, "
         "may have a part in it."
     )
+
+
+def _known(value: Any) -> bool:
+    """Whether the value is of a kind that can be compared; two equal objects of a learner's class need not be."""
+    if isinstance(value, dict):
+        return all(map(_known, value.values()))
+    if isinstance(value, list | set | frozenset | tuple):
+        return all(map(_known, value))
+    return value is None or isinstance(value, int | float | str)
 
 
 def _unused(exercise: "Exercise", attempt: Any) -> str:
@@ -190,7 +199,7 @@ def _changed(exercise: "Exercise", got: Values) -> str:
             return [change(value) if n in long else value for n, value in enumerate(arguments)]
 
         if _fits(exercise, got, of_all):
-            words = words.replace(" is ", " are ").replace("counts", "count")
+            words = words.replace("{} is ", "{} are ")
             return f"Yours is what comes out when {words.format(named)}."
     return ""
 
@@ -403,6 +412,8 @@ def _numbers(exercise: "Exercise", got: Values, expected: Values) -> str:
         base = next((base for base in (2, 10) if same(factors[0], 1 / math.log(base), 1e-4)), None)
         known = f", as with a logarithm to base {base}" if base else ""
         return f"Every number of yours is {brief(float(factors[0]))} times what it should be{known}."
+    if all(same(float(g), float(e), 1e-2) for g, e, _ in pairs):
+        return "Every number of yours is right to about two digits. Is something rounded, or held in half precision?"
     offsets = [g - e for g, e, _ in pairs]
     if all(same(float(offset), float(offsets[0])) for offset in offsets):
         size, word = abs(offsets[0]), "too high" if offsets[0] > 0 else "too low"
@@ -508,12 +519,12 @@ def _columns(got: Values, expected: Values) -> str:
     if not 1 <= len(keys) <= len(said) or any(len(one) != len(keys) for pair in pairs for one in pair):
         return ""
     wrong = [n for n, key in enumerate(keys) if not all(same(g[key], e[key]) for g, e in pairs)]
-    if len(wrong) == len(keys) and len({path for g, e in pairs for path, _, _ in _leaves(g, e)}) != 1:
-        return ""
     if len(wrong) == 2:
         one, other = (keys[n] for n in wrong)
         if all(g == e or (g[one] == e[other] and g[other] == e[one]) for g, e in pairs):
             return f"In each entry that is wrong, {said[wrong[0]]} and {said[wrong[1]]} have changed places."
+    if len(wrong) == len(keys) and len({path for g, e in pairs for path, _, _ in _leaves(g, e)}) != 1:
+        return ""
     named = " and ".join(said[n] for n in wrong)
     if said[0] == "first":
         named = f"the {named} value{'s' if len(wrong) > 1 else ''}"

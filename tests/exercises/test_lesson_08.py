@@ -133,7 +133,7 @@ def drawn(scores, n):
         (lambda s, n: torch.combinations(s, n).amin(1).mean(), "worst"),
         (lambda s, n: sorted(s.tolist())[-1], "highest"),
         (lambda s, n: torch.sort(s, descending=True).values[:n].mean(), "mean_of_top"),
-        (lambda s, n: torch.combinations(s, n).amax(1).sum(), None),
+        (lambda s, n: torch.combinations(s, n).amax(1).sum(), "not_divided"),
         (lambda s, n: torch.combinations(s, n).amax(1), None),
         (lambda s, n: s.median(), None),
     ],
@@ -183,7 +183,7 @@ def test_chances_right(attempt):
         (lambda p, r, n: 1 - (1 - p) ** n, "at_least_once"),
         (lambda p, r, n: torch.ones(len(p)) / len(p), None),
         (lambda p, r, n: p, None),
-        (lambda p, r, n: by_levels(p, r, n)[r.argsort()], None),
+        (lambda p, r, n: by_levels(p, r, n)[r.argsort()], "sorted_order"),
         (lambda p, r, n: by_levels(p, r, n + 1), None),
     ],
 )

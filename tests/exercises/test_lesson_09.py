@@ -77,7 +77,7 @@ def assigned(scores, logps, ref_logps, mask, beta):
         (lambda s, p, q, m, b: rewards_by_loop(s, p.exp(), q.exp(), m, b), "probabilities"),
         (lambda s, p, q, m, b: -b * (p - q) * m, "no_score"),
         (lambda s, p, q, m, b: rl.token_rewards(s, p, q, m, b, kind="k3"), None),
-        (lambda s, p, q, m, b: s - b * ((p - q) * m).sum(1), None),
+        (lambda s, p, q, m, b: s - b * ((p - q) * m).sum(1), "one_number"),
     ],
 )
 def test_rewards_wrong(attempt, mistake):

@@ -253,7 +253,7 @@ def test_repair_right(loss):
         (lambda new, old, a, m: -(ratio(new, old) * a * m).mean(), "mean_of_all"),
         (lambda new, old, a, m: -((ratio(new, old) * a * m).sum(1) / m.sum(1)).mean(), "per_answer"),
         (lambda new, old, a, m: -(ratio(new, old) * a).sum() / m.sum(), "unmasked"),
-        (lambda new, old, a, m: -(ratio(old, new) * a * m).sum() / m.sum(), None),
+        (lambda new, old, a, m: -(ratio(old, new) * a * m).sum() / m.sum(), "ratio_upside_down"),
         (lambda new, old, a, m: -(new * a * m).sum() / m.sum(), "detached"),
     ],
 )

@@ -49,7 +49,7 @@ def test_ipo_right(attempt):
         (lambda c, r, nc, nr, b: ((c / nc - r / nr - 1 / (2 * b)) ** 2).sum(), "summed"),
         (lambda c, r, nc, nr, b: ((c / nc).mean() - (r / nr).mean() - 1 / (2 * b)) ** 2, "mean_first"),
         (lambda c, r, nc, nr, b: torch.relu(1 / (2 * b) - (c / nc - r / nr)).pow(2).mean(), "one_sided"),
-        (lambda c, r, nc, nr, b: -torch.nn.functional.logsigmoid(b * (c / nc - r / nr)).mean(), None),
+        (lambda c, r, nc, nr, b: -torch.nn.functional.logsigmoid(b * (c / nc - r / nr)).mean(), "dpo"),
         (lambda c, r, nc, nr, b: (c / nc - r / nr - 1 / (2 * b)) ** 2, None),
     ],
 )
@@ -102,7 +102,7 @@ def test_point_right(attempt):
         (lambda p, r: (p - r).diagonal(1).mean().clamp(min=0), "last_lost"),
         (lambda p, r: torch.relu((p - r).mean()), "all_pairs"),
         (lambda p, r: torch.relu((r - p).roll(-1, 1).diagonal().mean()), "swapped"),
-        (lambda p, r: (p - r).roll(-1, 1).diagonal().mean().abs(), None),
+        (lambda p, r: (p - r).roll(-1, 1).diagonal().mean().abs(), "size"),
         (lambda p, r: 0.0, None),
     ],
 )

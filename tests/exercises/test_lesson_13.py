@@ -46,7 +46,7 @@ def test_label_right(attempt):
         (lambda g, s: 1.0 if g > s else 0.0, "hard"),
         (lambda g, s: (sigmoid(g) + sigmoid(-s)) / 2, "mean_of_probabilities"),
         (lambda g, s: (sigmoid(g) + sigmoid(s)) / 2, "mean_of_letters"),
-        (lambda g, s: sigmoid(-s), None),
+        (lambda g, s: sigmoid(-s), "swapped_alone"),
     ],
 )
 def test_label_wrong(attempt, mistake):

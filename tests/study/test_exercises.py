@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from course.exercises import EXERCISES, Exercise, Sign
 from course.study import content, exercises
-from course.study.compare import plain, same, show
+from course.study.compare import brief, plain, same, show
 from course.study.content import ContentError
 from course.study.exercises import check
 from course.study.grading import grade
@@ -170,6 +170,51 @@ def helper(values):
     return values["first"]
 
 
+def test_what_outlives_a_call_is_found_by_a_second_call():
+    calls = []
+
+    def spent(values):
+        calls.append(1)
+        return double(values) if len(calls) <= len(DOUBLE.all_cases) else []
+
+    verdict = grade(DOUBLE, spent)
+    assert verdict.kind == "wrong" and "a second call" in verdict.message and verdict.difference.got == "[]"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "says"),
+    [
+        (lambda values: print(*values, end="") if values else print(end=""), "what stands there is None"),
+        (lambda values: values.sort(), "what stands there is None"),
+    ],
+)
+def test_none_behind_a_return_is_not_called_a_missing_return(attempt, says):
+    message = grade(DOUBLE, attempt).message
+    assert says in message and "missing" not in message
+
+
+def test_what_an_attempt_does_to_torch_spoils_nothing_that_is_expected():
+    half = Exercise(cases=[([1.0],), ([0.1],)], solution=lambda values: torch.tensor(values) / 3)
+
+    def sets_the_type(values):
+        torch.set_default_dtype(torch.float64)
+        return torch.tensor(values) / 3
+
+    try:
+        assert grade(half, sets_the_type).kind == "right"
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_an_attempt_that_stops_later_is_no_mistake_that_goes_on():
+    def stops(values):
+        return [value * value for value in values] if len(values) < 3 else values[9]
+
+    verdict = grade(DOUBLE, stops)
+    assert verdict.kind == "wrong" and verdict.mistake is None
+    assert "On a later case your code stops with IndexError" in verdict.hint
+
+
 def test_an_error_shows_the_learners_line_and_does_not_raise():
     def broken(values):
         total = helper(values)
@@ -297,6 +342,14 @@ def test_a_value_that_refuses_comparison_is_different():
 def test_tensors_arrays_and_tuples_are_plain_lists():
     assert plain((torch.tensor([[1, 2]]), np.float32(0.5), {"a": torch.tensor(3.0)})) == [[[1, 2]], 0.5, {"a": 3.0}]
     assert plain(torch.tensor([1.0], dtype=torch.bfloat16, requires_grad=True)) == [1.0]
+
+
+def test_numpys_numbers_and_texts_are_shown_as_numbers_and_texts():
+    assert brief(plain([np.float64(0.5), np.int64(3), np.str_("a"), np.bool_(True)])) == "[0.5, 3, 'a', True]"
+
+
+def test_a_number_too_long_to_print_is_no_error():
+    assert "bits" in grade(DOUBLE, lambda values: [10**5000]).difference.got
 
 
 def test_show_is_short():

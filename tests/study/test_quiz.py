@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from course.study.content import ContentError, Option, Single
 from course.study.markup import to_html
 from course.study.progress import progress
 from course.study.quiz import STATIC_SEED, Quiz, in_order
+from course.study.yaml_lines import read_mapping
 
 SAMPLE = Path(__file__).parent / "sample"
 
@@ -188,3 +190,25 @@ def test_a_seed_that_is_no_whole_number_is_said(value, status):
     )
     assert done.returncode == status
     assert not status or f"COURSE_SEED is {value!r}; set it to a whole number" in done.stderr
+
+
+@pytest.mark.parametrize("quiz_id", ["01-carries-on", "01-knows"])
+def test_an_answer_stays_with_its_option_when_the_file_lists_the_options_in_another_order(
+    quiz_id, tmp_path, monkeypatch
+):
+    def options():
+        question = next(one for one in quiz("01").data["questions"] if one["id"] == quiz_id)
+        return {option["key"]: option["text_html"] for option in question["options"]}
+
+    before = options()
+    answers = [{"chosen": [key], "checked": True, "right": False, "tries": 1} for key in before]
+    lesson = read_mapping(SAMPLE / "01_sample.yaml")[0]
+    for question in lesson["questions"]:
+        question.get("options", []).reverse()
+    (tmp_path / "01.yaml").write_text(yaml.safe_dump(lesson, sort_keys=False), encoding="utf-8")
+    for answer in answers:
+        monkeypatch.setattr(content, "FOLDER", SAMPLE)
+        quiz("01").state = {quiz_id: answer}
+        monkeypatch.setattr(content, "FOLDER", tmp_path)
+        assert quiz("01").state[quiz_id] == answer
+        assert options()[answer["chosen"][0]] == before[answer["chosen"][0]]

@@ -72,3 +72,71 @@ def test_what_is_wrong_on_a_small_case_is_said_before_what_stops_on_a_later_one(
 @pytest.mark.parametrize("result", [None, ..., object(), {}, {"a": [1]}, [[]], [None], "x", 1j, [[[1]]], float("inf")])
 def test_no_result_breaks_the_search(result):
     assert grade(SCALED, lambda values, factor: (values, factor) and result).kind == "wrong"
+
+
+def shifted(values: list[float], steps: int) -> list[float]:
+    return [value + steps * n for n, value in enumerate(values)]
+
+
+SHIFTED = Exercise(cases=[([1.0, 2.5, 4.0], 2), ([3.0, -1.0, 0.5, 7.0], 5)], solution=shifted)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "says"),
+    [
+        (lambda values, steps: shifted(values, steps + 1), "when `steps` is 1 more"),
+        (lambda values, steps: shifted(values, -steps), "when `steps` has the opposite sign"),
+        (lambda values, steps: list(shifted(values, steps)[:1]), "when only the first entry of `values` counts"),
+        (lambda values, steps: shifted(sorted(values), steps), "when `values` is sorted"),
+        (lambda values, steps: np.float16(shifted(values, steps * 1.001)), "about two digits"),
+    ],
+)
+def test_a_changed_argument_that_gives_the_same_is_named(attempt, says):
+    assert says in grade(SHIFTED, attempt).hint
+
+
+def records(pairs: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"won": won, "lost": lost} for won, lost in pairs]
+
+
+RECORDS = Exercise(cases=[([("a", "b"), ("c", "d"), ("e", "f")],), ([("p", "q"), ("r", "s")],)], solution=records)
+
+
+def one_for_all(pairs):
+    record, made = {}, []
+    for won, lost in pairs:
+        record.update(won=won, lost=lost)
+        made.append(record)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("attempt", "says"),
+    [
+        (lambda pairs: [one | {"lost": "x"} for one in records(pairs)], "everything is right but `lost`"),
+        (lambda pairs: records([pair[::-1] for pair in pairs]), "`won` and `lost` have changed places"),
+        (
+            lambda pairs: records([pairs[0], *(pair[::-1] for pair in pairs[1:])]),
+            "`won` and `lost` have changed places",
+        ),
+        (one_for_all, "one object appended again and again"),
+        (lambda pairs: records(pairs[:1] + pairs[2:]), "some entries are missing"),
+        (lambda pairs: records([*pairs, ("x", "y"), pairs[0]]), "some entries that should not be"),
+    ],
+)
+def test_what_is_wrong_within_the_entries_is_told(attempt, says):
+    assert says in grade(RECORDS, attempt).hint
+
+
+def test_as_many_entries_of_which_some_are_wrong_are_not_called_missing():
+    hint = grade(RECORDS, lambda pairs: records([pairs[0], pairs[0], *pairs[2:]])).hint
+    assert "missing" not in hint and "should not be" not in hint
+
+
+def test_objects_that_cannot_be_compared_are_not_said_to_vary():
+    class Result:
+        def __eq__(self, other):
+            raise TypeError
+
+    for attempt in (lambda pairs: Result(), lambda pairs: [Result()], lambda pairs: lambda: pairs):
+        assert "second call" not in grade(RECORDS, attempt).hint
