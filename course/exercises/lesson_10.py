@@ -240,8 +240,8 @@ EXERCISES: dict[str, Exercise] = {
             "multiplied": lambda scores, usual: (
                 (scores - usual.mean(1, keepdim=True)) * usual.std(1, keepdim=True)
             ).amin(0),
-            "which_judge": _by(lambda units: units.argmin(0)),
-            "every_judge": _by(lambda units: units),
+            "which_model": _by(lambda units: units.argmin(0)),
+            "every_model": _by(lambda units: units),
             "upside_down": _by(lambda units: (-units).amin(0)),
             "raw": lambda scores, usual: scores.amin(0),
             "not_centred": lambda scores, usual: (scores / usual.std(1, keepdim=True)).amin(0),
