@@ -36,10 +36,10 @@ FROM_BASE_EPOCHS, FROM_BASE_RATE = 3, 3e-4
 """From the base model all methods are trained at the rate of SFT, since most of what there is to learn is the form."""
 
 SETTINGS: dict[str, tuple[Method, float]] = {
-    "DPO": (DPO(beta=0.5), 1e-4),
-    "IPO": (IPO(beta=1.0), 1e-4),
+    "DPO": (DPO(beta=0.1), 1e-4),
+    "IPO": (IPO(beta=0.2), 1e-4),
     "KTO": (KTO(beta=0.1), 1e-4),
-    "ORPO": (ORPO(lam=1.0), 1e-4),
+    "ORPO": (ORPO(lam=1.0), 3e-4),
     "SimPO": (SimPO(beta=2.0, gamma=1.0), 1e-4),
 }
 """The settings that the search found, with the learning rate: a test holds them against what is stored of it."""
@@ -51,8 +51,8 @@ SEARCHED: dict[str, tuple[Method, ...]] = {
     "ORPO": (ORPO(lam=0.1), ORPO(lam=1.0)),
     "SimPO": (SimPO(beta=2.0, gamma=1.0), SimPO(beta=8.0, gamma=4.0)),
 }
-RATES, SEARCH_SEED = (3e-5, 1e-4, 3e-4), 100
-"""What was searched: every method at two strengths and three rates, on one seed that no run uses."""
+RATES, SEARCH_SEEDS = (3e-5, 1e-4, 3e-4), (100, 101, 102)
+"""What was searched: every method at two strengths and three rates, on three seeds that no run uses."""
 
 FLIPPED = {"clean": 0.0, "10% flipped": 0.1, "20% flipped": 0.2, "30% flipped": 0.3, "40% flipped": 0.4}
 GOOD_SHARE = {"singles": 0.5, "singles, few bad": 0.8, "singles, few good": 0.2}
@@ -266,7 +266,7 @@ def run_try(condition: str, seed: int) -> Run:
 
 
 EXPERIMENTS = (
-    Experiment("search", tuple(_TRIES), run_try, seeds=(SEARCH_SEED,)),
+    Experiment("search", tuple(_TRIES), run_try, seeds=SEARCH_SEEDS),
     Experiment(
         "family",
         (
