@@ -306,7 +306,7 @@ TESTED_WITH = {
     "study/grading": "study/exercises",
     "study/markup": "study/content",
     "study/yaml_lines": "study/content",
-    "__main__": "study/working_copy",
+    "__main__": "study/export",
 }
 OF_THE_WHOLE = {"checkpoints", "docstrings", "foreign_models", "lesson_00", "notebooks", "packaging"}
 
