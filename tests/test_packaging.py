@@ -308,7 +308,15 @@ TESTED_WITH = {
     "study/yaml_lines": "study/content",
     "__main__": "study/export",
 }
-OF_THE_WHOLE = {"checkpoints", "docstrings", "foreign_models", "lesson_00", "notebooks", "packaging"}
+OF_THE_WHOLE = {
+    "exercises/attempts",
+    "checkpoints",
+    "docstrings",
+    "foreign_models",
+    "lesson_00",
+    "notebooks",
+    "packaging",
+}
 
 
 def test_the_tests_mirror_the_package() -> None:
