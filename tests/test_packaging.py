@@ -306,6 +306,7 @@ TESTED_WITH = {
     "study/grading": "study/exercises",
     "study/markup": "study/content",
     "study/yaml_lines": "study/content",
+    "weights": "models",
     "__main__": "study/export",
 }
 OF_THE_WHOLE = {
