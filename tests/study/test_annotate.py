@@ -392,7 +392,7 @@ def test_two_kernels_at_once_and_one_killed_in_the_midst_lose_nothing_that_was_c
     os.kill(killed.pid, signal.SIGKILL)
     called += sum(1 for line in killed.stdout.read().splitlines() if line)
     assert whole.wait(timeout=120) == 0
-    annotate(PAIRS[:1], path)  # the killed kernel may have written the journal and not yet the file: the next opens both
+    annotate(PAIRS[:1], path)  # brings in what the killed kernel wrote in the journal and not yet in the file
     records = lines(path)
     numbers = [int(record["prompt"].split()[1].rstrip("?")) for record in records]
     assert len(numbers) == len(set(numbers))
