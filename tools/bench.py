@@ -3,6 +3,7 @@
 One section can be asked for by name: `python -m tools.bench training`.
 """
 
+import argparse
 import os
 import socket
 import statistics
@@ -330,9 +331,11 @@ SECTIONS: dict[str, Callable[[], None]] = {
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(SECTIONS)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(SECTIONS)} (default: all)")
+    wanted = parser.parse_args().sections or list(SECTIONS)
     if unknown := set(wanted) - set(SECTIONS):
-        sys.exit(f"Unknown section {sorted(unknown)[0]!r}; there are {', '.join(SECTIONS)}.")
+        parser.error(f"unknown section {sorted(unknown)[0]!r}; there are {', '.join(SECTIONS)}")
     os.environ.update(TQDM_DISABLE="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
     os.environ.setdefault("OMP_NUM_THREADS", "2")
     os.chdir(ROOT)

@@ -6,6 +6,7 @@ Interrupt it whenever you like: called again it goes on where it stopped. A call
 so does one after a change of the text or the settings.
 """
 
+import argparse
 import hashlib
 import random
 import shutil
@@ -181,6 +182,7 @@ def _recipe() -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     RUNS.mkdir(exist_ok=True)
     marks = {
         build: RUNS / f"{build.__name__}.done"
@@ -190,7 +192,7 @@ def main() -> None:
         if not mark.exists() or mark.read_text() != _recipe():
             build()
             mark.write_text(_recipe())  # a later call after an interruption need not do this part again
-    measure_checkpoints.main()
+    measure_checkpoints.write_figures()
     for mark in marks.values():
         mark.unlink()
 

@@ -4,6 +4,7 @@ Every figure that the cards of the checkpoints state comes from here; `tests/tes
 lowest values that the lessons need.
 """
 
+import argparse
 import random
 import re
 from collections.abc import Iterable
@@ -249,7 +250,8 @@ MEASURES = {
 HEADING = "Measured by `make figures`, which also writes this table.\n\n"
 
 
-def main() -> None:
+def write_figures() -> None:
+    """Measure every checkpoint, print its figures and write them into its card."""
     for name, (open_, measure) in MEASURES.items():
         figures = measure(open_(name))
         print(name)
@@ -259,6 +261,11 @@ def main() -> None:
         before, _, after = card.read_text(encoding="utf-8").partition(HEADING)
         _, _, rest = after.partition("\n\n")
         card.write_text(f"{before}{HEADING}{figures_table(figures)}\n\n{rest}", encoding="utf-8")
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    write_figures()
 
 
 if __name__ == "__main__":
