@@ -1,4 +1,7 @@
-"""`python -m course copy` and `python -m course export NOTEBOOK`: what a learner does outside a notebook."""
+"""`python -m course copy` and `python -m course export NOTEBOOK`: what a learner does outside a notebook.
+
+Serves every lesson.
+"""
 
 import argparse
 import sys

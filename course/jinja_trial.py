@@ -1,6 +1,7 @@
 """Run by `course.jinja.try_out` in a process of its own: a chat template on a few turns, in little time and memory.
 
-Reads a JSON object from stdin, and prints "sound" or what is wrong, to be read after "The chat template".
+Serves `course.jinja`. Reads a JSON object from stdin, and prints "sound" or what is wrong, to be read after "The chat
+template".
 """
 
 import json

@@ -1,7 +1,8 @@
 """When two computed numbers count as equal.
 
-A model's scores come out a few units in the last place apart on another processor, with another number of threads or
-in another batch. So nothing decides by `==`, or by 0, on what was computed: these functions do, or the inputs do.
+Serves every part that decides on computed numbers. A model's scores come out a few units in the last place apart on
+another processor, with another number of threads or in another batch. So nothing decides by `==`, or by 0, on what was
+computed: these functions do, or the inputs do.
 """
 
 from typing import TYPE_CHECKING

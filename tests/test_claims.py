@@ -2,6 +2,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,19 @@ SAID = "After SFT the model answers the question once, and then stops."
 
 
 def test_each_claim_is_made_in_one_place_by_one_sentence() -> None:
-    made: dict[str, str] = {}
+    made: dict[str, tuple[str, str]] = {}
     for path in notebooks.find([]):
         for cell in code_cells(notebooks.read(path)):
             for call in ast.walk(ast.parse(cell.source.replace("%pip", "pass  #"))):
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "claim":
                     id, statement = (ast.literal_eval(argument) for argument in call.args[:2])
-                    assert re.fullmatch(r"[A-Z]\d+", id) and id not in made, f"{path.stem}, {id}"
-                    assert re.fullmatch(r"[^.]+\.", statement), f"{path.stem}, {id}"
-                    made[id] = statement
-    assert len(made) == len(set(made.values())) >= 69
+                    free = sorted(set(ascii_uppercase) - {other[0] for other in made})
+                    where, _ = made.get(id, ("", ""))
+                    assert not where, f"{path.stem}: {where} claims {id} already; letters left are {' '.join(free)}"
+                    assert re.fullmatch(r"[A-Z]\d+", id), f"{path.stem}: a claim's id is a letter and a number: {id}"
+                    assert re.fullmatch(r"[^.]+\.", statement), f"{path.stem}: {id} is not one sentence"
+                    made[id] = path.stem, statement
+    assert len(made) == len({statement for _, statement in made.values()}) >= 69
 
 
 def test_a_claim_that_holds_prints_statement_and_evidence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
 """What single lessons run many times: their set-ups, and in `results/` what came of them.
 
-Imported by notebooks, exercises and tools only; no other module of the package needs it.
+Serves notebooks 09 to 12. Imported by notebooks, exercises and tools only; no other module of the package needs it.
 """

@@ -1,7 +1,7 @@
 """Which answers should not be imitated: too short, too long, with broken markup, or another model's boilerplate.
 
-A record may speak about what the filters look for. Code and quotations are therefore left out before they look, and a
-text about HTML or about special tokens may name them.
+Serves notebook 02. A record may speak about what the filters look for. Code and quotations are therefore left out
+before they look, and a text about HTML or about special tokens may name them.
 """
 
 import re

@@ -1,4 +1,6 @@
-"""What is wrong with data: each fault with its place and its fix, and the words in which errors speak of values."""
+"""What is wrong with data: each fault with its place and its fix, and the words in which errors speak of values.
+
+Serves all checks of `course.formats`, and with them notebooks 02 and 06."""
 
 import math
 from collections.abc import Iterable

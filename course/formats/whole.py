@@ -1,4 +1,4 @@
-"""Preference data whose two sides are whole conversations, as in UltraFeedback and hh-rlhf."""
+"""Preference data whose two sides are whole conversations, as in UltraFeedback and hh-rlhf. Serves notebook 06."""
 
 import re
 from typing import Any

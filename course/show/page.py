@@ -1,10 +1,10 @@
 """What every verb that shows something stands on: where it is shown, numbers as text, and one plain HTML table.
 
-Each verb makes the same thing twice: HTML for a notebook and plain text for everything else. Two decisions
-shape the HTML. It is a real table that still reads well where a site strips all style (GitHub does). And it
-sets no text or background colour: both come from the page, so that any theme, light or dark, keeps its own
-contrast. The three accent colours are mid-tones, at least 3:1 on white and on near-black alike, and never
-carry a meaning that is not also there as a word, a symbol or a line style. Everything is escaped.
+Serves every lesson. Each verb makes the same thing twice: HTML for a notebook and plain text for everything else. Two
+decisions shape the HTML. It is a real table that still reads well where a site strips all style (GitHub does). And it
+sets no text or background colour: both come from the page, so that any theme, light or dark, keeps its own contrast.
+The three accent colours are mid-tones, at least 3:1 on white and on near-black alike, and never carry a meaning that
+is not also there as a word, a symbol or a line style. Everything is escaped.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Values that a learner's function returned: as plain Python, compared, and in words. Pure; used by `grade`.
+"""Values that a learner's function returned: as plain Python, compared, and in words. Pure; serves `grade`.
 
 A tensor or an array stands for its numbers, so that this module needs no torch and a learner may answer with a loop,
 with numpy or with torch.

@@ -190,8 +190,10 @@ def load_lesson(lesson: str) -> Lesson:
     require_number(lesson)
     paths = [path for path in _files() if _number(path) == lesson]
     if not paths:
-        there = ", ".join(lesson_numbers()) or "none"
-        raise ContentError(f'there is no lesson "{lesson}" in {FOLDER}; there is: {there}')
+        first, there = lesson[:2], lesson_numbers()
+        if lesson[2:3] == "-" and first in there:
+            raise ContentError(f'"{lesson}" is an id; the lesson comes before it, as in ("{first}", "{lesson}")')
+        raise ContentError(f'there is no lesson "{lesson}" in {FOLDER}; there is: {", ".join(there) or "none"}')
     if len(paths) > 1:
         names = " and ".join(path.name for path in paths)
         raise ContentError(f'{names} both say `lesson: "{lesson}"`; one lesson has one file')

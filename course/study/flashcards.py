@@ -1,6 +1,6 @@
 """`flashcards("01")` and `warm_up("02")`: recalling instead of rereading. Used by every lesson.
 
-A card is turned, judged by the learner (known, or not yet) and comes back when `schedule` says so; the warm-up at a
+A card is turned, graded by the learner (known, or not yet) and comes back when `schedule` says so; the warm-up at a
 lesson's head asks three cards of earlier lessons that are due. `due_cards()` asks all that are due, of every lesson.
 """
 
@@ -70,7 +70,7 @@ def warm_up(lesson: str) -> "WarmUp":
 
 
 def due_cards() -> "DueCards":
-    """All cards that are due now, of all lessons, the longest overdue first; only cards that were judged before.
+    """All cards that are due now, of all lessons, the longest overdue first; only cards that were graded before.
 
     Raises:
         ContentError: a file with mistakes.
@@ -85,9 +85,9 @@ def _backwards() -> list[Lesson]:
 
 
 class Flashcards(StudyWidget):
-    """A deck. `state` has {known, rating, at} by card id: the last judgement, and when it was made, in ms since 1970.
+    """A deck. `state` has {known, rating, at} by card id: the last grade, and when it was made, in ms since 1970.
 
-    `due_text` has a sentence by card id, for each card that was judged here: when it comes back.
+    `due_text` has a sentence by card id, for each card that was graded here: when it comes back.
     """
 
     script = "flashcards"
@@ -108,11 +108,11 @@ class Flashcards(StudyWidget):
         super().__init__(data | other, ids=[card.id for card in self.cards])
 
     def remember(self, id: str, value: dict[str, Any]) -> None:
-        # A judgement that waited in the browser counts from when it was made, and the browser's clock may be ahead.
+        # A grade that waited in the browser counts from when it was made, and the browser's clock may be ahead.
         at = min(datetime.fromtimestamp(value["at"] / 1000, UTC), datetime.now(UTC))
 
         def note(kept: Transaction) -> datetime | None:
-            if kept.get(self.kind, id) == value:  # another notebook was given the same judgement, and was faster
+            if kept.get(self.kind, id) == value:  # another notebook was given the same grade, and was faster
                 return None
             kept.put(self.kind, id, value)
             return review(kept, id, value["rating"], at)

@@ -1,7 +1,8 @@
 """What a wrong result has to do with the right one, as a fact for the learner: "every number of yours is 2 times ...".
 
-For attempts that are none of an exercise's own mistakes. Each sentence says only what has been found on all cases, so
-it cannot mislead, whatever the cause is. Pure, but for calls of the learner's function that the caller hands over.
+Serves `grade`, for attempts that are none of an exercise's own mistakes. Each sentence says only what has been found
+on all cases, so it cannot mislead, whatever the cause is. Pure, but for calls of the learner's function that the
+caller hands over.
 """
 
 import copy

@@ -1,7 +1,8 @@
 """`python -m course copy`: the notebooks in a folder of the learner's own, so that an update never meets their changes.
 
-JupyterLab saves what one looks at, and git refuses to update files that were changed. So `make lab` opens copies in
-`my_notebooks/`, which git ignores. Which notebook was copied in which state is noted in a file beside them.
+Serves every lesson. JupyterLab saves what one looks at, and git refuses to update files that were changed. So `make
+lab` opens copies in `my_notebooks/`, which git ignores. Which notebook was copied in which state is noted in a file
+beside them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Reads a YAML file so that a mistake can be answered with its line; used by `content` for `quizzes/*.yaml`.
+"""Reads a YAML file so that a mistake can be answered with its line; serves `content` for `quizzes/*.yaml`.
 
 Text, numbers, true and false, lists and mappings only, whatever tags a file carries; numbers as YAML 1.2 has them, so
 that 1e3 is a thousand, 010 is ten and 1:30 is text. What a file may hold is limited before anything is built from it.

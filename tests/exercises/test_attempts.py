@@ -11,16 +11,14 @@ import torch
 from torch.nn import functional
 
 from course.exercises import EXERCISES
-from course.study.content import load_all
 from course.study.grading import grade
-
-TEXTS = {text.id: text for lesson in load_all().values() for text in lesson.exercises}
+from tests.exercises.verdicts import text_of
 
 
 def said_of(exercise_id, attempt):
     """The verdict's kind, and all that it says in words."""
     verdict = grade(EXERCISES[exercise_id], attempt)
-    words = [verdict.message, TEXTS[exercise_id].mistakes.get(verdict.mistake or "", ""), verdict.hint]
+    words = [verdict.message, text_of(exercise_id).mistakes.get(verdict.mistake or "", ""), verdict.hint]
     return verdict.kind, " ".join(filter(None, words))
 
 

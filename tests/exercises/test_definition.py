@@ -12,8 +12,7 @@ from course.exercises import EXERCISES
 from course.study.compare import plain, same
 from course.study.content import load_all
 from course.study.grading import grade
-
-TEXTS = {text.id: text for lesson in load_all().values() for text in lesson.exercises}
+from tests.exercises.verdicts import text_of
 
 
 def results(exercise_id: str, function: Any) -> list[Any]:
@@ -32,23 +31,23 @@ def _result(function: Any, case: tuple[Any, ...]) -> Any:
 
 
 def test_every_exercise_has_a_text_and_every_text_a_definition():
-    assert set(TEXTS) == set(EXERCISES)
+    assert {text.id for lesson in load_all().values() for text in lesson.exercises} == set(EXERCISES)
 
 
 @pytest.mark.parametrize("id", EXERCISES)
 def test_every_mistake_has_its_hint(id):
-    assert set(TEXTS[id].mistakes) == set(EXERCISES[id].mistakes)
+    assert set(text_of(id).mistakes) == set(EXERCISES[id].mistakes)
     assert len(EXERCISES[id].mistakes) >= 3
 
 
 @pytest.mark.parametrize("id", EXERCISES)
 def test_the_solution_that_is_shown_is_right_and_has_the_signature_of_the_task(id):
     scope: dict[str, Any] = {"torch": torch}
-    exec(TEXTS[id].solution, scope)
+    exec(text_of(id).solution, scope)
     [name] = [name for name, value in scope.items() if inspect.isfunction(value)]
     assert grade(EXERCISES[id], scope[name]).kind == "right"
     call = f"{name}({', '.join(inspect.signature(scope[name]).parameters)})"
-    assert call in TEXTS[id].task
+    assert call in text_of(id).task
     assert EXERCISES[id].solution.__name__ == name, "check says how to hand over the function by this name"
     names = list(inspect.signature(EXERCISES[id].solution).parameters)
     assert names[: len(EXERCISES[id].cases[0])] == list(inspect.signature(scope[name]).parameters)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from course.exercises import Exercise
+from course.study.content import ExerciseText, load_lesson, pick
 from course.study.grading import grade
 
 
@@ -11,3 +12,8 @@ def verdict_of(exercise: Exercise, attempt: Callable[..., Any]) -> tuple[str, st
     """The kind of the verdict and the name of the mistake, if it is one."""
     verdict = grade(exercise, attempt)
     return verdict.kind, verdict.mistake
+
+
+def text_of(exercise_id: str) -> ExerciseText:
+    """Task, hints and shown solution; only its own lesson's file is read, so that a mistake in one spoils no other."""
+    return pick(load_lesson(exercise_id[:2]), "exercises", (exercise_id,))[0]

@@ -61,7 +61,9 @@ def test_pick_keeps_the_order_asked_for_and_names_the_nearest_id():
         pick(lesson, "questions", ("zzz",))
 
 
-@pytest.mark.parametrize(("lesson", "says"), [("07", "there is: 00, 01"), (1, 'as in "01"')])
+@pytest.mark.parametrize(
+    ("lesson", "says"), [("07", "there is: 00, 01"), (1, 'as in "01"'), ("01-why", r'as in \("01", "01-why"\)')]
+)
 def test_unknown_lesson(lesson, says):
     with pytest.raises(ContentError, match=says):
         load_lesson(lesson)

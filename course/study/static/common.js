@@ -157,7 +157,7 @@ function frame(data, low, high, xs) {
   const longest = Math.max(...marks.map(([, text]) => text.length));
   const [left, right, top, bottom, height] = [Math.max(40, 14 + 8.5 * longest), WIDTH - 24, 30, 250, 300];
   const [first, last] = [Math.min(...xs), Math.max(...xs)];
-  const place = spread(data.x) ? Math.log : (x) => x;
+  const place = overDecades(data.x) ? Math.log : (x) => x;
   const x = (value) => left + (right - left) * (place(Math.max(value, first)) - place(first)) / (place(last) - place(first) || 1);
   const y = (value) => bottom - (bottom - top) * (value - low) / (high - low);
   const node = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "pt-drawing" });
@@ -180,7 +180,7 @@ function frame(data, low, high, xs) {
 }
 
 // Positions such as 1e-4, 1e-3, 1e-2 would fall onto each other on an even axis: they get a logarithmic one.
-function spread(x) {
+function overDecades(x) {
   const gaps = x.slice(1).map((value, i) => value - x[i]);
   return x[0] > 0 && x.length > 2 && Math.max(...gaps) / Math.min(...gaps) >= 8;
 }

@@ -87,7 +87,7 @@ function draw({ data, root }) {
 
   function drawCurves(row) {
     const { x, low, high } = chart;
-    const marks = spread(x) ? x : ticks(x[0], x.at(-1));
+    const marks = overDecades(x) ? x : ticks(x[0], x.at(-1));
     const plot = frame({ ...chart, x: marks }, low, high, x);
     curves.forEach(({ values }, i) => {
       let pen = "M";

@@ -12,7 +12,7 @@ function draw(study) {
   let list = order; // what is gone through now: all cards, or those not yet known when the filter was set
   let at = 0;
   let turned = false;
-  let judged = null; // the card that was judged last
+  let answered = null; // the card that was graded last
   const known = (id) => Boolean(study.get(id)?.known);
   const unknown = () => order.filter((id) => !known(id));
 
@@ -30,7 +30,7 @@ function draw(study) {
   const notYet = button("Not yet", () => grade(false));
   const yes = button("Known", () => grade(true));
   const printed = statusLine("pt-small");
-  const back_on = statusLine("pt-small"); // when the card that was judged last comes back
+  const back_on = statusLine("pt-small"); // when the card that was graded last comes back
   const end = h("div", { class: "pt-end", tabindex: "-1" });
   const deck = h("div", { class: "pt-deck", role: "group", "aria-roledescription": "flashcards", "aria-label": data.title, onkeydown: onKey },
     h("div", { class: "pt-row pt-deck-head" }, back, where, next, tally, h("label", { class: "pt-filter pt-small" }, filter, "Only those not yet known")),
@@ -44,7 +44,7 @@ function draw(study) {
     spoken);
   study.root.append(deck);
   show();
-  study.watch("due_text", () => { back_on.textContent = study.trait("due_text")?.[judged] ?? ""; });
+  study.watch("due_text", () => { back_on.textContent = study.trait("due_text")?.[answered] ?? ""; });
 
   // ---- what the learner can do -------------------------------------------------------------------------------
   // A face as text, for a label: formulas as their LaTeX, and a space where one block ends.
@@ -76,7 +76,7 @@ function draw(study) {
 
   function grade(isKnown) {
     const id = list[at];
-    judged = id;
+    answered = id;
     study.save(id, { known: isKnown, rating: isKnown ? "known" : "not yet", at: Date.now() });
     go(at + 1);
   }

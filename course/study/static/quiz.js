@@ -18,10 +18,10 @@ function kept(study, question) {
 
 // ---- what an answer is worth: {done, right}, and for choices and numbers what to say ------------------------
 
-function judge(question, saved) {
+function grade(question, saved) {
   if (question.type === "short") return { done: Boolean(saved.shown && saved.grade), right: saved.grade >= 3 };
   if (!saved.checked) return { done: false, right: false };
-  if (question.type === "numeric") return judgeNumber(question, readNumber(saved.text, question.unit)?.value);
+  if (question.type === "numeric") return gradeNumber(question, readNumber(saved.text, question.unit)?.value);
   const chosen = question.options.filter((option) => saved.chosen.includes(option.key));
   const wanted = question.options.filter((option) => option.right);
   const hits = chosen.filter((option) => option.right).length;
@@ -29,7 +29,7 @@ function judge(question, saved) {
   return { done: true, right: hits === wanted.length && hits === chosen.length, hits, chosen, wanted };
 }
 
-function judgeNumber(question, value) {
+function gradeNumber(question, value) {
   if (value === undefined) return { done: false, right: false };
   const away = (target) => Math.abs(value - target);
   const within = (target) => away(target) <= question.tolerance + 1e-9 * Math.max(1, Math.abs(target));
@@ -43,7 +43,7 @@ function draw(study) {
   const { questions } = study.data;
   const score = statusLine("pt-score");
   const tally = () => {
-    const verdicts = questions.map((question) => judge(question, kept(study, question)));
+    const verdicts = questions.map((question) => grade(question, kept(study, question)));
     const done = verdicts.filter((verdict) => verdict.done).length;
     const right = verdicts.filter((verdict) => verdict.right).length;
     const open = questions.length - done;
@@ -78,7 +78,7 @@ const PAINT = { single: paintChoice, several: paintChoice, numeric: paintNumber,
 function paintChoice({ question, body, after, saved, save, say, repaint, status }) {
   const one = question.type === "single";
   const now = saved();
-  const verdict = judge(question, now);
+  const verdict = grade(question, now);
   const name = newId();
   status.id ||= newId();
 
@@ -101,7 +101,7 @@ function paintChoice({ question, body, after, saved, save, say, repaint, status 
     const chosen = ticked();
     if (!chosen.length) return say("wrong", "Choose an answer first.");
     const tried = { chosen, checked: true, tries: (saved().tries ?? 0) + 1 };
-    save({ ...tried, right: judge(question, tried).right });
+    save({ ...tried, right: grade(question, tried).right });
     repaint();
     status.focus();
   };
@@ -128,7 +128,7 @@ function paintChoice({ question, body, after, saved, save, say, repaint, status 
 
 function paintNumber({ question, body, after, saved, save, say, repaint, status }) {
   const now = saved();
-  const verdict = judge(question, now);
+  const verdict = grade(question, now);
   const [id, help] = [newId(), newId()];
   status.id ||= newId();
   const input = h("input", {
@@ -138,7 +138,7 @@ function paintNumber({ question, body, after, saved, save, say, repaint, status 
     onkeydown: (event) => { if (event.key === "Enter" && !verdict.done) check(); },
   });
   input.value = now.text ?? "";
-  let doubted; // the text whose reading was shown before it is judged
+  let doubted; // the text whose reading was shown before it is graded
   const check = () => {
     const read = readNumber(input.value, question.unit);
     const text = input.value.trim();
@@ -148,8 +148,8 @@ function paintNumber({ question, body, after, saved, save, say, repaint, status 
       return say("wrong", `${text ? `I cannot read “${text}” as a number${question.unit && ` (${question.unit})`}.` : "Write a number first."} `
         + "Write it like 1,000 or 1e3 or 0.25 or 1/4.");
     }
-    const { right } = judgeNumber(question, read.value);
-    if (!right && read.other !== undefined && doubted !== text) { // not judged by a reading that the learner did not mean
+    const { right } = gradeNumber(question, read.value);
+    if (!right && read.other !== undefined && doubted !== text) { // not graded by a reading that the learner did not mean
       doubted = text;
       const [value, other] = [written(read.value), written(read.other)];
       return say("noted", `I read “${text}” as ${value}. If you mean ${other}, write it like that; to answer ${value}, press Check again.`);
