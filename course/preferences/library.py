@@ -19,14 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from course.losses.preference import (
-    PreferenceLoss,
-    dpo_loss,
-    ipo_loss,
-    kto_loss,
-    orpo_loss,
-    simpo_loss,
-)
+from course.losses.preference import PreferenceLoss, dpo_loss, ipo_loss, kto_loss, orpo_loss, simpo_loss
 
 STORED = Path(__file__).with_name("trl.json")
 
@@ -82,7 +75,7 @@ def random_answers(count: int = 6, seed: int = 0) -> Answers:
 
 # --- ours -------------------------------------------------------------------------------------------------------------
 
-SETTINGS: dict[str, dict[str, float]] = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "DPO": {"beta": 0.3},
     "DPO per token": {"beta": 3.0},
     "IPO as printed": {"beta": 0.2},
@@ -97,21 +90,14 @@ SETTINGS: dict[str, dict[str, float]] = {
 
 def ours(name: str, answers: Answers) -> PreferenceLoss:
     """Our loss of this name in `SETTINGS`."""
-    settings: dict[str, Any] = SETTINGS[name]
-    match name:
-        case "DPO":
-            return dpo_loss(*answers.sums, **settings)
-        case "DPO per token":
-            return dpo_loss(*answers.means, **settings)
-        case "IPO as printed":
-            return ipo_loss(*answers.sums, **settings)
-        case "IPO per token":
-            return ipo_loss(*answers.means, **settings)
-        case "KTO":
-            return kto_loss(*answers.sums, answers.policy_mismatched, answers.ref_mismatched, **settings)
-        case "ORPO":
-            return orpo_loss(*answers.means[:2], answers.chosen_nll, **settings)
-    return simpo_loss(*answers.means[:2], **settings)
+    logps = answers.sums if name in ("DPO", "IPO as printed", "KTO") else answers.means
+    if name == "KTO":
+        return kto_loss(*logps, answers.policy_mismatched, answers.ref_mismatched, **SETTINGS[name])
+    if name == "ORPO":
+        return orpo_loss(*logps[:2], answers.chosen_nll, **SETTINGS[name])
+    if name.startswith("SimPO"):
+        return simpo_loss(*logps[:2], **SETTINGS[name])
+    return (dpo_loss if name.startswith("DPO") else ipo_loss)(*logps, **SETTINGS[name])
 
 
 # --- theirs -----------------------------------------------------------------------------------------------------------
@@ -123,22 +109,10 @@ def theirs(name: str, answers: Answers) -> Tensor:
     Raises:
         ImportError: the trainer is not in the TRL that is installed.
     """
-    settings = SETTINGS[name]
-    match name:
-        case "DPO":
-            return _trl_dpo("sigmoid", answers, settings)
-        case "DPO per token":
-            return _trl_dpo("sigmoid_norm", answers, settings)
-        case "IPO as printed":  # TRL divides by the number of tokens; answers of one token leave the sums as they are
-            one = torch.ones_like(answers.chosen_tokens)
-            return _trl_dpo("ipo", answers._replace(chosen_tokens=one, rejected_tokens=one), settings)
-        case "IPO per token":
-            return _trl_dpo("ipo", answers, settings)
-        case "KTO":
-            return _trl_kto(answers, settings)
-        case "ORPO":
-            return _trl_orpo(answers, settings)
-    return _trl_simpo(answers, settings)
+    if name == "IPO as printed":  # TRL divides by the number of tokens; answers of one token leave the sums as they are
+        one = torch.ones_like(answers.chosen_tokens)
+        answers = answers._replace(chosen_tokens=one, rejected_tokens=one)
+    return (_without_reference if name.startswith(("ORPO", "SimPO")) else _with_reference)(name, answers)
 
 
 def _without_start(trainer: type, model: Callable[..., Any] | None, **settings: Any) -> Any:
@@ -173,97 +147,49 @@ class _Teller:
         return SimpleNamespace(log_probs=log_probs, entropy=told, mean_logits=told, is_top1=told.bool())
 
 
-def _completion_mask(tokens: Tensor) -> Tensor:
-    """One token of a prompt, then so many of the answer: (B, 1 + longest)."""
+def _with_reference(name: str, answers: Answers) -> Tensor:
+    """DPO, IPO and KTO; each input is one token of a prompt, then so many of the answer."""
+    tokens = torch.cat([answers.chosen_tokens, answers.rejected_tokens])
     at = torch.arange(int(tokens.max()) + 1)
-    return ((at >= 1) & (at <= tokens[:, None])).long()
+    mask = ((at >= 1) & (at <= tokens[:, None])).long()
+    inputs = {"input_ids": torch.zeros_like(mask), "attention_mask": torch.ones_like(mask), "completion_mask": mask}
+    policy = torch.cat([answers.policy_chosen, answers.policy_rejected])
+    settings = SETTINGS[name] | {"precompute_ref_logps": True}
+    if name == "KTO":
+        from trl import KTOTrainer
 
+        count = len(answers.policy_chosen)
+        other = torch.ones(count, 3, dtype=torch.long)
+        inputs |= {f"KL_{key}": other for key in inputs} | {"ref_KL_logps": answers.ref_mismatched}
+        inputs["label"] = torch.tensor([True] * count + [False] * count)
+        inputs["ref_logps"] = torch.cat([answers.ref_chosen, answers.ref_rejected])
+        model = _Teller(policy, answers.policy_mismatched)
+        trainer = _without_start(KTOTrainer, model, loss_type="kto", calculate_KL=True, **settings)
+    else:
+        from trl import DPOTrainer
 
-def _trl_dpo(kind: str, answers: Answers, settings: dict[str, float]) -> Tensor:
-    from trl import DPOTrainer
-
-    mask = _completion_mask(torch.cat([answers.chosen_tokens, answers.rejected_tokens]))
-    trainer = _without_start(
-        DPOTrainer,
-        _Teller(torch.cat([answers.policy_chosen, answers.policy_rejected])),
-        loss_types=[kind],
-        loss_weights=[1.0],
-        f_divergence_type="reverse_kl",
-        ld_alpha=None,
-        use_weighting=False,
-        precompute_ref_logps=True,
-        **settings,
-    )
-    inputs = {
-        "input_ids": torch.zeros_like(mask),
-        "attention_mask": torch.ones_like(mask),
-        "completion_mask": mask,
-        "ref_chosen_logps": answers.ref_chosen,
-        "ref_rejected_logps": answers.ref_rejected,
-    }
+        inputs |= {"ref_chosen_logps": answers.ref_chosen, "ref_rejected_logps": answers.ref_rejected}
+        kind = {"DPO": "sigmoid", "DPO per token": "sigmoid_norm"}.get(name, "ipo")
+        settings |= {"f_divergence_type": "reverse_kl", "ld_alpha": None, "use_weighting": False}
+        trainer = _without_start(DPOTrainer, _Teller(policy), loss_types=[kind], loss_weights=[1.0], **settings)
     return trainer._compute_loss(trainer.model, inputs, return_outputs=False)
 
 
-def _trl_kto(answers: Answers, settings: dict[str, float]) -> Tensor:
-    from trl import KTOTrainer
-
-    count = len(answers.policy_chosen)
-    mask = _completion_mask(torch.cat([answers.chosen_tokens, answers.rejected_tokens]))
-    other = torch.ones(count, 3, dtype=torch.long)
-    trainer = _without_start(
-        KTOTrainer,
-        _Teller(torch.cat([answers.policy_chosen, answers.policy_rejected]), answers.policy_mismatched),
-        loss_type="kto",
-        calculate_KL=True,
-        precompute_ref_logps=True,
-        **settings,
-    )
-    inputs = {
-        "input_ids": torch.zeros_like(mask),
-        "attention_mask": torch.ones_like(mask),
-        "completion_mask": mask,
-        "label": torch.tensor([True] * count + [False] * count),
-        "ref_logps": torch.cat([answers.ref_chosen, answers.ref_rejected]),
-        "KL_input_ids": other,
-        "KL_attention_mask": other,
-        "KL_completion_mask": other,
-        "ref_KL_logps": answers.ref_mismatched,
-    }
-    return trainer._compute_loss(trainer.model, inputs, return_outputs=False)
-
-
-def _experimental(module: str, name: str) -> type:
-    """A trainer of TRL's experimental part, without the warning that it is experimental.
-
-    Raises:
-        ImportError: there is none.
-    """
+def _without_reference(name: str, answers: Answers) -> Tensor:
+    """ORPO and SimPO, from TRL's experimental part and without the warning that it is experimental."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return getattr(__import__(f"trl.experimental.{module}", fromlist=[name]), name)
+        if name == "ORPO":
+            from trl.experimental.orpo import ORPOTrainer as Trainer
 
+            settings, nll = {"beta": SETTINGS[name]["lam"]}, answers.chosen_nll
+        else:
+            from trl.experimental.cpo import CPOTrainer as Trainer
 
-def _trl_orpo(answers: Answers, settings: dict[str, float]) -> Tensor:
-    trainer = _without_start(_experimental("orpo", "ORPOTrainer"), None, beta=settings["lam"])
-    return _of_chosen_and_rejected(trainer, answers, answers.chosen_nll)
-
-
-def _trl_simpo(answers: Answers, settings: dict[str, float]) -> Tensor:
-    trainer = _without_start(
-        _experimental("cpo", "CPOTrainer"),
-        None,
-        loss_type="simpo",
-        beta=settings["beta"],
-        simpo_gamma=settings["gamma"],
-        label_smoothing=settings.get("label_smoothing", 0.0),
-        cpo_alpha=0.0,
-        alpha=0.0,
-    )
-    return _of_chosen_and_rejected(trainer, answers, torch.zeros(()))
-
-
-def _of_chosen_and_rejected(trainer: Any, answers: Answers, nll: Tensor) -> Tensor:
+            settings = {"label_smoothing": 0.0, "loss_type": "simpo", "cpo_alpha": 0.0, "alpha": 0.0} | SETTINGS[name]
+            settings["simpo_gamma"], nll = settings.pop("gamma"), torch.zeros(())
+    trainer = _without_start(Trainer, None, **settings)
     chosen, rejected = answers.means[:2]
     told = torch.zeros(len(chosen), 1)  # logits, for a metric
     trainer.concatenated_forward = lambda model, batch: (chosen, rejected, told, told, nll)
@@ -272,12 +198,12 @@ def _of_chosen_and_rejected(trainer: Any, answers: Answers, nll: Tensor) -> Tens
 
 # --- side by side -----------------------------------------------------------------------------------------------------
 
-LEARNT = ("policy_chosen", "policy_rejected")
-
 
 def with_gradients(loss: Callable[[Answers], Tensor], answers: Answers) -> tuple[float, Tensor]:
     """A loss, and its gradient by the policy's log-probabilities of all answers, chosen ones first, (2 B,)."""
-    policy = {name: getattr(answers, name).detach().clone().requires_grad_() for name in LEARNT}
+    policy = {
+        name: getattr(answers, name).detach().clone().requires_grad_() for name in ("policy_chosen", "policy_rejected")
+    }
     value = loss(answers._replace(**policy))
     return float(value.detach()), torch.cat(torch.autograd.grad(value, list(policy.values())))
 
@@ -309,13 +235,13 @@ def beside(name: str) -> Beside:
     return Beside(loss, other, float((gradient - slopes).abs().max()), source)
 
 
-def stored(path: Path = STORED) -> tuple[Answers, dict[str, dict[str, Any]]]:
+def stored() -> tuple[Answers, dict[str, dict[str, Any]]]:
     """Answers, and by name the `loss` and the `gradient` that TRL's trainers gave for them."""
-    held = json.loads(path.read_text("utf-8"))
+    held = json.loads(STORED.read_text("utf-8"))
     return Answers(**{name: torch.tensor(numbers) for name, numbers in held["answers"].items()}), held["values"]
 
 
-def write(path: Path = STORED) -> None:
+def write() -> None:
     import trl
 
     answers, values = random_answers(), {}
@@ -325,7 +251,7 @@ def write(path: Path = STORED) -> None:
         values[name] = {"loss": loss, "gradient": gradient.tolist()}
     held = {"trl": trl.__version__, "values": values}
     held["answers"] = {name: numbers.tolist() for name, numbers in answers._asdict().items()}
-    path.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
+    STORED.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

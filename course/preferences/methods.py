@@ -8,14 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from course.losses.preference import (
-    PreferenceLoss,
-    dpo_loss,
-    ipo_loss,
-    kto_loss,
-    orpo_loss,
-    simpo_loss,
-)
+from course.losses.preference import PreferenceLoss, dpo_loss, ipo_loss, kto_loss, orpo_loss, simpo_loss
 from course.preferences.sequences import SequenceLogps
 
 
