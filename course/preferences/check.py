@@ -25,6 +25,9 @@ RULES: dict[str, Callable[[str], float]] = {
 """Rules that foretell a label without knowing what was asked: the answer with the larger number wins."""
 
 
+NAMED = 8
+
+
 @dataclass(frozen=True)
 class Counted:
     """So many of so many, and which.
@@ -84,8 +87,7 @@ class PairReport:
     agreement: Counted
 
     def table(self) -> list[dict[str, Any]]:
-        """One row for each check, for `show_table`; the first eight records that it found are named in it."""
-        low_to_high = "{:.0%} to {:.0%}".format
+        """One row for each check, for `show_table`; the first `NAMED` records that it found are in it."""
         rows: list[dict[str, Any]] = [
             {"check": "pairs", "found": str(self.pairs)},
             {"check": "prompts", "found": str(self.prompts)},
@@ -93,16 +95,12 @@ class PairReport:
             {"check": "words, rejected", "found": f"{self.rejected_words:.1f}"},
         ]
         for rule, found in self.rules.items():
-            if found.of:
-                said = f"{found.share:.0%} of {found.of}"
-                rows.append({"check": f"{rule} wins", "found": said, "95% interval": low_to_high(*found.interval)})
+            rows += _rate(f"{rule} wins", found)
         for name, found in (("answers equal", self.equal), ("copies", self.copies), ("contradict", self.contradicting)):
-            rows.append({"check": name, "found": str(found.count), "rows": _named(found.rows)})
-        if self.agreement.of:
-            said = f"{self.agreement.share:.0%} of {self.agreement.of}"
-            interval = low_to_high(*self.agreement.interval)
-            rows.append({"check": "two labels agree", "found": said, "95% interval": interval})
-        return rows
+            rest = f" and {found.count - NAMED} more" if found.count > NAMED else ""
+            named = ", ".join(map(str, found.rows[:NAMED])) + rest
+            rows.append({"check": name, "found": str(found.count), "rows": named})
+        return rows + _rate("two labels agree", self.agreement)
 
     def __str__(self) -> str:
         """The table as text, a line for each check."""
@@ -127,49 +125,46 @@ def check_pairs(records: Sequence[Record]) -> PairReport:
     """
     if not records:
         raise ValueError("There are no pairs to check.")
-    _refuse_unsound(records)
-    asked, chosen, rejected = ([_text(record[side]) for record in records] for side in ("prompt", "chosen", "rejected"))
-    different = [row for row in range(len(records)) if chosen[row] != rejected[row]]
-    sides = [(chosen[row], rejected[row]) for row in different]
-    labels = [(asked[row], chosen[row], rejected[row]) for row in range(len(records))]
-    people = [record.get("labeller") for record in records]
-    count = len(records)
+    faults = [
+        replace(problem, where=f"row {row}")
+        for row, record in enumerate(records)
+        for problem in check(record, "preference")
+        if problem.what != "is the same as chosen"  # the report counts these
+    ]
+    if faults:
+        raise DataError("These are no preference records that could be counted (rows count from 0).", faults)
+    labels = [tuple(_text(record[name]) for name in ("prompt", "chosen", "rejected")) for record in records]
+    people, count = [record.get("labeller") for record in records], len(records)
+    different = [row for row, (_, won, lost) in enumerate(labels) if won != lost]
+
+    def counted(rows: Iterable[int]) -> Counted:
+        found = tuple(rows)
+        return Counted(len(found), count, found)
+
+    def foretold(rule: Callable[[str], float]) -> Counted:
+        ahead = [rule(won) - rule(lost) for _, won, lost in (labels[row] for row in different)]
+        return Counted(sum(difference > 0 for difference in ahead), sum(difference != 0 for difference in ahead))
+
+    said = list(zip(labels, map(repr, people), strict=True))
+    first = {one: row for row, one in reversed(list(enumerate(said)))}
     return PairReport(
         pairs=count,
-        prompts=len(set(asked)),
-        chosen_words=mean(word_count(text) for text in chosen),
-        rejected_words=mean(word_count(text) for text in rejected),
-        rules={name: _foretold(rule, sides) for name, rule in RULES.items()},
-        equal=_rows((row for row in range(count) if chosen[row] == rejected[row]), count),
-        copies=_rows(_repeats(zip(labels, map(repr, people), strict=True)), count),
-        contradicting=_rows(_in_circles(labels, different), count),
+        prompts=len({prompt for prompt, _, _ in labels}),
+        chosen_words=mean(word_count(won) for _, won, _ in labels),
+        rejected_words=mean(word_count(lost) for _, _, lost in labels),
+        rules={name: foretold(rule) for name, rule in RULES.items()},
+        equal=counted(row for row, (_, won, lost) in enumerate(labels) if won == lost),
+        copies=counted(row for row, one in enumerate(said) if first[one] < row),
+        contradicting=counted(_in_circles(labels, different)),
         agreement=_agreement([(labels[row], people[row]) for row in different]),
     )
 
 
-def _refuse_unsound(records: Sequence[Record]) -> None:
-    """As `validate`, except that equal answers, which the report is to count, are let through."""
-    found = [
-        replace(problem, where=f"row {row}")
-        for row, record in enumerate(records)
-        for problem in check(record, "preference")
-        if problem.what != "is the same as chosen"
-    ]
-    if found:
-        raise DataError("These are no preference records that could be counted (rows count from 0).", found)
-
-
-def _foretold(rule: Callable[[str], float], sides: Sequence[tuple[str, str]]) -> Counted:
-    ahead = [difference for difference in (rule(won) - rule(lost) for won, lost in sides) if difference]
-    return Counted(sum(difference > 0 for difference in ahead), len(ahead))
-
-
-def _repeats(things: Iterable[Any]) -> Iterable[int]:
-    seen = set()
-    for row, thing in enumerate(things):
-        if thing in seen:
-            yield row
-        seen.add(thing)
+def _rate(name: str, found: Counted) -> list[dict[str, str]]:
+    """The row of a share and its interval; none where there was nothing to count."""
+    low, high = found.interval
+    row = {"check": name, "found": f"{found.share:.0%} of {found.of}", "95% interval": f"{low:.0%} to {high:.0%}"}
+    return [row] if found.of else []
 
 
 def _in_circles(labels: Sequence[tuple[str, str, str]], different: Sequence[int]) -> list[int]:
@@ -199,16 +194,6 @@ def _agreement(labels: Sequence[tuple[tuple[str, str, str], Any]]) -> Counted:
     twos = [two for given in by_comparison.values() for two in combinations(given, 2)]
     said = [one[0] == other[0] for one, other in twos if one[1] is None or one[1] != other[1]]
     return Counted(sum(said), len(said))
-
-
-def _rows(rows: Iterable[int], of: int) -> Counted:
-    found = tuple(rows)
-    return Counted(len(found), of, found)
-
-
-def _named(rows: Sequence[int], shown: int = 8) -> str:
-    rest = len(rows) - shown
-    return ", ".join(map(str, rows[:shown])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _text(value: Any) -> str:
