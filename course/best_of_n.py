@@ -7,7 +7,7 @@ et al. 2023 draw the curves of reward against N from one pool of samples.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -51,24 +51,6 @@ class Best:
     watched: Tensor
 
 
-@dataclass
-class _Search:
-    """The search for one question so far."""
-
-    best: Candidate = field(default_factory=lambda: Candidate("", -math.inf))
-    running: dict[int, Candidate] = field(default_factory=dict)
-    scores: list[float] = field(default_factory=list)
-    watched: list[float] = field(default_factory=list)
-
-    def add(self, text: str, score: float, n: int) -> None:
-        if not self.scores or (score > self.best.score and not tied(score, self.best.score)):
-            self.best = Candidate(text, score)
-        self.scores.append(score)
-        seen = len(self.scores)
-        if seen & (seen - 1) == 0 or seen == n:  # a power of two, or the last
-            self.running[seen] = self.best
-
-
 def best_of_n(
     lm: LM,
     questions: Sequence[Question],
@@ -102,29 +84,34 @@ def best_of_n(
     """
     if not questions or n < 1 or chunk < 1:
         raise ValueError(f"n={n} and chunk={chunk} are at least 1, and there are {len(questions)} questions.")
-    prompts = chat_prompts(lm, questions)
-    searches = [_Search() for _ in questions]
-    each = max(1, chunk // len(questions))
+    prompts, count = chat_prompts(lm, questions), len(questions)
+    best = [Candidate("", -math.inf)] * count
+    running: list[dict[int, Candidate]] = [{} for _ in questions]
+    scores: list[float] = []
+    watched: list[float] = []
+    each = max(1, chunk // count)
     generator = torch.Generator().manual_seed(seed)  # one for all rounds: begun anew in each, they would be the same
-    for first in progress(range(0, n, each), f"{n * len(questions):,} answers, rounds"):
-        rounds = min(each, n - first)
-        asked = [*range(len(questions))] * rounds
-        texts = sample(
-            lm,
-            [prompts[i] for i in asked],
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            seed=generator,
-        ).texts
-        scores = _rewards(reward, questions, asked, texts, "reward")
-        watched = _rewards(watch, questions, asked, texts, "watch") if watch else None
+    for first in progress(range(0, n, each), f"{n * count:,} answers, rounds"):
+        asked = [*range(count)] * min(each, n - first)
+        rows = [prompts[i] for i in asked]
+        limits = {"max_new_tokens": max_new_tokens, "temperature": temperature}
+        texts = sample(lm, rows, **limits, seed=generator).texts
+        given = _rewards(reward, questions, asked, texts, "reward")
         for row, (i, text) in enumerate(zip(asked, texts, strict=True)):
-            searches[i].add(text, scores[row], n)
-            if watched:
-                searches[i].watched.append(watched[row])
+            seen = first + row // count + 1
+            if seen == 1 or (given[row] > best[i].score and not tied(given[row], best[i].score)):
+                best[i] = Candidate(text, given[row])
+            if seen & (seen - 1) == 0 or seen == n:  # a power of two, or the last
+                running[i][seen] = best[i]
+        scores += given
+        watched += _rewards(watch, questions, asked, texts, "watch") if watch else []
+
+    def of_each(numbers: list[float]) -> list[Tensor]:
+        return list(torch.tensor(numbers).view(-1, count).T.contiguous())
+
     return [
-        Best(q, s.best.text, s.best.score, s.running, torch.tensor(s.scores), torch.tensor(s.watched))
-        for q, s in zip(questions, searches, strict=True)
+        Best(question, top.text, top.score, *rest)
+        for question, top, *rest in zip(questions, best, running, of_each(scores), of_each(watched), strict=True)
     ]
 
 
@@ -170,8 +157,7 @@ def expected_best(scores: Tensor, n: int, values: Tensor | None = None) -> float
         ValueError: n is outside 1 to M, or shapes differ.
     Source: Nakano et al. 2021, appendix I.
     """
-    if values is None:
-        values = scores
+    values = scores if values is None else values
     if scores.ndim != 1 or values.shape != scores.shape:
         raise ValueError(f"scores {tuple(scores.shape)} and values {tuple(values.shape)} are both to be (M,).")
     size = len(scores)
