@@ -1,5 +1,4 @@
-"""PPO on a language model: the policy answers, the answers are scored, each token gets an advantage, and a step
-is taken.
+"""PPO on a language model: the policy answers, the answers are scored, each token gets an advantage, a step is taken.
 
 Serves notebooks 09 (claims O1, O4 to O8) and 10. Schulman et al. 2017 for the algorithm, Ziegler et al. 2019 and Ouyang
 et al. 2022 (section 3.5) for its use with four models: the policy, the reference that it must stay near, the reward
@@ -13,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from course.batching import Example, check_examples
 from course.models import LM
 from course.numerics import no_spread
 from course.plots import LiveCurve
-from course.resume import State, TrainingStopped, checksum, deferred_interrupt, drive, evaluating, fingerprint
+from course.resume import State, TrainingStopped, deferred_interrupt, drive, evaluating, fingerprint
 from course.rewards import RewardFunction
 from course.rl.advantages import AdaptiveKL, FixedKL
 from course.rl.memory import moved
@@ -44,8 +44,6 @@ def ppo(
     iterations: int,
     kl: FixedKL | AdaptiveKL = FixedKL(0.05),  # noqa: B008 (a copy of it is used)
     settings: PPOConfig = PPOConfig(),  # noqa: B008 (frozen)
-    reference: LM | None = None,
-    value: ValueModel | None = None,
     sft_examples: Sequence[Example] = (),
     watch: RewardFunction | None = None,
     seed: int = SEED,
@@ -53,6 +51,9 @@ def ppo(
     state: Path | str | None = None,
 ) -> PPORun:
     """Train a policy in place so that its answers get a higher reward, without going far from the reference.
+
+    The reference is a frozen copy of the policy as it is now, of a policy with LoRA adapters a copy of these only. The
+    value model is a copy of the policy that at first expects nothing.
 
     Interrupt it (the stop button, Ctrl-C) and the iteration at hand is finished, the state saved, and the run so far
     returned. Called again with the same arguments and `state`, it goes on where it stopped and ends with the numbers
@@ -65,9 +66,6 @@ def ppo(
         iterations: how often to sample and to learn.
         kl: the KL penalty, for leaving the reference. An adaptive one stays as it is; the run's beta is in the run.
         settings: the hyperparameters, see `PPOConfig`.
-        reference: what the policy must stay near. If not given, a frozen copy of the policy as it is now; of a policy
-            with LoRA adapters only these are copied.
-        value: trained in place. If not given, a copy of the policy that at first expects nothing.
         sft_examples: as from `chat_examples`, for `settings.sft_coefficient`.
         watch: measured and drawn as the true score, and not learnt from.
         seed: of the order of the prompts, of the sampling and of the order of the answers.
@@ -83,10 +81,8 @@ def ppo(
         raise ValueError(f"iterations={iterations}: give at least 1.")
     if settings.sft_coefficient:
         check_examples(sft_examples, "sft_examples")
-    given = policy.model if value is None else nn.ModuleDict({"policy": policy.model, "value": value})
-    start_only, shares = reference is None, isinstance(policy.model, PeftModel) and not settings.offload
-    reference = reference or _as_it_is(policy, shares)
-    value = value or ValueModel.of(policy)
+    reference = _as_it_is(policy, isinstance(policy.model, PeftModel) and not settings.offload)
+    value = ValueModel.of(policy)
     both = nn.ModuleDict({"policy": policy.model, "value": value})
     optimizer = torch.optim.AdamW(
         [
@@ -98,9 +94,7 @@ def ppo(
     )
     data = [{"prompt": row} for row in rows] + [dict(example) for example in sft_examples]
     about = [iterations, *astuple(settings), type(kl).__name__, *astuple(kl), seed]
-    if not start_only:
-        about.append(checksum(dict(reference.model.named_parameters())))
-    keeper = State(state, fingerprint(data, about), both, optimizer, given, start_only) if state else None
+    keeper = State(state, fingerprint(data, about), both, optimizer, policy.model, start_only=True) if state else None
     run = (keeper.restore(PPORun) if keeper else None) or PPORun(beta=kl.beta)
     kl = replace(kl, beta=run.beta)
     panels = {name: title for name, title in PANELS.items() if watch or name != "true score"}
@@ -108,18 +102,13 @@ def ppo(
     waiting, home = ([reward, watch, value, reference] if settings.offload else []), torch.device("cpu")
 
     def iterate(done: int) -> None:
-        took, i = _Stopwatch(), done + 1
+        i, began = done + 1, [time.perf_counter()]
         # 1. The policy answers the next prompts.
         chosen = _next(len(rows), settings.rollout_batch_size, done, seed)
         asked = [prompts[k] for k in chosen]
-        rollouts = sample(
-            policy,
-            [rows[k] for k in chosen],
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            seed=100_000 * seed + i,
-        )
-        took("generation")
+        limits = {"max_new_tokens": settings.max_new_tokens, "temperature": settings.temperature}
+        rollouts = sample(policy, [rows[k] for k in chosen], **limits, seed=100_000 * seed + i)
+        began.append(time.perf_counter())
         # 2. The answers are scored, and 3. each token gets its advantage over what was expected of it.
         with moved(waiting, policy.device, home):
             scores = _scores(reward, "reward", asked, rollouts, i)
@@ -128,13 +117,15 @@ def ppo(
             if watch:
                 measured["watch"] = float(_scores(watch, "watch", asked, rollouts, i).mean())
         _remark(scores, rollouts, i, said)
-        took("scoring")
+        began.append(time.perf_counter())
         # 4. The policy and the value model learn from that.
         order = random.Random(f"{seed} {i}")
         with moved([value] * settings.offload, policy.device, home), _located(i):
             measured |= update(policy, value, optimizer, experience, settings, sft_examples, order)
-        took("update")
-        run.history.append(measured | {"beta": kl.beta, "seconds": took.seconds})
+        began.append(time.perf_counter())
+        took = (after - before for before, after in pairwise(began))
+        seconds = dict(zip(("generation", "scoring", "update"), took, strict=True))
+        run.history.append(measured | {"beta": kl.beta, "seconds": seconds})
         kl.update(measured["kl"], settings.rollout_batch_size)
         run.beta = kl.beta
 
@@ -220,15 +211,3 @@ def _located(iteration: int) -> Iterator[None]:
             f"Iteration {iteration}: {error} This step did not change the weights. Check the learning rates (try a "
             "tenth), the size of the rewards, and whether all weights were finite when you began."
         ) from error
-
-
-class _Stopwatch:
-    """Called with a name, notes the seconds since the last call."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def __call__(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name], self._last = now - self._last, now

@@ -1,7 +1,7 @@
 """The value model of PPO: what reward is still to be expected, read off at each token.
 
-Serves notebook 09. Ouyang et al. 2022, section 3.5, begin it as a copy of the reward model; a copy of the policy's own
-model with a new head serves where there is none.
+Serves notebook 09. It begins as a copy of the policy with another head; Ouyang et al. 2022, section 3.5, copy the
+reward model.
 """
 
 import copy
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from course.models import LM, precision
-from course.rewards import RewardModel
 from course.rollouts import Rollouts
 
 
@@ -32,18 +31,12 @@ class ValueModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     @classmethod
-    def of(cls, source: LM | RewardModel) -> Self:
-        """A value model made of a copy of the source's transformer, and of a reward model's head too.
-
-        The source stays as it is. LoRA adapters are merged into the copy; all its weights are trained.
-        """
+    def of(cls, source: LM) -> Self:
+        """A copy of the source's transformer with a new head; LoRA adapters are merged, and all weights are trained."""
         model = copy.deepcopy(source.model)
         if isinstance(model, PeftModel):
             model = model.merge_and_unload()
-        value = cls(getattr(model, model.base_model_prefix))
-        if isinstance(source, RewardModel):
-            value.head.weight.data.copy_(source.head.weight)
-        return value.requires_grad_(True).eval()
+        return cls(getattr(model, model.base_model_prefix)).requires_grad_(True).eval()
 
     def forward(self, rollouts: Rollouts) -> Tensor:
         """What is expected before each token of the responses, given the prompt and the tokens that came earlier.

@@ -222,12 +222,11 @@ def test_the_model_is_left_as_any_model_is_wanted(whole):
 # --- models that share, or wait ---------------------------------------------------------------------------------------
 
 
-def test_a_copy_of_the_adapters_is_as_good_a_reference_as_a_copy_of_the_model():
+def test_a_copy_of_the_adapters_is_as_good_a_reference_as_a_copy_of_the_model(monkeypatch):
     shared, copied = with_lora(tiny(), rank=2), with_lora(tiny(), rank=2)
-    one, other = (
-        ppo(lm, vowels, PROMPTS, reference=reference, **ARGUMENTS)
-        for lm, reference in ((shared, None), (copied, tiny()))
-    )
+    one = ppo(shared, vowels, PROMPTS, **ARGUMENTS)
+    monkeypatch.setattr(loop, "_as_it_is", lambda policy, shares: tiny())
+    other = ppo(copied, vowels, PROMPTS, **ARGUMENTS)
     assert numbers(one) == numbers(other)
     assert_same(weights(shared), weights(copied))
     assert one.history[-1]["kl"] != 0
@@ -248,9 +247,11 @@ def test_adapters_that_were_trained_before_are_part_of_the_reference(offload):
     assert {"lora_" in name for name, p in lm.model.named_parameters() if p.requires_grad} == {True}
 
 
-def test_a_value_model_is_trained_in_place_and_the_reference_left_alone():
+def test_the_value_model_is_trained_and_the_reference_left_alone(monkeypatch):
     value, reference = ValueModel.of(tiny()), tiny()
-    ppo(tiny(), vowels, PROMPTS, value=value, reference=reference, **ARGUMENTS)
+    monkeypatch.setattr(ValueModel, "of", lambda source: value)
+    monkeypatch.setattr(loop, "_as_it_is", lambda policy, shares: reference)
+    ppo(tiny(), vowels, PROMPTS, **ARGUMENTS)
     assert value.head.weight.abs().max() > 0
     assert_same(weights(reference), weights(tiny()))
 
@@ -352,12 +353,13 @@ def test_rewards_of_another_number_than_answers_are_refused():
         ppo(tiny(), lambda prompts, texts: vowels(prompts, texts)[:, None], PROMPTS, **ARGUMENTS)
 
 
-def test_equal_rewards_are_said_once_and_the_penalty_still_works(capsys):
+def test_equal_rewards_are_said_once_and_the_penalty_still_works(capsys, monkeypatch):
     """From a policy that has left its reference, a reward that says nothing leads back."""
     settings = PPOConfig(
         rollout_batch_size=32, mini_batch_size=16, learning_rate=1e-2, value_learning_rate=1e-2, max_new_tokens=4
     )
-    arguments = {"reference": tiny(), "settings": settings, "seed": 0}
+    monkeypatch.setattr(loop, "_as_it_is", lambda policy, shares: tiny())
+    arguments = {"settings": settings, "seed": 0}
     lm = tiny()
     ppo(lm, vowels, PROMPTS, iterations=8, kl=FixedKL(0.0), **arguments)
     assert "rewards are" not in capsys.readouterr().out
@@ -392,12 +394,13 @@ def test_weights_that_blow_up_are_stopped():
         ppo(tiny(), vowels, PROMPTS, **ARGUMENTS | {"settings": settings})
 
 
-def test_a_value_model_that_is_no_number_is_found_at_once():
+def test_a_value_model_that_is_no_number_is_found_at_once(monkeypatch):
     value, lm = ValueModel.of(tiny()), tiny()
+    monkeypatch.setattr(ValueModel, "of", lambda source: value)
     nn.init.constant_(value.head.bias, math.nan)
     said = r"Iteration 1: values\[0, 0\] is nan, and 30 of 30 counted .* did not change the weights"
     with pytest.raises(TrainingStopped, match=said):
-        ppo(lm, vowels, PROMPTS, value=value, **ARGUMENTS)
+        ppo(lm, vowels, PROMPTS, **ARGUMENTS)
     assert_same(weights(lm), weights(tiny()))
 
 

@@ -1,10 +1,9 @@
-"""The value model: reads no token before its time, no padding, and begins as what it was made of."""
+"""The value model: reads no token before its time, no padding, and begins as a copy."""
 
 import pytest
 import torch
 
 from course.models import LM, clone, with_lora
-from course.rewards import new_reward_model
 from course.rl import ValueModel
 from course.rollouts import Rollouts, sample
 from tests.tiny import build_model, build_tokenizer
@@ -38,14 +37,14 @@ def test_made_of_a_language_model_it_expects_nothing(lm, rollouts):
     assert (values == 0).all()
 
 
-def test_made_of_a_reward_model_it_expects_what_that_would_give_for_what_there_is(lm, rollouts):
-    reward = new_reward_model(lm, seed=3)
-    values = ValueModel.of(reward)(rollouts)
+def test_it_is_the_head_on_what_the_model_has_read_so_far(lm, rollouts):
+    value = eager(lm)
+    values = value(rollouts)
     for b, prompt in enumerate(PROMPTS):
         for t in range(int(rollouts.mask[b].sum())):
             read = torch.tensor([prompt + rollouts.response_ids[b, :t].tolist()])
             with torch.no_grad():
-                wanted = reward.head(reward.trunk(read).last_hidden_state[:, -1]).item()
+                wanted = value.head(value.trunk(read).last_hidden_state[:, -1]).item()
             assert values[b, t].item() == pytest.approx(wanted, abs=1e-5)
 
 
