@@ -23,12 +23,10 @@ from course.feedback.judge import (
     Protocol,
     follow_up,
     letter_of,
-    more_words,
     pair_messages,
     probability,
     single_messages,
     turn,
-    without_length,
 )
 from course.feedback.labellers import Pair, checked_pairs, unusable
 from course.feedback.records import Labelled
@@ -65,7 +63,6 @@ class AIJudge:
             two need ChatML's markers.
         objections: by principle, what is said of an answer that does not keep to it; "letters" need none. (Bai et al.
             2022 have a request for a critique beside each principle.)
-        word: what one more word is worth to "rewriting", in nats, as `word_worth` finds; it is taken off.
         max_new_tokens: the limit for what it says of the answers before it chooses.
     Raises:
         ValueError: no principle or an empty one, no such reading, a model without a chat template, or a tokenizer in
@@ -78,7 +75,6 @@ class AIJudge:
     author: LM | None = None
     reading: Reading | Mapping[str, Reading] = "letters"
     objections: Mapping[str, str] = field(default_factory=dict)
-    word: float = 0.0
     max_new_tokens: int = MOST_WORDS
 
     def __post_init__(self) -> None:
@@ -89,7 +85,11 @@ class AIJudge:
             )
         for principle in self.constitution:
             self._how(principle)
-        _require_template(self.lm)
+        if not self.lm.tokenizer.chat_template:
+            raise ValueError(
+                f"{self.lm.name!r} has no chat template, so it is most likely a base model, which carries on a text "
+                "and does no task. Take an instruction model, such as 'HuggingFaceTB/SmolLM2-135M-Instruct'."
+            )
         letter_ids(self.lm)
 
     def references(self, prompts: Sequence[WorldPrompt]) -> list[str]:
@@ -155,10 +155,7 @@ class AIJudge:
         prompts, firsts, seconds = zip(*pairs, strict=True)
         read = self.verdicts if how == "verdicts" else self.keeping
         each = read(principle, [*prompts, *prompts], [*firsts, *seconds])
-        odds = [a - b for a, b in zip(each[: len(pairs)], each[len(pairs) :], strict=True)]
-        if how == "verdicts":
-            return odds
-        return without_length(odds, [more_words(a, b) for _, a, b in pairs], self.word)
+        return [a - b for a, b in zip(each[: len(pairs)], each[len(pairs) :], strict=True)]
 
     def _how(self, principle: str) -> Reading:
         how = self.reading if isinstance(self.reading, str) else self.reading.get(principle, "letters")
@@ -168,38 +165,28 @@ class AIJudge:
 
     def _objection(self, principle: str) -> str:
         if principle not in self.objections:
-            raise ValueError(
-                f"There is no objection for {principle!r}. Say in `objections` what is to be said of an answer that "
-                "does not keep to it, such as 'A is wrong.'"
-            )
+            raise ValueError(f"There is no objection for {principle!r}. Add one to `objections`, such as 'A is wrong.'")
         return self.objections[principle]
 
     def log_odds(self, pairs: Sequence[Pair]) -> list[float]:
         """Log-odds of a over b, in nats, averaged over all principles of the constitution."""
-        return [
-            mean(each) for each in zip(*(self.by_principle(text, pairs) for text in self.constitution), strict=True)
-        ]
+        return list(map(mean, zip(*(self.by_principle(text, pairs) for text in self.constitution), strict=True)))
 
     def label(self, pairs: Sequence[Pair]) -> Labelled:
         """Preference records {prompt, chosen, rejected, probability}, and counts, as `label_pairs` gives them.
 
         `probability` is the soft label: how sure the judge is of the chosen answer, 0.5 to 1.
         """
-        counts = dict.fromkeys(("labelled", "tie", "identical", "empty"), 0)
-        usable = []
-        for pair in checked_pairs(pairs):
-            fate = unusable(pair.a, pair.b)
-            counts[fate or "labelled"] += 1
-            usable += [] if fate else [pair]
-        records = []
+        pairs = checked_pairs(pairs)
+        fates = [unusable(pair.a, pair.b) for pair in pairs]
+        usable, records = [pair for pair, fate in zip(pairs, fates, strict=True) if not fate], []
         for (prompt, a, b), odds in zip(usable, self.log_odds(usable), strict=True):
-            chosen, rejected = (a, b) if odds > 0 else (b, a)
-            if not sign(odds):
-                counts["labelled"], counts["tie"] = counts["labelled"] - 1, counts["tie"] + 1
-                continue
-            sure = round(probability(abs(odds)), 4)
-            records.append({"prompt": prompt.text, "chosen": chosen, "rejected": rejected, "probability": sure})
-        return Labelled(records, counts)
+            if sign(odds):
+                chosen, rejected = (a, b) if odds > 0 else (b, a)
+                sure = round(probability(abs(odds)), 4)
+                records.append({"prompt": prompt.text, "chosen": chosen, "rejected": rejected, "probability": sure})
+        counts = {"labelled": len(records), "tie": len(usable) - len(records)}
+        return Labelled(records, counts | {fate: fates.count(fate) for fate in ("identical", "empty")})
 
     def revisions(
         self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]
@@ -231,14 +218,11 @@ def revise(judge: AIJudge, prompts: Sequence[WorldPrompt], texts: Sequence[str])
     Returns:
         The N answers as they are after the last revision. An empty one stays empty.
     """
-    out = list(texts)
+    rows = [i for i, text in enumerate(texts) if text.strip()]
+    asked, new = [prompts[i] for i in rows], [texts[i] for i in rows]
     for principle in judge.constitution:
-        rows = [i for i, text in enumerate(out) if text.strip()]
-        if rows:
-            _, new = judge.revisions(principle, [prompts[i] for i in rows], [out[i] for i in rows])
-            for i, text in zip(rows, new, strict=True):
-                out[i] = text
-    return out
+        _, new = judge.revisions(principle, asked, new)  # a revision is never empty
+    return [dict(zip(rows, new, strict=True)).get(i, text) for i, text in enumerate(texts)]
 
 
 def letter_ids(lm: LM) -> dict[str, list[int]]:
@@ -254,8 +238,7 @@ def letter_ids(lm: LM) -> dict[str, list[int]]:
         found[letter] = sorted(i for i in single if letter_of(lm.tokenizer.decode([i])) == letter)
         if not found[letter]:
             raise ValueError(
-                f"The tokenizer of {lm.name!r} has no single token that is the letter {letter}, so its label cannot be "
-                "read from the next token. Take another model."
+                f"The tokenizer of {lm.name!r} has no single token that is the letter {letter}. Take another model."
             )
     return found
 
@@ -279,9 +262,8 @@ def letter_odds(lm: LM, conversations: Sequence[list[Message]]) -> list[float]:
         """Of each letter, the log-probability; shape (rows, 2)."""
         input_ids, mask, positions = (t.to(lm.device) for t in pad_left(part, lm.tokenizer.pad_token_id))
         with precision(lm.device):
-            logits = lm.model(
-                input_ids=input_ids, attention_mask=mask, position_ids=positions, logits_to_keep=1, use_cache=False
-            ).logits
+            seen = {"input_ids": input_ids, "attention_mask": mask, "position_ids": positions}
+            logits = lm.model(**seen, logits_to_keep=1, use_cache=False).logits
         logps = logits[:, -1].float().log_softmax(-1)
         return torch.stack([logps[:, ids[letter]].logsumexp(-1) for letter in LETTERS], dim=1)
 
@@ -299,22 +281,13 @@ def _say(lm: LM, conversations: Sequence[list[Message]], most: int) -> list[str]
     """What the assistant says next, its likeliest tokens, one text for each conversation."""
     rows = _encode(lm, conversations)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    texts = [""] * len(rows)
+    texts: dict[int, str] = {}
     for first in progress(range(0, len(order), BATCH), f"{len(order):,} answers, batches"):
         at = order[first : first + BATCH]
         said = sample(lm, [rows[i] for i in at], max_new_tokens=most, temperature=0).texts
-        for i, text in zip(at, said, strict=True):
-            texts[i] = text.strip()
-    return texts
+        texts |= zip(at, map(str.strip, said), strict=True)
+    return [texts[i] for i in range(len(rows))]
 
 
 def _encode(lm: LM, conversations: Sequence[list[Message]]) -> list[list[int]]:
     return [lm.encode(one, add_generation_prompt=True).input_ids for one in conversations]
-
-
-def _require_template(lm: LM) -> None:
-    if not lm.tokenizer.chat_template:
-        raise ValueError(
-            f"{lm.name!r} has no chat template, so it is most likely a base model, which carries on a text instead of "
-            "doing what it is told. Take an instruction model, such as 'HuggingFaceTB/SmolLM2-135M-Instruct'."
-        )

@@ -202,12 +202,6 @@ def test_rewriting_reads_how_likely_the_same_answer_is_after_an_objection(lm):
     assert judge.label(PAIRS).counts["labelled"] == 3 and judge.log_odds([]) == []
 
 
-def test_what_a_word_is_worth_is_taken_off(lm):
-    plain, less = (AIJudge(lm, [PRINCIPLE], reading="rewriting", objections=SAID, word=word) for word in (0.0, 0.5))
-    for pair, before, after in zip(PAIRS, plain.log_odds(PAIRS), less.log_odds(PAIRS), strict=True):
-        assert after == pytest.approx(before - 0.5 * (len(pair.a.split()) - len(pair.b.split())), abs=1e-4)
-
-
 def test_verdicts_hold_praise_against_the_objection(lm):
     judge = AIJudge(lm, [PRINCIPLE], reading="verdicts", objections=SAID)
     [found] = judge.verdicts(PRINCIPLE, [PERU], ["Lima."])

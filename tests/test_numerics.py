@@ -3,19 +3,23 @@
 The decisions are tested as decisions, since no setting of one machine shows what the processors of others round.
 """
 
+from types import SimpleNamespace
+from unittest.mock import patch
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from course.best_of_n import _Search, expected_best
+from course.best_of_n import best_of_n, expected_best
 from course.experiments.clinic import PATIENTS, patients, seeds, stored, triage
 from course.losses.policy import clipped_policy_loss, explained_variance, kl_estimate, whiten
 from course.losses.reward import pairwise_accuracy
 from course.numerics import no_spread, tied
 from course.rl import loop
 from course.rollouts import Rollouts
+from course.world import Request
 
 NOISE = st.integers(0, 10_000)
 LEVELS = st.lists(st.sampled_from([-3.0, -0.5, 0.0, 0.25, 1.0, 7.5]), min_size=2, max_size=12)
@@ -49,10 +53,10 @@ def test_equal_scores_have_no_spread_and_different_ones_do(level, size, seed):
 @given(levels=LEVELS, seed=NOISE)
 def test_the_best_of_several_is_the_first_of_equal_ones(levels, seed):
     def best(scores: Tensor) -> str:
-        search = _Search()
-        for i, score in enumerate(scores.tolist()):
-            search.add(str(i), score, len(scores))
-        return search.best.text
+        drawn = SimpleNamespace(texts=[str(i) for i in range(len(scores))])
+        with patch.multiple("course.best_of_n", chat_prompts=lambda lm, asked: [[0]], sample=lambda *_, **__: drawn):
+            [found] = best_of_n(None, [Request("?", "")], lambda _, texts: scores[list(map(int, texts))], len(scores))
+        return found.text
 
     scores = torch.tensor(levels)
     assert best(noisy(scores, seed)) == best(scores) == str(levels.index(max(levels)))
