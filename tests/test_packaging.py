@@ -283,46 +283,43 @@ def test_a_notebook_takes_its_code_from_the_package_only(path: Path) -> None:
     assert [name for name in others if name in code] == []
 
 
-# Modules whose tests need what another module's tests have made.
+# Modules without a test file of their own, and the one that tests them: it makes what they are tried on.
 TESTED_WITH = {
-    "formats/filters": "formats/prepare",
-    "formats/load": "formats/records",
     "formats/problems": "formats/records",
     "formats/whole": "formats/records",
     "jinja": "templates",
     "jinja_trial": "templates",
     "preferences/library": "experiments/dpo_family",
     "preferences/methods": "preferences/fit",
-    "preferences/sequences": "preferences/fit",
     "rl/settings": "rl/loop",
-    "study/compare": "study/exercises",
-    "study/grading": "study/exercises",
-    "study/markup": "study/content",
     "study/yaml_lines": "study/content",
     "weights": "models",
     "__main__": "study/export",
 }
 OF_THE_WHOLE = {
-    "exercises/attempts",
     "checkpoints",
     "docstrings",
+    "exercises/attempts",
     "foreign_models",
     "lesson_00",
     "notebooks",
     "packaging",
     "pages",
+    "tools/help",
 }
 
 
-def test_the_tests_mirror_the_package() -> None:
-    def modules(folder: Path) -> set[str]:
-        return {
-            path.relative_to(folder).with_suffix("").as_posix()
-            for path in folder.rglob("*.py")
-            if any(isinstance(one, ast.FunctionDef | ast.ClassDef) for one in ast.parse(path.read_text("utf-8")).body)
-            and path.stem != "__init__"
-        }
+def modules(folder: Path) -> set[str]:
+    """The modules of a folder that hold a function or a class."""
+    return {
+        path.relative_to(folder).with_suffix("").as_posix()
+        for path in folder.rglob("*.py")
+        if any(isinstance(one, ast.FunctionDef | ast.ClassDef) for one in ast.parse(path.read_text("utf-8")).body)
+        and path.stem != "__init__"
+    }
 
+
+def test_the_tests_mirror_the_package() -> None:
     package = modules(ROOT / "course")
     named = package | {f"tools/{name}" for name in modules(ROOT / "tools")}
     tested = set()
@@ -331,7 +328,11 @@ def test_the_tests_mirror_the_package() -> None:
         if not file.startswith("browser/") and file not in OF_THE_WHOLE:
             # test_fit.py and test_fit_as_trl.py both belong to fit.py
             owners = [name for name in named if file == name or file.startswith(f"{name}_")]
-            assert owners, f"{path.name} is named after no module"
+            assert owners, f"tests/{file} is named after no module: rename it, or list {file!r} in OF_THE_WHOLE"
             tested.add(max(owners, key=len))
-    assert package - tested == TESTED_WITH.keys()
+    for name in sorted(package - tested - TESTED_WITH.keys()):
+        folder, _, module = f"tests/{name}".rpartition("/")
+        pytest.fail(f"course/{name}.py has no tests: add {folder}/test_{module}.py")
+    done = TESTED_WITH.keys() - (package - tested)
+    assert not done, f"{sorted(done)}: there are tests of their own, or no such modules; take them out of TESTED_WITH"
     assert set(TESTED_WITH.values()) <= tested
