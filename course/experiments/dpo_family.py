@@ -7,7 +7,7 @@ The search and all runs are stored; `make family` runs them, and the notebook re
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import mean
@@ -163,31 +163,14 @@ def settings_for(name: str, condition: str) -> tuple[Method, float, int]:
 
 
 def train(
-    policy: LM,
-    records: Sequence[Record],
-    method: Method,
-    rate: float,
-    epochs: int = EPOCHS,
-    *,
-    after_epoch: Callable[[int], None] = lambda epoch: None,
-    seed: int = SEED,
-    title: str | None = None,
+    policy: LM, records: Sequence[Record], method: Method, rate: float, epochs: int = EPOCHS, **options: Any
 ) -> Training:
     """Train a policy in place with any method. KTO reads pairs as single answers, and as many answers in a step."""
     single = isinstance(method, KTO)
     if single and "chosen" in records[0]:
         records = [answer for record in records for answer in preference_to_unpaired(record)]
-    return fit_preferences(
-        policy,
-        records,
-        method,
-        epochs=epochs,
-        learning_rate=rate,
-        batch_size=2 * BATCH if single else BATCH,
-        after_epoch=after_epoch,
-        seed=seed,
-        title=title,
-    )
+    size = 2 * BATCH if single else BATCH
+    return fit_preferences(policy, records, method, epochs=epochs, learning_rate=rate, batch_size=size, **options)
 
 
 def measure(policy: LM, pool: Pool, questions: Sequence[Question] = HELD_OUT) -> dict[str, float]:

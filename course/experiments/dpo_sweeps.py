@@ -224,10 +224,9 @@ def run_beta(condition: str, seed: int) -> Run:
 def run_remedy(condition: str, seed: int) -> Run:
     """One remedy against length or against forgetting, or the model as it was."""
     kind, remedy = condition.split(": ")
-    labels, train = {
-        "length": (wordy_labels, with_length_remedy),
-        "skills": (forgetful_labels, with_skill_remedy),
-    }[kind]
+    labels, train = wordy_labels, with_length_remedy
+    if kind == "skills":
+        labels, train = forgetful_labels, with_skill_remedy
     lm, records = _start(labels, seed)
     policy = lm if remedy == BEFORE else train(lm, records, remedy, seed)[0]
     measured = symptoms(policy, lm, seed) | (skills(policy, seed) if kind == "skills" else {})

@@ -53,10 +53,10 @@ def strung_together(pairs: Sequence[Pair], seed: int = SEED) -> list[Pair]:
     """Both sides of a pair made of one to three of its drafts, in a row: the long answers that a policy lacks."""
     rng = random.Random(seed)
 
-    def some(drafts: tuple[str, str]) -> str:
+    def some(*drafts: str) -> str:
         return " ".join(rng.choices(drafts, k=rng.randint(1, 3)))
 
-    return [Pair(prompt, some((a, b)), some((a, b))) for prompt, a, b in pairs]
+    return [Pair(prompt, some(a, b), some(a, b)) for prompt, a, b in pairs]
 
 
 def standardised_reward(
@@ -205,10 +205,7 @@ CURES: dict[str, Callable[[Case], dict[str, Any]]] = {
         "settings": replace(LENGTH, sft_coefficient=0.5),
         "sft_examples": held_out_demonstrations(case.policy),
     },
-    "SFT mix": lambda case: {
-        "settings": replace(LENGTH, sft_coefficient=0.5),
-        "sft_examples": sft_mix(case.policy),
-    },
+    "SFT mix": lambda case: {"settings": replace(LENGTH, sft_coefficient=0.5), "sft_examples": sft_mix(case.policy)},
     "length penalty 0.15": lambda case: {"reward": length_penalised(case.reward, 0.15)},
     "length penalty 0.3": lambda case: {"reward": length_penalised(case.reward, 0.3)},
 }
@@ -224,20 +221,17 @@ FORMAT_CURES: dict[str, PPOConfig] = {
 
 def treat(case: Case, name: str) -> tuple[LM, PPORun]:
     """Train a copy of the case's policy with a cure of `CURES`."""
-    usual = {"reward": case.reward, "iterations": LENGTH_ITERATIONS, "kl": FixedKL(SMALL_BETA), "settings": LENGTH}
-    return _train(case, name, usual | CURES[name](case))
+    return _train(case, name, {"iterations": LENGTH_ITERATIONS, "settings": LENGTH} | CURES[name](case))
 
 
 def treat_format(case: Case, name: str) -> tuple[LM, PPORun]:
     """Train a copy of the case's policy with a cure of `FORMAT_CURES`."""
-    usual = {"reward": case.reward, "iterations": FORMAT_ITERATIONS, "kl": FixedKL(SMALL_BETA)}
-    return _train(case, name, usual | {"settings": FORMAT_CURES[name]})
+    return _train(case, name, {"iterations": FORMAT_ITERATIONS, "settings": FORMAT_CURES[name]})
 
 
 def _train(case: Case, name: str, options: dict[str, Any]) -> tuple[LM, PPORun]:
-    policy, reward = clone(case.policy), options.pop("reward")
-    run = ppo(policy, reward, case.questions, **options, watch=true_reward, seed=case.seed, title=name)
-    return policy, run
+    policy, options = clone(case.policy), {"reward": case.reward, "kl": FixedKL(SMALL_BETA)} | options
+    return policy, ppo(policy, prompts=case.questions, **options, watch=true_reward, seed=case.seed, title=name)
 
 
 # --- the experiment ---------------------------------------------------------------------------------------------------
@@ -266,10 +260,7 @@ def run_cure(condition: str, seed: int) -> Run:
 EXPERIMENTS = (
     Experiment(
         "cures",
-        (
-            *(f"format: {cure}" for cure in (BEFORE, *FORMAT_CURES)),
-            *(f"length: {cure}" for cure in (BEFORE, *CURES)),
-        ),
+        (*(f"format: {cure}" for cure in (BEFORE, *FORMAT_CURES)), *(f"length: {cure}" for cure in (BEFORE, *CURES))),
         run_cure,
     ),
 )

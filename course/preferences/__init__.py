@@ -8,14 +8,4 @@ from course.preferences.fit import fit_preferences
 from course.preferences.methods import DPO, IPO, KTO, ORPO, Method, SimPO
 from course.preferences.sequences import SequenceLogps, sequence_logps
 
-__all__ = [
-    "DPO",
-    "IPO",
-    "KTO",
-    "ORPO",
-    "Method",
-    "SequenceLogps",
-    "SimPO",
-    "fit_preferences",
-    "sequence_logps",
-]
+__all__ = ["DPO", "IPO", "KTO", "ORPO", "Method", "SequenceLogps", "SimPO", "fit_preferences", "sequence_logps"]

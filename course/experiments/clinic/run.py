@@ -148,11 +148,11 @@ def small_ppo(
             "reward std": float(scores.std(correction=0)),
         }
         # 4. Policy and value model learn from it.
-        experience = (rollouts, whiten(advantages, mask), values, returns)
+        experience, count = (rollouts, whiten(advantages, mask), values, returns), len(rollouts)
         steps = [
-            _step(policy, value, optimizer, experience, rows_of_step, setup)
-            for _ in range(setup.epochs)
-            for rows_of_step in _minibatches(len(rollouts), setup.mini_batch_size, order)
+            _step(policy, value, optimizer, experience, shuffled[first : first + setup.mini_batch_size], setup)
+            for shuffled in (order.sample(range(count), count) for _ in range(setup.epochs))
+            for first in range(0, count, setup.mini_batch_size)
         ]
         measured["clip fraction"], measured["gradient"] = (sum(x) / len(steps) for x in zip(*steps, strict=True))
         if not math.isfinite(measured["gradient"]):
@@ -193,8 +193,3 @@ def _step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return clipped_policy_loss(logps.detach(), part.logps, advantages, mask, setup.clip).clip_fraction, norms[0]
-
-
-def _minibatches(count: int, size: int, order: random.Random) -> list[list[int]]:
-    rows = order.sample(range(count), count)
-    return [rows[first : first + size] for first in range(0, count, size)]

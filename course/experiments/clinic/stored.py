@@ -22,6 +22,7 @@ from course.world import SEEN, UNSEEN, country_questions
 ITERATIONS = 10
 HEALTHY = "healthy"
 GREY = "#85857f"
+LOWER = 36  # pixels, by which a row of plots is lower than others: the question about them is on the same screen
 
 
 def run_patient(name: str, seed: int) -> Run:
@@ -39,7 +40,6 @@ def run_patient(name: str, seed: int) -> Run:
     return replace(run, measured=measured, about=run.about if seed == 0 else {})
 
 
-LOWER = 36  # pixels, by which a row of plots is lower than others: the question about them is on the same screen
 EXPERIMENTS = (Experiment("clinic", (HEALTHY, *PATIENTS), run_patient),)
 
 
@@ -57,31 +57,23 @@ def stored(patient: str, seed: int = 0) -> Run:
     return store.of_condition([run for run in store.stored("clinic") if run.seed == seed], patient)[0]
 
 
-def charts(*patients: str, curves: Sequence[str], seed: int = 0) -> go.Figure:
-    """Curves of some patients, each beside the healthy run in grey.
+def charts(*patients: str, curves: Sequence[str]) -> go.Figure:
+    """Curves of some patients of seed 0, each beside the healthy run in grey.
 
     Args:
         patients: "A" to "J".
         curves: keys of `TITLES`, a plot for each.
-        seed: of the stored runs.
     """
-    runs = {HEALTHY: stored(HEALTHY, seed)} | {patient: stored(patient, seed) for patient in patients}
+    runs = {name: stored(name).curves for name in (HEALTHY, *patients)}
     drawn = {
-        TITLES[curve]: {
-            name: (list(range(1, len(run.curves[curve]) + 1)), run.curves[curve]) for name, run in runs.items()
-        }
+        TITLES[curve]: {name: (list(range(1, len(run[curve]) + 1)), run[curve]) for name, run in runs.items()}
         for curve in curves
     }
     names = " and ".join(filter(None, [", ".join(patients[:-1]), patients[-1]]))
     fig = panels(drawn, f"Patient{'s' * (len(patients) > 1)} {names}", "iteration")
-    grey = {
-        "line": {"color": GREY, "dash": "solid", "width": 5},
-        "marker": {"symbol": "circle", "size": 1, "color": GREY},
-    }
-    fig.for_each_trace(lambda trace: trace.update(grey), selector={"name": HEALTHY})
-    # The names stand above the plots, beside the title.
-    fig.update_layout(
-        legend={"y": 1, "yref": "container", "yanchor": "top", "x": 1, "xanchor": "right"}, margin_b=BELOW
-    )
+    line, marker = {"color": GREY, "dash": "solid", "width": 5}, {"symbol": "circle", "size": 1, "color": GREY}
+    fig.update_traces(line=line, marker=marker, selector={"name": HEALTHY})
+    beside_the_title = {"y": 1, "yref": "container", "yanchor": "top", "x": 1, "xanchor": "right"}
+    fig.update_layout(legend=beside_the_title, margin_b=BELOW)
     fig.layout.height -= LEGEND_ROW + LOWER * math.ceil(len(curves) / 2)
     return fig

@@ -99,9 +99,8 @@ RULES: tuple[Rule, ...] = (
         "values",
         "Does the error of the values fall?",
         "the value model: its rate, its targets",
-        lambda h: _above(
-            sorted(h["value error"])[-2:][0], 3 * h["value error"][0]
-        ),  # one odd answer makes one high peak
+        # the second highest, as one odd answer makes one high peak
+        lambda h: _above(sorted(h["value error"])[-2:][0], 3 * h["value error"][0]),
     ),
 )
 
@@ -113,48 +112,29 @@ def triage(history: History) -> str:
 
 def decision_order() -> go.Figure:
     """The rules as a picture: the questions from the top down, and at the right where to look when the answer is no."""
-    fig = go.Figure(layout={"template": TEMPLATE, "title": {"text": "In which order to look at a run"}})
-    for axis in (fig.update_xaxes, fig.update_yaxes):
-        axis(visible=False, fixedrange=True)
-    fig.update_layout(
-        xaxis_range=[0, 1],
-        yaxis_range=[len(RULES) + 0.5, -0.5],
-        height=ROW * (len(RULES) + 1) + 50,
-        margin={"l": 10, "r": 10, "t": 50, "b": 10},
-    )
+    layout = {"template": TEMPLATE, "title": {"text": "In which order to look at a run"}}
+    fig = go.Figure(layout=layout | {"margin": {"l": 10, "r": 10, "t": 50, "b": 10}})
+    fig.update_xaxes(visible=False, fixedrange=True, range=[0, 1])
+    fig.update_yaxes(visible=False, fixedrange=True, range=[len(RULES) + 0.5, -0.5])
+    fig.layout.height = ROW * (len(RULES) + 1) + 50
     for row, rule in enumerate(RULES):
         _box(fig, 0.0, 0.47, row, f"<b>{row + 1}.</b> {rule.question}", INK)
         _box(fig, 0.56, 1.0, row, rule.look, PALETTE[1])
-        _arrow(fig, 0.47, row, 0.56, row, "no", PALETTE[1])
-        _arrow(fig, 0.08, row + 0.36, 0.08, row + 0.64, "yes", INK)
+        _arrow(fig, 0.47, row, 0.56, row, PALETTE[1])
+        _arrow(fig, 0.08, row + 0.36, 0.08, row + 0.64, INK)
+        for x, y, text in ((0.515, row - 0.2, "no"), (0.105, row + 0.5, "yes")):
+            fig.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": 11, "color": INK})
     _box(fig, 0.0, 0.47, len(RULES), "Nothing found: read the answers all the same.", PALETTE[2])
     return fig
 
 
 def _box(fig: go.Figure, left: float, right: float, row: int, text: str, color: str) -> None:
-    fig.add_shape(
-        type="rect",
-        x0=left,
-        x1=right,
-        y0=row - 0.36,
-        y1=row + 0.36,
-        line={"color": color, "width": 1.5},
-        fillcolor="white",
-    )
+    line = {"color": color, "width": 1.5}
+    fig.add_shape(type="rect", x0=left, x1=right, y0=row - 0.36, y1=row + 0.36, line=line, fillcolor="white")
     lines = "<br>".join(textwrap.wrap(text, 46, break_on_hyphens=False))
     fig.add_annotation(x=left + 0.01, y=row, text=lines, showarrow=False, xanchor="left", align="left", font_size=12)
 
 
-def _arrow(fig: go.Figure, x0: float, y0: float, x1: float, y1: float, text: str, color: str) -> None:
-    look = {
-        "arrowcolor": color,
-        "arrowwidth": 1.5,
-        "arrowhead": 2,
-        "axref": "x",
-        "ayref": "y",
-        "xref": "x",
-        "yref": "y",
-    }
-    fig.add_annotation(x=x1, y=y1, ax=x0, ay=y0, text="", **look)
-    at = {"x": (x0 + x1) / 2, "y": y0 - 0.2} if y0 == y1 else {"x": x0 + 0.025, "y": (y0 + y1) / 2}
-    fig.add_annotation(**at, text=text, showarrow=False, font={"size": 11, "color": INK})
+def _arrow(fig: go.Figure, x0: float, y0: float, x1: float, y1: float, color: str) -> None:
+    look = {"arrowcolor": color, "arrowwidth": 1.5, "arrowhead": 2, "axref": "x", "ayref": "y"}
+    fig.add_annotation(x=x1, y=y1, ax=x0, ay=y0, xref="x", yref="y", text="", **look)
