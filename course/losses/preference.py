@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course.losses.reward import pairwise_accuracy
+from course.losses.reward import one_for_each, pairwise_accuracy
 from course.numerics import TOLERANCE
 
 
@@ -216,16 +216,10 @@ def simpo_loss(
 # --- what they share --------------------------------------------------------------------------------------------------
 
 
-def _log_ratios(
-    policy_chosen: Tensor, policy_rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor
-) -> tuple[Tensor, Tensor]:
+def _log_ratios(*logps: Tensor) -> tuple[Tensor, Tensor]:
     """log(policy / reference) of the chosen and of the rejected answers, (batch,) each."""
-    _same_batch(
-        policy_chosen=policy_chosen,
-        policy_rejected=policy_rejected,
-        ref_chosen=ref_chosen,
-        ref_rejected=ref_rejected,
-    )
+    _same_batch(**dict(zip(("policy_chosen", "policy_rejected", "ref_chosen", "ref_rejected"), logps, strict=True)))
+    policy_chosen, policy_rejected, ref_chosen, ref_rejected = logps
     return policy_chosen - ref_chosen.detach(), policy_rejected - ref_rejected.detach()
 
 
@@ -259,7 +253,7 @@ def _of_pairs(loss: Tensor, factor: float, chosen: Tensor, rejected: Tensor, *lo
 
 
 def _positive(**settings: float) -> float:
-    """The last of the settings, all of which are to be above 0 and finite."""
+    """The last of the settings, all of which should be above 0 and finite."""
     for name, value in settings.items():
         if not 0 < value < math.inf:
             raise ValueError(f"{name}={value} must be above 0.")
@@ -273,10 +267,7 @@ def _same_batch(**logps: Tensor) -> None:
 
 
 def _same_shape(size: str, **logps: Tensor) -> None:
-    shapes = {name: tuple(tensor.shape) for name, tensor in logps.items()}
-    if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
-        said = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(f"{said} do not fit: expected one log-probability for each answer, all of shape ({size},).")
+    one_for_each("log-probability", size, **logps)
     for name, tensor in logps.items():
         if not tensor.isfinite().all():
             at = int((~tensor.isfinite()).int().argmax())

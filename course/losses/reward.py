@@ -44,12 +44,19 @@ def pairwise_accuracy(chosen: Tensor, rejected: Tensor, size: float | Tensor = 1
 
 
 def _same_batch(**scores: Tensor) -> None:
-    shapes = {name: tuple(tensor.shape) for name, tensor in scores.items()}
-    if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
-        said = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(f"{said} do not fit: expected one score for each answer, both of shape (batch,).")
+    one_for_each("score", "batch", **scores)
     for name, tensor in scores.items():
         if not len(tensor):
             raise ValueError(f"{name} is empty: there is no pair to compare.")
         if tensor.isnan().any():
             raise ValueError(f"{name}[{int(tensor.isnan().int().argmax())}] is not a number (nan).")
+
+
+def one_for_each(what: str, size: str, **tensors: Tensor) -> None:
+    """Return quietly if all tensors have the same one axis, (size,); otherwise a ValueError names their shapes."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
+        *said, last = (f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(
+            f"{', '.join(said)} and {last} do not fit: expected one {what} for each answer, all of shape ({size},)."
+        )

@@ -111,8 +111,8 @@ def fit_preferences(
     items, others = encode(records), encode(held_out) if held_out else []
     if method.has_reference:
         precompute_ref_logps(lm if reference is None else reference, [*items, *others], sides)
-    count = round(len(items) * sft_share / (1 - sft_share))
-    shown = [dict(sft_examples[i]) for i in _cycle(len(sft_examples), count, rng)]
+    order = rng.sample(range(len(sft_examples)), len(sft_examples))  # each is shown as often as the others
+    shown = [dict(sft_examples[order[i % len(order)]]) for i in range(round(len(items) * sft_share / (1 - sft_share)))]
 
     def step_fn(batches: list[list[Item]]) -> Learnt:
         batch = list(chain.from_iterable(batches))
@@ -236,12 +236,6 @@ def _kept(items: list[Item], total: int, lost: Counter[str], what: str) -> list[
     return items
 
 
-def _cycle(available: int, count: int, rng: random.Random) -> list[int]:
-    """`count` places of `available` ones, in random order, each as often as the others."""
-    order = rng.sample(range(available), available)
-    return [order[i % available] for i in range(count)]
-
-
 # --- from tokens to a loss --------------------------------------------------------------------------------------------
 
 
@@ -262,10 +256,10 @@ def _loss(method: Method, items: Sequence[Item], logps: SequenceLogps) -> Prefer
     policy = [logps[: len(items)], logps[len(items) :]]
     if not method.has_reference:
         return method.loss(*policy)
-    refs = []
-    for side, own in zip(SIDES[method.learns_from], policy, strict=True):
-        known = torch.tensor([item[f"ref_{side}_logps"] for item in items]).to(own.logps)
-        refs.append(SequenceLogps(known, own.tokens))
+    refs = [
+        SequenceLogps(torch.tensor([item[f"ref_{side}_logps"] for item in items]).to(own.logps), own.tokens)
+        for side, own in zip(SIDES[method.learns_from], policy, strict=True)
+    ]
     if not isinstance(method, KTO):
         return method.loss(*policy, *refs)
     good = torch.tensor([item["label"] for item in items], device=logps.logps.device)

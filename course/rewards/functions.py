@@ -5,6 +5,7 @@ Serves notebooks 08 to 10, where each of these is a cure that is measured. The m
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -54,22 +55,23 @@ def length_penalised(reward: RewardFunction, per_word: float) -> RewardFunction:
     return penalised
 
 
+@dataclass(frozen=True)
 class Ensemble:
     """Several reward models asked together, trained with other seeds or on other samples of the comparisons.
 
     Where they disagree, the answer is unlike what they were trained on, and their minimum is the cautious score. Each
     reward model has a zero and a unit of its own, by accident: bring the members to one scale first, or the minimum is
     mostly the model whose zero is lowest.
+
+    Attributes:
+        members: K reward models (or reward functions of any kind).
+    Raises:
+        ValueError: fewer than two members.
     """
 
-    def __init__(self, members: Sequence[RewardFunction]) -> None:
-        """
-        Args:
-            members: K reward models (or reward functions of any kind), at least two.
-        Raises:
-            ValueError: fewer than two members.
-        """
-        self.members = list(members)
+    members: Sequence[RewardFunction]
+
+    def __post_init__(self) -> None:
         if len(self.members) < 2:
             raise ValueError(f"An ensemble has two members or more, and this one {len(self.members)}: add some.")
 

@@ -92,15 +92,12 @@ class Rollouts:
         if not len(indices):
             raise ValueError("There are no rows to take: the list of indices is empty.")
         at = torch.as_tensor(indices, device=self.mask.device)
-        prompt, response = int(self.prompt_mask[at].sum(1).max()), int(self.mask[at].sum(1).max())
+        start = self.prompt_ids.shape[1] - int(self.prompt_mask[at].sum(1).max())
+        end = int(self.mask[at].sum(1).max())
         return Rollouts(
-            self.prompt_ids[at, self.prompt_ids.shape[1] - prompt :],
-            self.prompt_mask[at, self.prompt_ids.shape[1] - prompt :],
-            self.response_ids[at, :response],
-            self.mask[at, :response],
-            self.logps[at, :response],
-            [self.texts[i] for i in at.tolist()],
-            [self.stopped[i] for i in at.tolist()],
+            *(x[at, start:] for x in (self.prompt_ids, self.prompt_mask)),
+            *(x[at, :end] for x in (self.response_ids, self.mask, self.logps)),
+            *([kept[i] for i in at.tolist()] for kept in (self.texts, self.stopped)),
         )
 
 
@@ -158,7 +155,11 @@ def sample(
             logits = logits / (temperature or 1.0)
             scores = logits.log_softmax(-1)
             if scores[:, 0].isnan().any():
-                raise ValueError(_not_numbers(rows[scores[:, 0].isnan()].tolist(), t))
+                bad = rows[scores[:, 0].isnan()].tolist()
+                raise ValueError(
+                    f"The model's scores for token {t} are not numbers (nan) in {len(bad)} answers, the first of them "
+                    f"answer {bad[0]}. Its weights are damaged, most likely by too high a rate: load it again."
+                )
             drawn = _draw(scores, numbers[rows, t, None]) if temperature else scores.argmax(-1, keepdim=True)
             response_ids[rows, t] = drawn[:, 0]
             logps[rows, t] = token_logps(logits, drawn[:, 0])
@@ -173,15 +174,9 @@ def sample(
             logits, cache = _read(lm, drawn, seen[rows, : width + t + 1], positions, cache)
     lengths = mask.sum(1).int().tolist()
     made, longest = response_ids.tolist(), max(lengths)
-    return Rollouts(
-        prompt_ids,
-        prompt_mask,
-        response_ids[:, :longest],
-        mask[:, :longest],
-        logps[:, :longest],
-        [lm.tokenizer.decode(row[:n], skip_special_tokens=True) for row, n in zip(made, lengths, strict=True)],
-        stopped.tolist(),
-    )
+    texts = [lm.tokenizer.decode(row[:n], skip_special_tokens=True) for row, n in zip(made, lengths, strict=True)]
+    sampled = (x[:, :longest] for x in (response_ids, mask, logps))
+    return Rollouts(prompt_ids, prompt_mask, *sampled, texts, stopped.tolist())
 
 
 def response_logits(lm: LM, rollouts: Rollouts, temperature: float = 1.0) -> Tensor:
@@ -244,14 +239,8 @@ def _distinct(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[T
 
 def _read(lm: LM, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
     """Let the model read tokens (B, T) after what its cache holds: scores for the next one, (B, V), and the cache."""
-    out = lm.model(
-        input_ids=tokens,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
+    inputs = {"input_ids": tokens, "attention_mask": mask, "position_ids": positions, "past_key_values": cache}
+    out = lm.model(**inputs, use_cache=True, logits_to_keep=1)
     return out.logits[:, -1].float(), out.past_key_values
 
 
@@ -262,10 +251,3 @@ def _draw(logps: Tensor, numbers: Tensor) -> Tensor:
     """
     sums = logps.exp().cumsum(-1)
     return torch.searchsorted(sums, (1 - numbers) * sums[:, -1:])
-
-
-def _not_numbers(rows: list[int], t: int) -> str:
-    return (
-        f"The model's scores for token {t} are not numbers (nan) in {len(rows)} answers, the first of them answer "
-        f"{rows[0]}. Its weights are damaged, most likely by a training step at too high a rate: load it again."
-    )
