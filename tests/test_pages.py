@@ -53,7 +53,8 @@ def looked_up() -> list[str]:
 def test_what_one_looks_for_is_where_the_table_says(row: str) -> None:
     marked = re.findall(r"`([^`]+)`", row)
     files = [one for one in marked if "/" in one and "NN" not in one]
-    texts = "".join((ROOT / one).read_text("utf-8") for one in files if (ROOT / one).is_file())
+    sources = [path for one in files for path in ((ROOT / one).rglob("*.py") if one.endswith("/") else [ROOT / one])]
+    texts = "".join(path.read_text("utf-8") for path in sources)
     for name in (one for one in marked if one.isidentifier()):
         assert re.search(rf"^\s*(def|class) {name}\b|^{name}\b.* = ", texts, re.M), f"{name} is in none of {files}"
 
