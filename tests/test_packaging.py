@@ -234,22 +234,15 @@ def unit(path: Path) -> str:
     return top(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
 
 
-LAYERS = [
-    *("course.threads", "course.numerics", "course.text", "course.stops", "course.batching", "course.world"),
-    *("course.formats", "course.jinja_trial", "course.jinja", "course.templates", "course.losses", "course.show"),
-    *("course.claims", "course.plots"),
-    *(
-        "course.feedback",
-        "course.resume",
-        "course.weights",
-        "course.models",
-        "course.train",
-        "course.rollouts",
-        "course.evaluation",
-    ),
-    *("course.rewards", "course.preferences", "course.rl", "course.best_of_n", "course.ai_feedback"),
-    *("course.experiments", "course.exercises", "course.study", "course.__main__"),
-]
+ORDER = """
+threads numerics text stops batching world
+formats jinja_trial jinja templates losses show
+claims plots
+feedback resume weights models train rollouts evaluation
+rewards preferences rl best_of_n ai_feedback
+experiments exercises study __main__
+"""
+LAYERS = [f"course.{name}" for name in ORDER.split()]
 """From the bottom to the top: a module imports only from those before its own. A new one is put where it belongs."""
 
 
@@ -260,7 +253,7 @@ def test_an_import_points_down_the_layers(path: Path) -> None:
     own = {top(name) for name in names if name.startswith("course.")} - {here}
     used = own & set(map(unit, SOURCES))
     if here != "course":  # the package itself, which settles threads and seed before anything else
-        assert here in LAYERS, f"put {here} into its place in LAYERS"
+        assert here in LAYERS, f"put {here} into ORDER in tests/test_packaging.py, after all that it imports"
         above = used - set(LAYERS[: LAYERS.index(here)])
         assert not above, f"{here} imports from {sorted(above)}, which is no lower layer"
     if here in ("course.losses", "course.batching"):

@@ -5,19 +5,15 @@ to somebody, `labellers` how surely they choose the better one, and what this me
 `records` makes comparisons, rankings and ratings, `cost` counts the dollars. None of it needs torch.
 """
 
-from course.feedback.cost import Cost, annotation_cost
+from course.feedback.cost import annotation_cost
 from course.feedback.labellers import Labeller, Pair, agreement, labeller_with_agreement, noise_bound
-from course.feedback.records import Labelled, label_pairs, rank, rate
-from course.feedback.tastes import TASTES, Taste, WorldPrompt, combined
+from course.feedback.records import label_pairs, rank, rate
+from course.feedback.tastes import TASTES, combined
 
 __all__ = [
     "TASTES",
-    "Cost",
-    "Labelled",
     "Labeller",
     "Pair",
-    "Taste",
-    "WorldPrompt",
     "agreement",
     "annotation_cost",
     "combined",
