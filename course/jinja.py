@@ -1,8 +1,7 @@
 """A chat template in Jinja, which is a program of someone else's: tried out, and cut into markers and text.
 
-Serves `course.templates`. To find the pieces, the template is run once on placeholders in the place of what was said,
-which shows everything that is its own, and once on the real turns, which must give the same with the placeholders
-filled in.
+Serves `course.templates`. The template is run once on placeholders in the place of what was said, which shows
+everything that is its own, and once on the real turns, which must give the same with the placeholders filled in.
 """
 
 import json
@@ -11,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise, takewhile
@@ -28,27 +28,23 @@ class Piece(NamedTuple):
     turn: int | None = None
 
 
-class _Slot(NamedTuple):
-    """Where a template writes what message `i` says."""
-
-    i: int
-    turn: int | None
-
-
 Cut = Callable[[Sequence[Message], bool], list[Piece]]
 
 # Places of messages are written between two code points that Unicode keeps free for a program's own use.
-_PLACE = "\ufdd0{}\ufdd1"
-_PLACES = re.compile("\ufdd0([0-9]+)\ufdd1")
+_PLACES = re.compile("\ufdd0[0-9]+\ufdd1")
 _GENERATION = re.compile(r"\{%(-?)\s*(end)?generation\s*(-?)%\}")
 _USE_ANOTHER = "Use another template, or leave the conversation out."
+
+
+def _place(i: int) -> str:
+    return f"\ufdd0{i}\ufdd1"
 
 
 def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str, str]) -> Cut:
     """What cuts a conversation, with or without the prompt for an answer, into pieces; see `from_jinja` for arguments.
 
-    Without generation marks the assistant's part begins where the prompt for an answer ends, or with the content where
-    that prompt is written in another way, and goes up to the marker that ends the turn.
+    Without generation marks the assistant's part begins where the prompt for an answer ends, or else with the content,
+    and goes up to the marker that ends the turn.
     """
     found = "|".join(re.escape(marker) for marker in sorted(markers, key=len, reverse=True)) or "(?!)"
     marked = _GENERATION.search(jinja) is not None
@@ -70,7 +66,12 @@ def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str
         return made[0], (ranges[0] if ranges else [])
 
     def outline(roles: Sequence[str], prompt: bool) -> tuple[str, list[tuple[int, int]]]:
-        return run([{"role": role, "content": _PLACE.format(i)} for i, role in enumerate(roles)], prompt)
+        return run([{"role": role, "content": _place(i)} for i, role in enumerate(roles)], prompt)
+
+    def outline_if_any(roles: Sequence[str], prompt: bool) -> str:
+        with suppress(ValueError):  # some refuse a conversation of a system turn alone, and the like
+            return outline(roles, prompt)[0]
+        return ""
 
     @lru_cache(maxsize=1)
     def end() -> str | None:
@@ -79,54 +80,43 @@ def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str
 
     def turn_ends(text: str, i: int) -> int | None:
         """Where in an outline the marker stands that ends message i, after it; None if there is none."""
-        after = text.index(_PLACE.format(i)) + len(_PLACE.format(i))
+        after = text.index(_place(i)) + len(_place(i))
         until = following.start() if (following := _PLACES.search(text, after)) else len(text)
         at = text.find(end(), after, until) if end() else -1
         return at + len(end()) if at >= 0 else None
 
     def answer(roles: Sequence[str], i: int, text: str, prompt: bool) -> tuple[int, int]:
         """From where to where in the outline the assistant writes message i."""
-        place = text.index(_PLACE.format(i))
-        try:
-            asked = outline(roles[:i], True)[0] if i else ""
-        except ValueError:
-            asked = ""
+        place = text.index(_place(i))
+        asked = outline_if_any(roles[:i], True) if i else ""
         start = len(asked) if asked and text.startswith(asked) and len(asked) <= place else place
         stop = turn_ends(text, i)
         if stop is None and not prompt:
-            raise ValueError(
-                f"The {name} template writes no token that ends the assistant's turn, so a model that learns from it "
-                "would never stop. Use another template."
-            )
-        return start, stop or place + len(_PLACE.format(i))
+            what = f"The {name} template writes no token that ends the assistant's turn"
+            raise ValueError(f"{what}, so a model that learns from it would never stop. Use another template.")
+        return start, stop or place + len(_place(i))
 
     def check_earlier_turns(roles: Sequence[str], text: str) -> None:
         """What is written up to the end of each turn stays; after it, some close the conversation by a token."""
         for count in range(1, len(roles)):
-            try:
-                before = outline(roles[:count], False)[0]
-            except ValueError:
-                continue  # some refuse a conversation of a system turn alone, and the like
+            before = outline_if_any(roles[:count], False)
             upto = max((match.end() for match in _PLACES.finditer(before)), default=0)
-            if roles[count - 1] == "assistant" and _PLACE.format(count - 1) in before:
+            if roles[count - 1] == "assistant" and _place(count - 1) in before:
                 upto = max(upto, turn_ends(before, count - 1) or 0)
             if not text.startswith(before[:upto]):
                 raise ValueError(
-                    f"The {name} template changes earlier turns once later ones follow: the first {count} messages are "
-                    f"written differently when messages[{count}] comes after them. A model cannot learn from it what "
-                    "to write in each turn: use conversations of one turn, or another template."
+                    f"The {name} template changes earlier turns once later ones follow, here those before "
+                    f"messages[{count}]. Use conversations of one turn, or another template."
                 )
 
     @lru_cache(maxsize=512)
-    def skeleton(roles: tuple[str, ...], prompt: bool, now: datetime | None) -> list[Piece | _Slot]:
+    def skeleton(roles: tuple[str, ...], prompt: bool, now: datetime | None) -> list[Piece]:
         text, ranges = outline(roles, prompt)
         for i, role in enumerate(roles):
-            if (times := text.count(_PLACE.format(i))) != 1:
-                raise ValueError(
-                    f"The {name} template writes the content of messages[{i}] (the {role}'s) "
-                    f"{'more than once' if times else 'not as it is, or not at all'}, so it cannot be said which "
-                    "tokens are its own. Leave the turn out, or use another template."
-                )
+            if (times := text.count(_place(i))) != 1:
+                how = "more than once" if times else "not as it is, or not at all"
+                what = f"The {name} template writes the content of messages[{i}] (the {role}'s) {how}"
+                raise ValueError(f"{what}. Leave the turn out, or use another template.")
         if not prompt:
             check_earlier_turns(roles, text)
         if not ranges:
@@ -142,41 +132,37 @@ def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str
     return cut
 
 
-def _split(text: str, ranges: list[tuple[int, int]], found: str) -> list[Piece | _Slot]:
-    """The outline as its pieces, with slots where the contents should stand."""
-    parts: list[Piece | _Slot] = []
+def _split(text: str, ranges: list[tuple[int, int]], found: str) -> list[Piece]:
+    """The outline as its pieces, the places of contents among them."""
+    parts: list[Piece] = []
     for first, last in pairwise(sorted({0, len(text), *(edge for pair in ranges for edge in pair)})):
         turn = None
         if any(start <= first < stop for start, stop in ranges):
             within = _PLACES.search(text, first, last) or [*_PLACES.finditer(text, 0, last)][-1]
-            turn = int(within[1])
-        at = first
-        for match in re.compile(f"{_PLACES.pattern}|{found}").finditer(text, first, last):
-            if match.start() > at:
-                parts.append(Piece(text[at : match.start()], turn=turn))
-            parts.append(_Slot(int(match[1]), turn) if match[1] else Piece(match[0], True, turn))
-            at = match.end()
-        if at < last:
-            parts.append(Piece(text[at:last], turn=turn))
+            turn = int(within[0][1:-1])
+        for number, part in enumerate(re.split(f"({_PLACES.pattern}|{found})", text[first:last])):
+            if part:  # every second one is a place or a marker
+                parts.append(Piece(part, number % 2 == 1 and not _PLACES.match(part), turn))
     return parts
 
 
-def _fill(name: str, parts: list[Piece | _Slot], contents: Sequence[str], rendered: str) -> list[Piece]:
-    """The pieces with the contents in their slots, as the template has written them: some cut white space off."""
+def _fill(name: str, parts: list[Piece], contents: Sequence[str], rendered: str) -> list[Piece]:
+    """The pieces with the contents in their places, as the template has written them: some cut white space off."""
+    said = [contents[int(part.text[1:-1])] if _PLACES.match(part.text) else part.text for part in parts]
     steps: list[dict[int, int]] = [{0: 0}]  # after each part: every place that may be reached, and from where
-    for number, part in enumerate(parts):
-        text = contents[part.i] if isinstance(part, _Slot) else part.text
-        fixed = isinstance(part, Piece) and part.marker
+    for number, (part, text) in enumerate(zip(parts, said, strict=True)):
         reached: dict[int, int] = {}
         for at in steps[-1]:
-            for stop in [at + len(text)] * rendered.startswith(text, at) if fixed else _stops(text, rendered, at):
+            fixed = [at + len(text)] * rendered.startswith(text, at)
+            for stop in fixed if part.marker else _stops(text, rendered, at):
                 reached.setdefault(stop, at)
         if not reached:
-            at, slots = max(steps[-1]), [one.i for one in parts[number:] if isinstance(one, _Slot)]
+            at = max(steps[-1])
+            places = [_PLACES.match(one.text) for one in parts[number:]]
+            i = next((place[0][1:-1] for place in places if place), len(contents) - 1)
             raise ValueError(
-                f"The {name} template changes the content of messages[{slots[0] if slots else len(contents) - 1}] or "
-                f"what stands beside it: it writes {rendered[at : at + 40]!r} where {text[:40]!r} is expected. It "
-                f"cannot be said which tokens are whose. {_USE_ANOTHER}"
+                f"The {name} template changes the content of messages[{i}] or what stands beside it: it writes "
+                f"{rendered[at : at + 40]!r} where {text[:40]!r} is expected. {_USE_ANOTHER}"
             )
         steps.append(reached)
     if len(rendered) not in steps[-1]:
@@ -185,10 +171,8 @@ def _fill(name: str, parts: list[Piece | _Slot], contents: Sequence[str], render
     stops = [len(rendered)]
     for reached in reversed(steps[1:]):
         stops.append(reached[stops[-1]])
-    return [
-        Piece(rendered[start:stop], isinstance(part, Piece) and part.marker, part.turn)
-        for part, (start, stop) in zip(parts, pairwise(reversed(stops)), strict=True)
-    ]
+    spans = zip(parts, pairwise(reversed(stops)), strict=True)
+    return [part._replace(text=rendered[start:stop]) for part, (start, stop) in spans]
 
 
 def _stops(text: str, rendered: str, at: int) -> Iterator[int]:

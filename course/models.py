@@ -110,9 +110,9 @@ class Pretrained:
         rows = self.model.get_input_embeddings().num_embeddings
         if ids and max(ids) >= rows:
             token = self.tokenizer.convert_ids_to_tokens(max(ids))
-            raise ValueError(
-                f"Token {max(ids)} ({token!r}) has no place in the model's embedding of {rows} tokens: it was added to "
-                "the tokenizer alone. Enlarge the model with `model.resize_token_embeddings(len(tokenizer))`."
+            raise Unfit(
+                f"Token {max(ids)} ({token!r}) has no place in the model's embedding of {rows} tokens. Enlarge the "
+                "model with `model.resize_token_embeddings(len(tokenizer))`."
             )
 
 
@@ -139,16 +139,14 @@ def require_list(values: Any, name: str) -> None:
     """Return quietly if it is a list, of whole texts or of anything else.
 
     Raises:
-        ValueError: a single text or record, which Python would take apart letter by letter; a table, of which it would
-            see the columns' names; half of a surrogate pair in one of the texts, which no tokenizer takes.
+        ValueError: a single text, record or table; half of a surrogate pair in a text, which no tokenizer takes.
     """
     if isinstance(values, str | bytes | dict):
         kind = "record" if isinstance(values, dict) else "text"
         raise ValueError(f"{name} is one {kind} where a list is asked: put it in brackets, {name}=[...].")
     if hasattr(values, "iloc"):
-        raise ValueError(
-            f"{name} is a {type(values).__name__} where a list is asked: read it with load_records, or .tolist()."
-        )
+        what = f"{name} is a {type(values).__name__} where a list is asked"
+        raise ValueError(f"{what}: read it with load_records, or .tolist().")
     for i, value in enumerate(values if isinstance(values, list | tuple) else ()):
         if isinstance(value, str) and (half := half_character(value)):
             raise ValueError(f"{name}[{i}] holds half of a character ({half}): write the whole one.")
@@ -176,11 +174,10 @@ def embedded() -> list[str]:
 def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     """Load a model and its tokenizer.
 
-    A base model from the hub often names `<|endoftext|>` as its only end, while the chat template of this course ends
-    a turn by `<|im_end|>`: trained on the one and stopped by the other, it would never end an answer. So a model
-    without a chat template gets ChatML, and where its tokenizer has these tokens, `<|im_end|>` becomes its end and
-    `<|endoftext|>` its document start if it has none. Any model's padding is a token other than the end, if there is
-    one. No token is added: a tokenizer with a single special token, like GPT-2's, keeps it for everything.
+    A model without a chat template gets ChatML, and where its tokenizer has these tokens, `<|im_end|>` becomes its end
+    and `<|endoftext|>` its document start if it has none: trained to end a turn by the one and stopped by the other, it
+    would never end an answer. Any model's padding is a token other than the end, if there is one. No token is added: a
+    tokenizer with a single special token, like GPT-2's, keeps it for everything.
 
     Args:
         name: an embedded checkpoint ("base", "sft"), a folder in the hub's format, or a hub name
@@ -197,7 +194,7 @@ def open_checkpoint(
     kind: type[AutoModelForCausalLM | AutoModelForSequenceClassification],
     device: torch.device | str | None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Template]:
-    """What `load` and `course.rewards.load_reward` share: a model of the given kind, in evaluation mode, its tokenizer.
+    """What `load` and `course.rewards.load_reward` share: the model, in evaluation mode, its tokenizer and template.
 
     Raises:
         CannotLoad: as `load`; also when the checkpoint is of the other kind.
@@ -217,6 +214,12 @@ def open_checkpoint(
             if not local:  # what is checked of a folder is checked of what the hub sends, before it is opened
                 folder = Path(snapshot_download(str(name), allow_patterns=_FETCHED))
             config = sound_config(folder)
+            scores = "ForSequenceClassification" in "".join(config.architectures or [])
+            if scores and kind is AutoModelForCausalLM:
+                raise Unfit("it gives scores and writes nothing: load it with course.rewards.load_reward")
+            if not scores and kind is AutoModelForSequenceClassification:
+                made = "make a reward model of it with course.rewards.new_reward_model, and train that"
+                raise Unfit(f"it is a language model, which gives no scores: {made}")
             check_weights(folder, config, kind)
             tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
             model, report = kind.from_pretrained(
@@ -228,51 +231,25 @@ def open_checkpoint(
                 output_loading_info=True,
             )
             template = template_of(tokenizer)
+            _check_loaded(model.eval(), report)
+            Pretrained(str(name), model, tokenizer, template).check_tokens(list(tokenizer.get_vocab().values()))
+            _name_special_tokens(tokenizer, template)
     except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
         raise CannotLoad(_why_not(str(name), folder.exists(), error)) from error
-    made_for = "".join(model.config.architectures or [])
-    if kind is AutoModelForCausalLM and "ForSequenceClassification" in made_for:
-        raise CannotLoad(f"{str(name)!r} gives scores and writes nothing. Load it with course.rewards.load_reward.")
-    if kind is AutoModelForSequenceClassification and "ForSequenceClassification" not in made_for:
-        raise CannotLoad(
-            f"{str(name)!r} is a language model, which gives no scores. Make a reward model of it with "
-            "course.rewards.new_reward_model, and train that."
-        )
-    try:
-        _check_loaded(model.eval(), report)
-    except ValueError as error:
-        raise CannotLoad(_why_not(str(name), True, error)) from error
-    try:
-        Pretrained(str(name), model, tokenizer, template).check_tokens(list(tokenizer.get_vocab().values()))
-    except ValueError as error:
-        raise CannotLoad(f"{str(name)!r} does not fit its tokenizer. {error}") from error
-    with _quiet():  # asked for a token that is not set, transformers may say so
-        _name_special_tokens(tokenizer, template)
-    if tokenizer.pad_token_id is None:
-        raise CannotLoad(
-            f"The tokenizer of {str(name)!r} names no special token, so nothing can end a text or pad it. Give it one "
-            "that the model knows, such as `tokenizer.eos_token = '</s>'`, and save it again."
-        )
     return model.to(device or best_device()).eval(), tokenizer, template
 
 
 def _check_loaded(model: PreTrainedModel, report: dict[str, Any]) -> None:
-    """Return quietly if all weights found their places, and if no token sees those after it.
-
-    Raises:
-        ValueError: they did not, or it does, as BERT's do: training and padding here rely on causal attention.
-    """
+    """Raise ValueError if a weight found no place, or a token sees those after it, as BERT's do."""
     if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
-        raise ValueError(f"lacks weights: {', '.join(absent[:3])}")
+        raise ValueError(f"it lacks weights: {', '.join(absent[:3])}")
     known = {re.sub(r"[0-9]+", "#", key) for key in model.state_dict()}
     if over := [key for key in sorted(report["unexpected_keys"]) if re.sub(r"[0-9]+", "#", key) in known]:
         raise ValueError(f"config.json describes a smaller model: there is no place for {over[0]}")
     with torch.no_grad():
         first, second = model.base_model(input_ids=torch.tensor([[0, 1], [0, 2]])).last_hidden_state[:, 0]
     if not tied(first, second).all() and first.isfinite().all():
-        raise Unfit(
-            "each of its tokens sees those after it too. Choose a causal language model, which writes left to right"
-        )
+        raise Unfit("each of its tokens sees those after it too: choose a causal language model")
 
 
 def _name_special_tokens(tokenizer: PreTrainedTokenizerBase, template: Template) -> None:
@@ -288,14 +265,15 @@ def _name_special_tokens(tokenizer: PreTrainedTokenizerBase, template: Template)
         wanted = [*(t for t in special if "pad" in t.lower()), DOCUMENT, tokenizer.unk_token, tokenizer.bos_token]
         others = [t for t in [*wanted, *special] if t in special and t not in (START, end)]
         tokenizer.pad_token = others[0] if others else end
+    if tokenizer.pad_token_id is None:
+        what = "its tokenizer names no special token, so nothing can end a text or pad it"
+        raise Unfit(f"{what}: set one that the model knows, as in `tokenizer.eos_token = '</s>'`, and save it again")
 
 
 def _mend(name: str) -> str:
     if name in SHIPPED:
-        return (
-            "Reinstall the package; in a checkout, `git checkout -- course/checkpoints` fetches it back and "
-            "`make checkpoints` builds it anew."
-        )
+        again = "`git checkout -- course/checkpoints` fetches it back and `make checkpoints` builds it anew"
+        return f"Reinstall the package; in a checkout, {again}."
     return "Save it again with `save_pretrained`, or download it again."
 
 
@@ -306,15 +284,11 @@ def _why_not(name: str, local: bool, error: Exception) -> str:
     if "Unrecognized configuration class" in first:
         return f"{name!r} is no language model that writes from left to right, as those of this course do. Choose one."
     if isinstance(error, Unfit):
-        return f"{name!r} cannot be trained here: {first}."
-    if first.startswith("lacks weights"):
-        return f"The checkpoint {name!r} {first}. {_mend(name)}"
+        return f"{name!r} cannot be used here: {first.removesuffix('.')}."
     if local:
         return f"The checkpoint {name!r} is damaged or incomplete ({first}). {_mend(name)}"
-    return (
-        f"{name!r} could not be fetched from the hub ({first}). Check the name and the network. "
-        f"These need no network: {', '.join(SHIPPED)}."
-    )
+    mend = f"Check the name and the network. These need no network: {', '.join(SHIPPED)}."
+    return f"{name!r} could not be fetched from the hub ({first}). {mend}"
 
 
 @contextlib.contextmanager
@@ -334,12 +308,11 @@ def _quiet():
 def save(lm: Pretrained, folder: Path | str) -> None:
     """Write a model and its tokenizer in the hub's format, as safetensors with a digest that `load` compares.
 
-    Weights are written as float16, which halves the file; loaded back to float32, the rounding is far below what a
-    question can notice. If a weight is too large for that (65,504), they are written as float32, and a line says so.
-    LoRA adapters are merged into the weights they adapt, so that the folder can be loaded like any other.
+    Weights are written as float16, which halves the file; if one is too large for that (65,504), as float32, and a
+    line says so. LoRA adapters are merged into the weights they adapt.
 
-    A folder that holds a model is replaced as a whole, so that a program that is killed meanwhile leaves the old model
-    or the new one. Its other files stay.
+    A folder that holds a model is replaced as a whole: a program that is killed meanwhile leaves the old model or the
+    new one. Its other files stay.
     """
     folder = Path(folder).resolve()
     model = copy.deepcopy(lm.model)
@@ -391,7 +364,7 @@ def _finish_swap(folder: Path) -> None:
         old.rename(folder)
         return
     for file in old.iterdir():
-        if not any(file.match(pattern) for pattern in _OF_A_MODEL) and not (folder / file.name).exists():
+        if not any(map(file.match, _OF_A_MODEL)) and not (folder / file.name).exists():
             file.rename(folder / file.name)
     shutil.rmtree(old)
 
@@ -415,8 +388,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 def with_lora(lm: LM, rank: int = 16, seed: int = SEED) -> LM:
     """A copy with LoRA adapters of the given rank on all linear layers; only they are trainable.
 
-    Alpha is twice the rank, so that the adapters' scale does not change with the rank. The seed draws the matrices A;
-    B starts at zero.
+    Alpha is twice the rank, so that their scale does not change with it. The seed draws the matrices A; B starts at 0.
     """
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
     with warnings.catch_warnings(), seeded(seed, lm.device):
@@ -435,24 +407,13 @@ def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     bpe.decoder = decoders.ByteLevel()
-    special = [PADDING, DOCUMENT, START, END]
-    bpe.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=size,
-            special_tokens=special,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
+    special, letters = [PADDING, DOCUMENT, START, END], pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=special, initial_alphabet=letters, show_progress=False
     )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        bos_token=DOCUMENT,
-        eos_token=END,
-        pad_token=PADDING,
-        additional_special_tokens=[START],
-        clean_up_tokenization_spaces=False,
-    )
+    bpe.train_from_iterator(texts, trainer)
+    named = {"bos_token": DOCUMENT, "eos_token": END, "pad_token": PADDING, "additional_special_tokens": [START]}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, clean_up_tokenization_spaces=False, **named)
     tokenizer.chat_template = CHATML.jinja
     return tokenizer
 

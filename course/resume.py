@@ -32,7 +32,7 @@ class Progress:
 
     Attributes:
         seconds: time spent, earlier parts of a resumed run included.
-        interrupted: the run was stopped before its last step.
+        interrupted: it was stopped before its last step.
     """
 
     seconds: float = 0.0
@@ -122,11 +122,10 @@ def drive(
     Args:
         run: what was done so far; each step adds to it.
         steps: of the whole run.
-        step_fn: takes the next step, given how many were taken before, and writes into the run what it measured.
-        curve: on which the run is drawn, earlier parts of it included.
-        shown: what is drawn of the run after so many steps, by name.
+        step_fn: takes the next step, given how many were taken before, and writes what it measured into the run.
+        curve, shown: where the run is drawn, and what of it after so many steps, by name.
         keeper: where the run is saved.
-        finish: what remains to be done after the last step.
+        finish: what is done after the last step.
     """
     began = time.monotonic() - run.seconds
     saved, stop = time.monotonic(), False
@@ -148,24 +147,24 @@ def drive(
     run.seconds = time.monotonic() - began
     unfinished.pop(curve.title, None)
     if run.interrupted:
-        at = f"{curve.x} {run.done} of {steps}"
-        unfinished[curve.title] = f"{curve.title!r} was stopped at {at}"
-        print(f"Stopped at {at}. {_how_to_go_on(keeper)}")
+        if keeper is None:
+            then = (
+                "What was learnt until here is in the model, and run again, the cell begins anew. To go on from here "
+            )
+            then += "another time, give the call a file: state='runs/name.state'."
+        elif keeper.failed:
+            then = "What was learnt until here is in the model; its last steps are in no file."
+        else:
+            then = f"Run the cell again to go on from {keeper.path}."
+        _stopped_at(curve.title, f"{curve.x} {run.done} of {steps}", then)
     elif keeper:
         keeper.remove()
     return run
 
 
-def _how_to_go_on(keeper: "State | None") -> str:
-    if keeper is None:
-        return (
-            "What was learnt until here is in the model. The cell goes on with it; run again, it begins anew. With "
-            "state='runs/name.state' among the arguments of the call, a stopped run is kept in that file, and running "
-            "the cell goes on from it."
-        )
-    if keeper.failed:
-        return "What was learnt until here is in the model; its last steps are in no file."
-    return f"Run the cell again to go on from {keeper.path}."
+def _stopped_at(title: str, at: str, then: str) -> None:
+    unfinished[title] = f"{title!r} was stopped at {at}"
+    print(f"Stopped at {at}. {then}")
 
 
 @contextmanager
@@ -184,8 +183,7 @@ def stoppable(trainer: Any) -> Iterator[None]:
     unfinished.pop(title, None)
     if trainer.state.global_step < trainer.state.max_steps:
         at = f"step {trainer.state.global_step} of {trainer.state.max_steps}"
-        unfinished[title] = f"{title!r} was stopped at {at}"
-        print(f"Stopped at {at}. Run the cell again to have them all.")
+        _stopped_at(title, at, "Run the cell again to have them all.")
 
 
 @contextmanager
@@ -201,10 +199,7 @@ def evaluating(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[N
 
 
 def fingerprint(examples: Sequence[Mapping[str, Sequence[int]]], settings: list[Any]) -> str:
-    """What tells one run from another: the same data and settings give the same text.
-
-    What a reference says of an example (`ref_...`) is left out: the reference is known by its weights.
-    """
+    """What tells one run from another; without what a reference says (`ref_...`), which is known by its weights."""
     digest = hashlib.sha256(json.dumps(settings).encode())
     for example in examples:
         digest.update(json.dumps(sorted(pair for pair in example.items() if not pair[0].startswith("ref_"))).encode())
@@ -247,8 +242,8 @@ class State:
             fingerprint: of data and settings.
             model, optimizer: what is saved.
             given: the part of the model that was there before the run; all of it if not given.
-            start_only: the run can go on only from the weights that it began from, since they are also its reference;
-                otherwise also from those that it was stopped with.
+            start_only: the run goes on from the weights that it began from, its reference, not also from those that it
+                was stopped with.
         Raises:
             TrainingStopped: the file cannot be written.
         """
@@ -260,9 +255,7 @@ class State:
             self.part.touch()
             self.part.unlink()
         except OSError as error:
-            raise TrainingStopped(
-                f"The training state cannot be written to {self.path} ({error}). Give another file name as `state`."
-            ) from error
+            raise TrainingStopped(f"{self._unwritten(error)}. Give another file name as `state`.") from error
         self.start = self._now()
 
     def _weights(self) -> dict[str, Tensor]:
@@ -271,14 +264,15 @@ class State:
     def _now(self) -> str:
         return checksum(dict(self.given.named_parameters()))
 
+    def _unwritten(self, error: Exception) -> str:
+        return f"The training state cannot be written to {self.path} ({error})"
+
     def save(self, run: Progress) -> None:
         """Write the state; `run` is a dataclass of what JSON can hold. A full disk is said, and the run goes on."""
         tensors = {}
         for name, weight in self._weights().items():
-            moments = self.optimizer.state[weight]
-            tensors[f"weight/{name}"] = weight.detach()
-            tensors |= {f"{key}/{name}": moments[key] for key in _MOMENTS}
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+            kept = {"weight": weight.detach(), **{key: self.optimizer.state[weight][key] for key in _MOMENTS}}
+            tensors |= {f"{key}/{name}": tensor.cpu().contiguous() for key, tensor in kept.items()}
         about = {"fingerprint": self.fingerprint, "start": self.start, "left": self._now()}
         about["run"] = json.dumps(run.__dict__)
         about["checksum"] = checksum(tensors, about["run"])
@@ -291,10 +285,8 @@ class State:
                 self.part.unlink()
             if not self.failed:
                 older = f" The state in {self.path} is an older one." if self.path.exists() else ""
-                print(
-                    f"The training state cannot be written to {self.path} ({error}). The run goes on in memory and "
-                    f"tries again every {SAVE_EVERY:.0f} seconds: make room on the disk.{older}"
-                )
+                again = f"The run goes on in memory and tries again every {SAVE_EVERY:.0f} seconds"
+                print(f"{self._unwritten(error)}. {again}: make room on the disk.{older}")
             self.failed = True
 
     def restore(self, kind: type[R]) -> R | None:
@@ -308,39 +300,32 @@ class State:
         try:
             with safe_open(self.path, framework="pt") as file:
                 about = file.metadata()
-                if about["fingerprint"] != self.fingerprint:
-                    raise TrainingStopped(
-                        f"{self.path} holds the state of another run (other data or settings). Give this run another "
-                        "file, or delete that one to begin anew."
-                    )
+                of_this_run = about["fingerprint"] == self.fingerprint
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            if of_this_run:
                 if checksum(tensors, about["run"]) != about["checksum"]:
                     raise ValueError("what it holds is not what was written")
                 run = kind(**json.loads(about["run"]))
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, TrainingStopped):
-                raise
-            raise TrainingStopped(
-                f"The training state in {self.path} cannot be read ({error}). Delete the file to begin anew."
-            ) from error
+            what = f"The training state in {self.path} cannot be read ({error})"
+            raise TrainingStopped(f"{what}. Delete the file to begin anew.") from error
+        if not of_this_run:
+            what = f"{self.path} holds the state of another run (other data or settings)"
+            raise TrainingStopped(f"{what}. Give this run another file, or delete that one to begin anew.")
         missing = {f"{key}/{name}" for key in ("weight", *_MOMENTS) for name in self._weights()} - set(tensors)
         allowed = {about["start"]} | ({about["left"]} if not self.start_only else set())
         if missing or self.start not in allowed:
+            also = ": it is also the reference" if self.start_only else ""
             raise TrainingStopped(
                 f"{self.path} holds the state of a run that began from another model. To go on with that run, give the "
-                "model as it was when the run began, loaded or cloned anew"
-                + (": it is also the reference, " if self.start_only else ", ")
-                + "and the state brings it to where the run stopped. To begin anew, delete the file."
+                f"model as it was when the run began, loaded or cloned anew{also}. To begin anew, delete the file."
             )
         self.start = about["start"]
         with torch.no_grad():  # only now that all of it could be read: the model is resumed whole or not at all
             for name, weight in self._weights().items():
                 weight.copy_(tensors[f"weight/{name}"])
-                self.optimizer.state[weight] = {
-                    # the step too: fused AdamW counts where the weight is
-                    key: tensors[f"{key}/{name}"].to(weight.device)
-                    for key in _MOMENTS
-                }
+                kept = {key: tensors[f"{key}/{name}"].to(weight.device) for key in _MOMENTS}
+                self.optimizer.state[weight] = kept  # the step too: fused AdamW counts where the weight is
         return run
 
     def remove(self) -> None:

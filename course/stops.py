@@ -1,8 +1,7 @@
 """What a stop leaves behind: which training runs and cells are half done, and what to do next. Serves every lesson.
 
-The stop button is no mistake, so no cell answers it with a traceback. A training run stops between two steps
-(`course.resume`), any other cell where it is, and both are noted in `unfinished`. Tables, figures and claims ask
-`half_trained` about it, and so does each assertion of a lesson about what was trained.
+A training run stops between two steps (`course.resume`), any other cell where it is, without a traceback; both are
+noted in `unfinished`. Tables, figures, claims and a lesson's assertions ask `half_trained` about it.
 """
 
 import sys
@@ -19,9 +18,8 @@ def half_trained() -> bool:
     An assertion about what was trained ends with `or half_trained()`: after a stop it says nothing yet.
     """
     if unfinished:
-        print(
-            f"Half-trained, so this says nothing yet: {', '.join(unfinished.values())}. Run its cell again, then this."
-        )
+        what = ", ".join(unfinished.values())
+        print(f"Half-trained, so this says nothing yet: {what}. Run its cell again, then this.")
     return bool(unfinished)
 
 

@@ -5,15 +5,13 @@ Qwen and SmolLM use; the Llama-2 style follows the template published with Llama
 with this course's document and end-of-turn tokens in the place of `<s>` and `</s>`. Any other model brings its own,
 as a program in Jinja that `transformers` runs (`from_jinja`, `template_of`).
 
-A template cuts a conversation into pieces: markers, which are single tokens, and text (`course.jinja`). For ordinary
-text the tokens are the library's, one by one. They differ on purpose where someone's text holds a marker such as
-`<|im_end|>`: pasted together and tokenised at once, as libraries do unless told otherwise, it becomes the marker, and
-whoever writes the text can end their turn and begin the system's. Here only the template writes markers; inside text
-the same characters are just characters.
+A template cuts a conversation into pieces: markers, which are single tokens, and text (`course.jinja`). The tokens are
+the library's, except where someone's text holds a marker such as `<|im_end|>`: tokenised at once, as libraries do, it
+becomes the marker, and whoever writes the text can end their turn and begin the system's. Here only the template writes
+markers; inside text the same characters are just characters.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -50,11 +48,10 @@ class Template:
 
         Args:
             messages: turns of role and content, at least one. A content may be empty.
-            add_generation_prompt: end with what comes before an answer, for the model to carry on. Without it the
-                conversation is one to learn from, and a template that no model can learn from is refused.
+            add_generation_prompt: end with what comes before an answer, for the model to carry on. Without it, a
+                template that no model can learn from is refused.
         Raises:
-            ValueError: no turns, a whole record in their place, an unknown role, a content that is not text,
-                or turns that this template cannot hold; names the turn.
+            ValueError: names the turn that is none, or that this template cannot hold.
         """
         _check(messages)
         return self.cut(messages, add_generation_prompt)
@@ -96,18 +93,16 @@ class Template:
                 nothing of an answer as the assistant's.
         """
         pieces = [(p, p.turn is not None and p.turn >= given) for p in self.pieces(messages, add_generation_prompt)]
-        markers = {p.text: _marker_id(tokenizer, p.text, self.name) for p, _ in pieces if p.marker}
-        encoded = _encode(tokenizer, pieces, markers, self.name)
+        encoded = _encode(tokenizer, pieces, self.name)
         answers = any(message["role"] == "assistant" for message in messages[given:])
         if answers and not add_generation_prompt and 1 not in encoded.assistant_mask:
             raise ValueError(f"The {self.name} template marks nothing of these messages as the assistant's own.")
         return encoded
 
 
-def _encode(
-    tokenizer: "PreTrainedTokenizerBase", pieces: list[tuple[Piece, bool]], markers: dict[str, int], name: str
-) -> Encoded:
+def _encode(tokenizer: "PreTrainedTokenizerBase", pieces: list[tuple[Piece, bool]], name: str) -> Encoded:
     """Pieces, each with whether it is learnt, as tokens."""
+    markers = {piece.text: _marker_id(tokenizer, piece.text, name) for piece, _ in pieces if piece.marker}
     written = [(markers[piece.text], int(own)) for piece, own in pieces if piece.marker]
     whole = _tokens(tokenizer, pieces, split=False)
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
@@ -126,10 +121,8 @@ def _encode(
             part = Encoded([markers[piece.text] for piece, _ in run], [int(own) for _, own in run])
         elif taken := set(markers.values()).intersection(part.input_ids):
             token = tokenizer.convert_ids_to_tokens(min(taken))
-            raise ValueError(
-                f"This tokenizer turns {token!r} in someone's text into the marker of the {name} template: take it out "
-                "of the text, or leave the conversation out."
-            )
+            what = f"This tokenizer turns {token!r} in someone's text into the marker of the {name} template"
+            raise ValueError(f"{what}: take it out of the text, or leave the conversation out.")
         made = Encoded(made.input_ids + part.input_ids, made.assistant_mask + part.assistant_mask)
     return made
 
@@ -138,24 +131,17 @@ def _tokens(tokenizer: "PreTrainedTokenizerBase", pieces: list[tuple[Piece, bool
     """The pieces' text as tokens, each with 1 if it holds a character that is learnt; `split` reads markers as text."""
     text = "".join(piece.text for piece, _ in pieces)
     learnt = [own for piece, own in pieces for _ in piece.text]
-    with _true_offsets(tokenizer):
-        made = tokenizer(text, add_special_tokens=False, split_special_tokens=split, return_offsets_mapping=True)
-    # A token of no character of its own, as some tokenizers put before a text, belongs to what it stands before.
-    mask = [int(any(learnt[start : max(end, start + 1)])) for start, end in made["offset_mapping"]]
-    return Encoded(made["input_ids"], mask)
-
-
-@contextmanager
-def _true_offsets(tokenizer: "PreTrainedTokenizerBase") -> Iterator[None]:
-    """Without the step that many tokenizers take last, which cuts white space from the places of tokens."""
     if not tokenizer.is_fast:
         raise ValueError("This tokenizer does not say where its tokens stand in a text; use its fast version.")
     backend = tokenizer.backend_tokenizer
-    own, backend.post_processor = backend.post_processor, None
+    last_step, backend.post_processor = backend.post_processor, None  # it may cut white space from tokens' places
     try:
-        yield
+        made = tokenizer(text, add_special_tokens=False, split_special_tokens=split, return_offsets_mapping=True)
     finally:
-        backend.post_processor = own
+        backend.post_processor = last_step
+    # A token of no character of its own, as some tokenizers put before a text, belongs to what it stands before.
+    mask = [int(any(learnt[start : max(end, start + 1)])) for start, end in made["offset_mapping"]]
+    return Encoded(made["input_ids"], mask)
 
 
 def _check(messages: Sequence[Message]) -> None:
@@ -166,8 +152,8 @@ def _check(messages: Sequence[Message]) -> None:
         raise ValueError("There is no turn to write down: give at least one message.")
     for i, message in enumerate(messages):
         if not isinstance(message, dict):
-            mend = "write {'role': ..., 'content': ...}"
-            raise ValueError(f"messages[{i}] is {describe(message)}, not a message; {mend}.")
+            what = f"messages[{i}] is {describe(message)}, not a message"
+            raise ValueError(f"{what}; write {{'role': ..., 'content': ...}}.")
         if message.get("role") not in ROLES:
             raise ValueError(f"messages[{i}].role is {message.get('role')!r}; use one of {', '.join(ROLES)}.")
         if not isinstance(message.get("content"), str):
@@ -180,10 +166,8 @@ def _marker_id(tokenizer: "PreTrainedTokenizerBase", text: str, name: str) -> in
     token_id = tokenizer.convert_tokens_to_ids(text)
     # What is not in the vocabulary gets the unknown token's id, which for some tokenizers is a marker's own.
     if token_id is None or tokenizer.convert_ids_to_tokens(token_id) != text:
-        raise ValueError(
-            f"The tokenizer has no token {text!r}, which the {name} template needs. Add it as a special "
-            "token and enlarge the model's embedding, or use the template that the model was made for."
-        )
+        what = f"The tokenizer has no token {text!r}, which the {name} template needs"
+        raise ValueError(f"{what}. Use the template that the model was made for, or add the token and its embedding.")
     return token_id
 
 
@@ -193,7 +177,7 @@ def from_jinja(name: str, jinja: str, markers: Sequence[str], variables: Mapping
     The assistant's part is what the template marks by `{% generation %}`; without such marks it is found.
 
     Args:
-        name: what errors call it.
+        name: for errors.
         jinja: the source.
         markers: the texts that are single tokens where the template writes them.
         variables: what else it may read, such as `bos_token`.

@@ -50,12 +50,9 @@ def chat_examples(
 
     Args:
         lm: whose tokenizer is used.
-        records: conversations, dicts with `messages`.
+        records: conversations, dicts with `messages`. What exceeds the model's context is cut, and a line says so.
         template: how they are written down; the model's own if not given.
         masked: learn the assistant's turns only; False learns every token, the user's words included.
-
-    What exceeds the model's context is cut, and a line says how many examples that were.
-
     Raises:
         ValueError: a record is no conversation, or one that the template cannot hold; names it by its place.
     """
@@ -65,10 +62,8 @@ def chat_examples(
     for i, record in enumerate(records):
         if not isinstance(record, dict) or record.get("messages") is None:
             what = f"a record of {', '.join(record)}" if isinstance(record, dict) else describe(record)
-            raise ValueError(
-                f"records[{i}] is {what}, not a conversation with `messages`. Convert it first, for instance with "
-                "course.formats.instruction_to_conversation."
-            )
+            mend = "Convert it first, for instance with course.formats.instruction_to_conversation."
+            raise ValueError(f"records[{i}] is {what}, not a conversation with `messages`. {mend}")
         try:
             encoded = lm.encode(record["messages"])
         except ValueError as error:
@@ -88,8 +83,7 @@ def encode_answers(
 ) -> tuple[list[int], list[list[int]]]:
     """A prompt, and answers to it, as tokens: what a model reads is the prompt's and then those of one answer.
 
-    An answer is tokenised together with its prompt, as a conversation is in SFT. A token that reaches from the template
-    into an answer belongs to the answer.
+    An answer is tokenised together with its prompt, as in SFT. A token that reaches into it from the template is its.
 
     Args:
         lm: whose tokenizer and template are used.
@@ -107,10 +101,8 @@ def encode_answers(
         mask = encoded.assistant_mask
         start, end = mask.index(1), len(mask) - mask[::-1].index(1)
         if 0 in mask[start:end]:
-            raise ValueError(
-                f"An answer has {len(turns)} turns, not all of them the assistant's. Move those before its last turn "
-                "into the prompt."
-            )
+            what = f"An answer has {len(turns)} turns, not all of them the assistant's"
+            raise ValueError(f"{what}. Move those before its last turn into the prompt.")
         rows.append(encoded.input_ids[:end])
         starts.append(start)
     prompts = zip(*(row[:start] for row, start in zip(rows, starts, strict=True)), strict=False)
@@ -125,8 +117,7 @@ def answer_examples(
 
     Args:
         lm: whose tokenizer and template are used.
-        prompts: what was asked, N of them.
-        texts: the answers, N texts (or lists of messages).
+        prompts, texts: what was asked, and as many answers, texts or lists of messages.
     Raises:
         ValueError: nothing to score, not as many texts as prompts, or a conversation longer than the model's context.
     """
@@ -136,11 +127,10 @@ def answer_examples(
         raise ValueError(f"There are {len(prompts)} prompts and {len(texts)} texts: one for each, at least one.")
     encoded = [encode_answers(lm, prompt, [text]) for prompt, text in zip(prompts, texts, strict=True)]
     rows = [answer_example(prompt_ids, answer_ids) for prompt_ids, [answer_ids] in encoded]
-    if long := [i for i, row in enumerate(rows) if not lm.fits(len(row["input_ids"]))]:
-        raise ValueError(
-            f"{len(long)} of {len(rows)} conversations exceed the model's context of {lm.context} tokens, first "
-            f"texts[{long[0]}] with {len(rows[long[0]]['input_ids'])}. Leave them out, or shorten them."
-        )
+    sizes = {f"texts[{i}]": len(row["input_ids"]) for i, row in enumerate(rows)}
+    if long := [f"{text} with {size}" for text, size in sizes.items() if not lm.fits(size)]:
+        what = f"{len(long)} of {len(rows)} conversations exceed the model's context of {lm.context} tokens"
+        raise ValueError(f"{what}, first {long[0]}. Leave them out, or shorten them.")
     return rows
 
 
@@ -165,9 +155,9 @@ def fit(
 ) -> Run:
     """Train a model in place by next-token prediction on the labelled tokens.
 
-    Interrupt it (the stop button, Ctrl-C) and the step at hand is finished, the state saved, and the run so far
-    returned. Called again with the same arguments and `state`, it goes on where it stopped and ends with the numbers
-    that an uninterrupted run gives. The model must then be the one that the run began from, or that it stopped with.
+    Interrupt it (the stop button, Ctrl-C) and it finishes the step, saves the state and returns the run so far. Called
+    again with the same arguments and `state`, and the model as it began or stopped, it ends with the numbers of an
+    uninterrupted run.
 
     Args:
         lm: the model; weights that do not require gradients stay as they are.
@@ -179,15 +169,14 @@ def fit(
         warmup: share of the steps in which the rate rises; at least the first step.
         clip: largest norm of the gradient.
         weight_decay: AdamW's, on matrices only.
-        shuffle: take the examples in random order, another one in each epoch; otherwise in the order given.
+        shuffle: take the examples in another random order in each epoch; otherwise in the order given.
         held_out: examples whose loss is measured at the start and after each epoch.
         after_epoch: called with the number of epochs done, the model in evaluation mode: to look at its samples.
         seed: of the order of the batches.
         title: shown above the live curve.
         state: a file to save to and resume from.
     Raises:
-        TrainingStopped: the loss or its gradient is not a number, or the state file is damaged, of another run or
-            model, or cannot be written when the run begins.
+        TrainingStopped: the loss or its gradient is not a number, or the state file cannot be used.
         ValueError: no examples, an example (or a held-out one) without a labelled token, or a count below 1.
     """
     check_examples(examples)
@@ -229,13 +218,7 @@ class Recipe:
 
 
 class Learnt(NamedTuple):
-    """What one optimizer step learnt from.
-
-    Attributes:
-        loss: the mean loss of its examples.
-        tokens: how many the model read.
-        measured: what else is worth watching, by name; the same names at every step, NaN where there is nothing.
-    """
+    """The mean loss of a step's examples, the tokens read, and by name what else was measured (NaN for nothing)."""
 
     loss: float
     tokens: int
@@ -263,13 +246,12 @@ def loop(
         model: weights that do not require gradients stay as they are.
         examples: dicts of lists of numbers.
         step_fn: given the batches of one optimizer step, each a list of examples, adds the gradient of their mean loss
-            to the model, which it finds in evaluation mode, without dropout.
+            to the model, which it finds in evaluation mode, without dropout. It measures the same at every step.
         recipe: rate, epochs, batches and their order.
         measure: the loss on held-out examples.
         after_epoch, title, state: as in `fit`.
         y: what the loss is counted in.
-        panels: draws the loss (`training`), the `held_out` one and what `step_fn` measured in plots of their own, with
-            these titles.
+        panels: titles of plots of their own for the loss (`training`), the `held_out` one and what `step_fn` measured.
         about: what else tells this run from another, as JSON can hold it.
         start_only: as in `State`.
     Raises:
@@ -280,10 +262,8 @@ def loop(
             raise ValueError(f"{name}={getattr(recipe, name)}: give at least 1.")
     plan = _plan(len(examples), recipe)
     steps_per_epoch = len(plan) // recipe.epochs
-    weights = [p for p in model.parameters() if p.requires_grad]
-    if not weights:
-        raise ValueError("No weight of the model requires a gradient, so there is nothing to train.")
     optimizer = _optimizer(model, recipe.learning_rate, recipe.weight_decay)
+    weights = [p for p in model.parameters() if p.requires_grad]
     settings = [*astuple(recipe), *about]
     keeper = State(state, fingerprint(examples, settings), model, optimizer, start_only=start_only) if state else None
     run = (keeper.restore(Run) if keeper else None) or Run()
@@ -328,8 +308,8 @@ def loop(
 def rate_at(step: int, steps: int, warmup: float) -> float:
     """Share of the highest learning rate at a step, counted from 0: a linear rise, then a linear fall.
 
-    No step is taken at rate 0: the rise ends at 1 with its last step, and the fall would reach 0 after the last step.
-    transformers' `get_linear_schedule_with_warmup` gives the same one step later, for its own first step has rate 0.
+    No step is taken at rate 0. transformers' `get_linear_schedule_with_warmup`, whose first step has rate 0, gives the
+    same one step later.
     """
     rising = max(1, math.ceil(warmup * steps))
     return min((step + 1) / rising, (steps - step) / (steps + 1 - rising))
@@ -344,7 +324,7 @@ def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]]) -> float:
     """
     check_examples(examples)
     lm.model.eval()
-    near = sorted(examples, key=lambda example: len(example["input_ids"]))  # similar lengths together: less padding
+    near = sorted(examples, key=lambda example: len(example["input_ids"]))  # less padding
     total, count = 0.0, 0
     for first in range(0, len(near), READ_AT_ONCE):
         batch = collate(near[first : first + READ_AT_ONCE], lm.tokenizer.pad_token_id)
@@ -366,28 +346,21 @@ def labelled_losses(lm: LM, batch: dict[str, Tensor]) -> Tensor:
     Returns:
         float32 (B, columns from the first labelled token of any row on), natural log, 0 where no label is.
     """
-    # No attention mask: padding stands at the right, so under causal attention no real token can see it, and
-    # attention without a mask takes a faster kernel. Labels there are -100, so it adds nothing to the loss.
-    # What stands before the first labelled token in every row, such as the chat's opening, needs no scores either.
+    # No attention mask: under causal attention no token sees padding at its right, and a faster kernel is taken.
+    # What stands before the first labelled token in every row, such as the chat's opening, needs no scores.
     labels = batch["labels"]
     first = int((labels[:, 1:] != IGNORE).any(dim=0).int().argmax())  # the scores here are for the token at first + 1
+    ids, kept = batch["input_ids"].to(lm.device), labels.shape[1] - first
     with precision(lm.device):
-        logits = lm.model(
-            input_ids=batch["input_ids"].to(lm.device), logits_to_keep=labels.shape[1] - first, use_cache=False
-        ).logits
+        logits = lm.model(input_ids=ids, logits_to_keep=kept, use_cache=False).logits
     return token_losses(logits, labels[:, first:].to(lm.device))
 
 
 def add_sft_gradient(lm: LM, parts: Sequence[Sequence[Example]], weight: float = 1.0) -> float:
     """Add the gradient of `weight` times the mean loss over all labelled tokens of the parts; returns that product.
 
-    Dividing each part by the tokens of the whole, rather than averaging the parts' means, makes accumulation equal
-    to one large batch.
-
-    Args:
-        lm: whose weights get the gradient.
-        parts: lists of examples, read one after the other.
-        weight: of this loss, where it joins another.
+    Each part, a list of examples, is divided by the tokens of the whole, not by its own: accumulation then equals one
+    large batch.
     """
     batches = [collate(part, lm.tokenizer.pad_token_id) for part in parts]
     count = sum(_labelled(batch) for batch in batches)
@@ -402,9 +375,8 @@ def add_sft_gradient(lm: LM, parts: Sequence[Sequence[Example]], weight: float =
 def _plan(count: int, recipe: Recipe) -> list[list[list[int]]]:
     """For each optimizer step its batches, each a list of indices into the examples.
 
-    Batches are not made of similar lengths, though that would save padding. The loss is a mean over a step's tokens, so
-    in a batch of short answers each first word would weigh more than in a batch of long ones, and a style that is long
-    would be learnt as rarer than it is: of demonstrations half of which were long, a model learnt 20-30%.
+    Batches are not made of similar lengths, which would save padding: in a batch of short answers each first word
+    weighs more, and of demonstrations half of which were long, a model learnt to write 20-30% long ones.
     """
     plan: list[list[list[int]]] = []
     for epoch in range(recipe.epochs):
@@ -417,10 +389,7 @@ def _plan(count: int, recipe: Recipe) -> list[list[list[int]]]:
 
 
 def _halves(batch: list[Example]) -> list[list[Example]]:
-    """A batch as its shorter and its longer half: less padding where lengths differ, and no bias.
-
-    Both halves are one step's gradient, and `add_sft_gradient` divides by the tokens of the whole step.
-    """
+    """A batch as its shorter and its longer half, if lengths differ: less padding, the same gradient."""
     ordered = sorted(batch, key=lambda example: len(example["input_ids"]))
     if len(ordered[0]["input_ids"]) == len(ordered[-1]["input_ids"]):
         return [batch]
@@ -430,6 +399,8 @@ def _halves(batch: list[Example]) -> list[list[Example]]:
 
 def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
     trainable = [p for p in model.parameters() if p.requires_grad]
+    if not trainable:
+        raise ValueError("No weight of the model requires a gradient, so there is nothing to train.")
     groups = [
         {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
@@ -441,7 +412,6 @@ def _not_finite(loss: float, norm: float, step: int, rate: float, losses: list[f
     what = f"loss is {loss}" if not math.isfinite(loss) else f"loss is {loss:.3f} but its gradient's norm {norm}"
     recent = ", ".join(f"{value:.3f}" for value in losses[-3:]) or "none"
     return (
-        f"The {what} at step {step}; the losses before were {recent}. This step did not change the weights. "
-        f"Check the learning rate (now {rate:.2g}; try a tenth), the data (a batch of empty or damaged examples), and "
-        "whether the weights were finite when you began."
+        f"The {what} at step {step}; the losses before were {recent}. The weights are as they were before this step. "
+        f"Check the learning rate (now {rate:.2g}; try a tenth), the data, and the weights that you began with."
     )

@@ -14,18 +14,15 @@ import torch
 from transformers import AutoConfig, PreTrainedConfig
 
 LIMITS = {
-    "num_hidden_layers": range(1, 1000 + 1),
-    "hidden_size": range(1, 2**17 + 1),
-    "intermediate_size": range(1, 2**20 + 1),
-    "vocab_size": range(1, 2**22 + 1),
-    "max_position_embeddings": range(1, 2**24 + 1),
-    "num_attention_heads": range(1, 2**12 + 1),
-    "num_local_experts": range(2**12 + 1),
+    **{"num_hidden_layers": (1, 1000), "hidden_size": (1, 2**17), "intermediate_size": (1, 2**20)},
+    **{"vocab_size": (1, 2**22), "max_position_embeddings": (1, 2**24)},
+    **{"num_attention_heads": (1, 2**12), "num_local_experts": (0, 2**12)},
 }
-"""What a configuration may hold; the largest models of today stay well below."""
+"""The least and the most that a configuration may hold; the largest models of today stay well below."""
 
 DIGEST = "sha256"
 _PLAIN = {"F64", "F32", "F16", "BF16"}
+_QUANTISED = "its weights are quantised, and training needs them whole: choose the version that is not"
 
 
 class Unfit(ValueError):
@@ -39,19 +36,15 @@ def sound_config(folder: Path) -> PreTrainedConfig:
         ValueError: it asks for more than any model has; `Unfit`: for quantised weights, or for those of another folder.
     """
     if (folder / "adapter_config.json").exists():
-        raise Unfit(
-            "it holds LoRA adapters, and their model is elsewhere: load that one, or merge the two with PEFT's "
-            "`merge_and_unload` and save the result"
-        )
+        mend = "load that one, or merge the two with PEFT's `merge_and_unload` and save the result"
+        raise Unfit(f"it holds LoRA adapters, and their model is elsewhere: {mend}")
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
     if getattr(config, "quantization_config", None):
-        raise Unfit("its weights are quantised, and training needs them whole: choose the version that is not")
+        raise Unfit(_QUANTISED)
     for part in {id(c): c for c in (config, config.get_text_config())}.values():
-        for name, allowed in LIMITS.items():
-            if isinstance(value := getattr(part, name, None), int) and value not in allowed:
-                raise ValueError(
-                    f"its config.json asks for {name} = {value:,}, where {allowed[0]} to {allowed[-1]:,} is read"
-                )
+        for name, (least, most) in LIMITS.items():
+            if isinstance(value := getattr(part, name, None), int) and not least <= value <= most:
+                raise ValueError(f"its config.json asks for {name} = {value:,}, where {least} to {most:,} is read")
     if (settings := folder / "generation_config.json").exists():
         ends = json.loads(settings.read_text("utf-8")).get("eos_token_id")
         if not all(isinstance(end, int | None) for end in (ends if isinstance(ends, list) else [ends])):
@@ -62,11 +55,7 @@ def sound_config(folder: Path) -> PreTrainedConfig:
 
 
 def check_weights(folder: Path, config: PreTrainedConfig, kind: type) -> None:
-    """Return quietly if a folder's weights are safetensors, as they were written, and enough for the configuration.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Raise ValueError unless a folder's weights are safetensors, as written, and enough for the configuration."""
     index, files = folder / "model.safetensors.index.json", [folder / "model.safetensors"]
     if not files[0].exists() and index.exists():
         names = json.loads(index.read_text("utf-8")).get("weight_map")
@@ -83,11 +72,12 @@ def check_weights(folder: Path, config: PreTrainedConfig, kind: type) -> None:
         digest = header.get("__metadata__", {}).pop(DIGEST, None)
         if digest and digest != _digest(file, header, start):
             raise ValueError(f"{file.name} is not as it was written: its digest is another")
-        for tensor in (tensor for name, tensor in header.items() if name != "__metadata__"):
+        header.pop("__metadata__", None)
+        for tensor in header.values():
             held += (size := math.prod(tensor["shape"]))
             plain += size * (tensor["dtype"] in _PLAIN)
     if 2 * plain < held:
-        raise Unfit("its weights are quantised, and training needs them whole: choose the version that is not")
+        raise Unfit(_QUANTISED)
     with torch.device("meta"):
         wanted = sum(p.numel() for p in kind.from_config(config, trust_remote_code=False).parameters())
     if wanted > 2 * held + 2**20:

@@ -215,7 +215,7 @@ def test_a_stop_before_the_first_step_takes_one_step_and_returns_the_run(train, 
     monkeypatch.setattr(resume.LiveCurve, "__enter__", press)
     run = train(lm, **FAST)
     assert run.interrupted and run.done == 1
-    assert capsys.readouterr().out.startswith("Stopped at step 1 of 6. What was learnt until here is in the model.")
+    assert capsys.readouterr().out.startswith("Stopped at step 1 of 6. What was learnt until here is in the model")
     assert not lm.model.training
 
 

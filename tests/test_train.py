@@ -337,7 +337,7 @@ def test_interrupted_without_a_state_file_says_what_would_help(watch, capsys):
     watch(interrupt_at(1))
     run = fit(tiny(), EXAMPLES, **SETTINGS)
     assert run.interrupted and len(run.losses) == 2
-    assert "with state='runs/name.state' among the arguments of the call" in capsys.readouterr().out
+    assert "give the call a file: state='runs/name.state'" in capsys.readouterr().out
 
 
 def test_a_second_interrupt_stops_at_once(watch):

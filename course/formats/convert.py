@@ -1,18 +1,16 @@
 """From one shape of data to another.
 
-Serves notebook 02 (instruction to conversation) and 06 (rankings and ratings to pairs). Each function takes
-one record, or the list that belongs together, checks it and returns new records. Columns that the two
-shapes do not name, such as `task` or `source`, travel along.
+Serves notebook 02 (instruction to conversation) and 06 (rankings and ratings to pairs). Each function checks what it
+takes and returns new records. Columns that the two shapes do not name, such as `task` or `source`, travel along.
 
 Rankings become pairs as in Ouyang et al. 2022, section 3.5: K answers give K(K-1)/2 comparisons.
 """
 
 from itertools import combinations
-from math import comb
 from operator import itemgetter
 from typing import Any
 
-from course.formats.problems import DataError, Problem
+from course.formats.problems import DataError, refused
 from course.formats.records import Record, check
 from course.formats.whole import as_turns, said, whole_conversations
 from course.text import visible
@@ -54,39 +52,38 @@ def extract_prompt(record: Record) -> Record:
     """A preference record of two whole conversations, with the prompt and the two answers apart, in messages.
 
     Such are UltraFeedback, where messages repeat the prompt, and hh-rlhf, texts in which `Human:` and `Assistant:` take
-    turns. The turns that both share at the start become the prompt, as in TRL's function of this name. TRL compares
-    texts letter by letter, so that answers which begin with the same letters lose them to the prompt; here they are
-    read as turns.
+    turns. The turns that both share at the start become the prompt, as in TRL's function of this name, which compares
+    texts letter by letter and so moves letters that both answers begin with into the prompt.
 
     Raises:
         DataError: it is no such record, its prompt is another one, the two ask different questions, or a text goes on
             with `Human:` after its answer.
     """
     if not (sides := whole_conversations(record)):
-        raise _refuse("chosen", "is no whole conversation", "A record with prompt and answers apart stays as it is.")
+        raise refused("chosen", "is no whole conversation", "A record with prompt and answers apart stays as it is.")
     chosen, rejected = sides
     both = list(zip(said(chosen), said(rejected), strict=False))
     same = next((i for i, (one, other) in enumerate(both) if one != other), len(both))
     shared, given = chosen[:same], record.get("prompt")
     asked = [str(text).strip() for role, text in said(shared) if role == "user"]
     if said(chosen) == said(rejected):
-        raise _refuse("rejected", "is the same as chosen", "It prefers nothing: remove the record.")
+        raise refused("rejected", "is the same as chosen", "It prefers nothing: remove the record.")
     if not asked or shared[-1].get("role") != "user":
         what = "parts from rejected before an answer, so they answer different questions"
-        raise _refuse("chosen", what, "Remove the record.")
+        raise refused("chosen", what, "Remove the record.")
     for name, side in zip(("chosen", "rejected"), sides, strict=True):
         if isinstance(record[name], str) and len(side) > same + 1:
             what = "has another turn after its answer, or an answer that quotes one"
-            raise _refuse(name, what, "Cut it after the answer, write it as messages, or remove the record.")
+            raise refused(name, what, "Cut it after the answer, write it as messages, or remove the record.")
     if isinstance(given, list):
-        spoken = [turn for turn in said(as_turns(given)) if turn[0] != "system"]
-        fits = said(shared) in (spoken, said(as_turns(given)))
-        shared = given if fits else shared  # it may be alone in having the system turn
+        turns = said(as_turns(given))
+        fits = said(shared) in (turns, [turn for turn in turns if turn[0] != "system"])
+        shared = given  # it may be alone in having the system turn
     else:
         plain = given is None or (isinstance(given, str) and given.strip() in ("", *asked))
         fits = plain or isinstance(record["chosen"], str)
     if not fits:
-        raise _refuse("prompt", "is not what chosen and rejected begin with", "Correct it, or remove the record.")
+        raise refused("prompt", "is not what chosen and rejected begin with", "Correct it, or remove the record.")
     return {**_others(record, *_PROMPTED), "prompt": shared, "chosen": chosen[same:], "rejected": rejected[same:]}
 
 
@@ -100,13 +97,13 @@ def pairs_to_ranking(pairs: list[Record]) -> Record:
     """The inverse of `ranking_to_pairs`: all pairs of one prompt as one ranking, best answer first.
 
     Raises:
-        DataError: the pairs are of several prompts, one is missing or doubled, or they run in a circle
-            (A over B, B over C, C over A), as comparisons by different people may.
+        DataError: several prompts, a pair missing or doubled, or a circle (A over B, B over C, C over A), as
+            comparisons by different people may have.
     """
     for pair in pairs:
         _require(pair, "preference")
     if not pairs or any(pair["prompt"] != pairs[0]["prompt"] for pair in pairs):
-        raise _refuse("prompt", "is not the same in all pairs", "Give the pairs of one prompt at a time.")
+        raise refused("prompt", "is not the same in all pairs", "Give the pairs of one prompt at a time.")
     answers: list[Any] = []
     for answer in (pair[side] for pair in pairs for side in ("chosen", "rejected")):
         if answer not in answers:  # not a set: an answer may be a list of messages
@@ -116,8 +113,7 @@ def pairs_to_ranking(pairs: list[Record]) -> Record:
     given = [(pair["chosen"], pair["rejected"]) for pair in pairs]
     if len(given) != len(implied) or any(pair not in given for pair in implied):
         what = f"{len(given)} pairs of {len(answers)} answers do not give one order"
-        mend = f"Compare each two answers once ({len(implied)} pairs), and without a circle."
-        raise _refuse("chosen", what, mend)
+        raise refused("chosen", what, f"Compare each two answers once ({len(implied)} pairs), without a circle.")
     ranks = list(range(1, len(answers) + 1))
     return {**_others(pairs[0], *_PROMPTED), "prompt": pairs[0]["prompt"], "completions": answers, "ranks": ranks}
 
@@ -134,11 +130,8 @@ def likert_to_pairs(record: Record) -> tuple[list[Record], int]:
 def preference_to_unpaired(record: Record) -> list[Record]:
     """The chosen answer with label true and the rejected one with label false, as KTO reads them."""
     _require(record, "preference")
-    rest = _others(record, *_PROMPTED)
-    return [
-        {**rest, "prompt": record["prompt"], "completion": record[side], "label": side == "chosen"}
-        for side in ("chosen", "rejected")
-    ]
+    rest = {**_others(record, *_PROMPTED), "prompt": record["prompt"]}
+    return [{**rest, "completion": record[side], "label": side == "chosen"} for side in ("chosen", "rejected")]
 
 
 def _turn(role: str, content: str) -> dict[str, str]:
@@ -149,25 +142,16 @@ def _compared(record: Record, points: list[float], *named: str) -> tuple[list[Re
     """A pair for each two completions of different points, the best first, and the number of ties."""
     rated = sorted(zip(points, record["completions"], strict=True), key=itemgetter(0), reverse=True)
     rest = {**_others(record, *_PROMPTED, *named), "prompt": record["prompt"]}
-    pairs = [
-        {**rest, "chosen": better, "rejected": worse}
-        for (high, better), (low, worse) in combinations(rated, 2)
-        if high > low
-    ]
-    return pairs, comb(len(rated), 2) - len(pairs)
+    couples = list(combinations(rated, 2))
+    pairs = [{**rest, "chosen": one, "rejected": two} for (high, one), (low, two) in couples if high > low]
+    return pairs, len(couples) - len(pairs)
 
 
 def _others(record: Record, *named: str) -> Record:
-    """The columns that travel along. They come first in a new record: one of them may have the name of a result,
-    as the empty columns do that a data set of mixed records gives to every row.
-    """
+    """The columns that travel along; first in a new record, as empty ones may have the name of a result."""
     return {field: value for field, value in record.items() if field not in named}
 
 
 def _require(record: Record, kind: str) -> None:
     if problems := check(record, kind):
         raise DataError(f"This is no {kind} record that can be converted.", problems)
-
-
-def _refuse(field: str, what: str, mend: str) -> DataError:
-    return DataError("This cannot be converted.", [Problem(field, what, mend)])

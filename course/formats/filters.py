@@ -14,8 +14,8 @@ from course.text import canonical, word_count
 REASONS = ("too short", "too long", "broken markup", "refusal boilerplate")
 
 LEFTOVER = re.compile(
-    r"<[|\uff5c][^\s<>|\uff5c]{1,30}[|\uff5c]>|(?<!\w)\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</s>|^\s*<s>|(?<!\w)<s>(?!\w)"
-    r"|<(?:unk|pad|[be]os)>",
+    r"<[|\uff5c][^\s<>|\uff5c]{1,30}[|\uff5c]>|(?<!\w)\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
+    r"|</s>|^\s*<s>|(?<!\w)<s>(?!\w)|<(?:unk|pad|[be]os)>",
     re.IGNORECASE,
 )
 """The markers of another chat template or tokenizer."""
@@ -84,13 +84,11 @@ def fault(
 def _is_broken(texts: list[str]) -> bool:
     """Whether code is cut off, or markers, tags or entities are left over outside code and quotations."""
     prose, cut_off = zip(*map(_own_words, texts), strict=True)
-    left = {
-        ABOUT_TOKENS: any(map(LEFTOVER.search, prose)) or any("\ufffd" in text for text in texts),  # decoded wrongly
-        ABOUT_MARKUP: any(map(TAG.search, prose)) or any(map(_has_entity, prose)),
-    }
-    return any((*cut_off, *map(AT_THE_END.search, prose))) or any(
-        found and not any(map(subject.search, texts)) for subject, found in left.items()
-    )
+    tokens = any(map(LEFTOVER.search, prose)) or any("\ufffd" in text for text in texts)  # decoded wrongly
+    markup = any(map(TAG.search, prose)) or any(map(_has_entity, prose))
+    left = (tokens, ABOUT_TOKENS), (markup, ABOUT_MARKUP)
+    about_else = any(found and not any(map(subject.search, texts)) for found, subject in left)
+    return about_else or any(cut_off) or any(map(AT_THE_END.search, prose))
 
 
 def _has_entity(text: str) -> bool:

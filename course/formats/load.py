@@ -1,7 +1,6 @@
 """Read records from a file, a list or a data set, and check all of them at once.
 
-Serves notebook 02. Whoever writes data by hand makes more than one mistake, so that one error lists them
-all, each with its place and its fix, and nothing is skipped in silence.
+Serves notebook 02. One error lists all mistakes, each with its place and its fix, and nothing is skipped in silence.
 """
 
 import json
@@ -14,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from course.formats.convert import extract_prompt
-from course.formats.problems import SHOWN, DataError, Problem, describe, placed, quote
+from course.formats.problems import SHOWN, DataError, Problem, describe, placed, quote, refused
 from course.formats.records import Record, check
 from course.formats.whole import whole_conversations
 
 DEEPEST = 100
 """A record nested deeper than this is no record of text."""
-TOO_DEEP = Problem("", f"is nested more than {DEEPEST} levels deep", "Write the record's fields side by side.")
+TOO_DEEP = "", f"is nested more than {DEEPEST} levels deep", "Write the record's fields side by side."
 
 _ONE_LINE = "Write each record as one JSON object on a line of its own"
 _TABLE = "Read it with pandas.read_{}, and pass the table."
@@ -35,11 +34,7 @@ OTHER_FILES = {
 }
 """How files begin that hold no JSON lines, with what they are and what to do."""
 MENDS = (
-    (
-        r".*(?: \ufeff|BOM)",
-        "Two files were joined here: remove the byte-order mark, the invisible U+FEFF, and let the second begin on a "
-        "line of its own.",
-    ),
+    (r".*(?: \ufeff|BOM)", "Two files were joined here: put a line break in the place of the invisible U+FEFF."),
     (r".*\0", "It holds zero bytes, as UTF-16 does: save the file as UTF-8."),
     (r"Extra data [{\x1e]", "Put each record on a line of its own."),
     (r"Extra data ,|Illegal trailing|Expecting \w+.* []}]", "Remove the comma, or write what is missing after it."),
@@ -56,7 +51,7 @@ def validate(records: Iterable[Any], kind: str) -> None:
     """Check every record; return quietly if all are sound.
 
     Raises:
-        DataError: lists each fault with its row (counted from 0, as in `records[0]`), its field and the fix.
+        DataError: lists each fault with its row (from 0), its field and the fix.
         ValueError: there is no such kind, or there are no records.
         TypeError: a table or a dict instead of a list of records, or nothing that holds records.
     """
@@ -68,19 +63,16 @@ def validate(records: Iterable[Any], kind: str) -> None:
 def load_records(source: str | Path | Iterable[Record], kind: str) -> list[Record]:
     """Read and check records.
 
-    Preference data in two other shapes that people have, conversations that repeat their prompt and texts with
-    `Human:` and `Assistant:` turns, are converted with `extract_prompt`, and a line says how many.
+    Preference data that repeats its prompt in both answers is converted by `extract_prompt`, and a line says how many.
 
     Args:
         source: path of a JSONL file (one JSON object a line, UTF-8; blank lines are skipped), a list of
             dicts, a `datasets.Dataset`, or a table of pandas, polars or Arrow (an empty cell is a missing field).
         kind: one of `KINDS`.
     Returns:
-        The records as dicts of their own, NumPy's numbers and arrays in them as Python's: changing one, or a message
-        in it, does not change the source's row.
+        The records as dicts of their own, which share nothing with the source; NumPy's values become Python's.
     Raises:
-        DataError: a line is not JSON, or a record is not sound. All faults of the source are listed together,
-            with line (and column where JSON breaks off) or row, field and fix.
+        DataError: lines that are not JSON and records that are not sound, all of them, with line or row, field and fix.
         FileNotFoundError: there is no such file.
         ValueError: no such kind, no records, or a `DatasetDict`, of which a split must be named.
         TypeError: nothing that holds records.
@@ -118,8 +110,8 @@ def rows(source: Any) -> Iterable[Any]:
     """
     if isinstance(source, Mapping):
         names = ", ".join(map(quote, list(source)[:SHOWN]))
-        what = f"A dict is not a list of records. If it holds splits, choose one of them: {names}. If it is one record"
-        raise ValueError(f"{what}, put it in a list. If it holds columns, pass datasets.Dataset.from_dict(...).")
+        mend = f"Choose one of its splits ({names}), put a single record in a list, or turn columns into records with"
+        raise ValueError(f"A dict is not a list of records. {mend} datasets.Dataset.from_dict(...).")
     is_pandas = hasattr(source, "iloc") and hasattr(source, "columns")
     if twice := _twice(source.columns if is_pandas else getattr(source, "column_names", None) or ()):
         raise ValueError(f"The table has two columns called {quote(twice[0])}: rename one, or leave it out.")
@@ -139,13 +131,9 @@ def _twice(names: Iterable[Any]) -> list[Any]:
 
 
 def own(value: Any, depth: int = 0) -> Any:
-    """A copy that shares nothing with the source; what NumPy, pandas or torch hold becomes Python's values and lists.
-
-    Raises:
-        DataError: it is nested more than `DEEPEST` levels deep.
-    """
+    """A copy in Python's values and lists, whoever held them; raises DataError if nested deeper than `DEEPEST`."""
     if depth > DEEPEST:
-        raise DataError("", [TOO_DEEP])
+        raise refused(*TOO_DEEP)
     for name in ("_asdict", "to_dict", "tolist"):  # a named tuple, a row of pandas, numbers and arrays
         if hasattr(value, name):
             value = getattr(value, name)()
@@ -159,11 +147,7 @@ def own(value: Any, depth: int = 0) -> Any:
 
 
 def _lines(path: Path) -> list[tuple[str, bytes]]:
-    """The lines of a file that are not blank, with their places.
-
-    Raises:
-        DataError: the file as a whole is something else.
-    """
+    """The lines of a file that are not blank, with their places; raises DataError for a file of another sort."""
     data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     lines = [(f"line {i}", line) for i, line in enumerate(re.split(rb"\r\n|\n|\r", data), 1) if line.strip()]
     first = lines[0][1].strip() if lines else b""
@@ -173,8 +157,7 @@ def _lines(path: Path) -> list[tuple[str, bytes]]:
     elif first == b"{":
         other = "has its records on several lines each", f"{_ONE_LINE}, as json.dumps(record) does."
     elif first == b"[" or (first[:1] == b"[" and lines[-1][1].strip()[-1:] == b"]"):
-        mend = f"{_ONE_LINE}, not as one list with brackets around it; or pass what json.load reads."
-        other = "is one JSON list", mend
+        other = "is one JSON list", f"{_ONE_LINE}, without brackets around them; or pass what json.load reads."
     if other:
         raise DataError(f"{path} holds no JSON lines.", [Problem("", *other, "the file")])
     return lines
@@ -185,29 +168,28 @@ def _parse(line: bytes) -> Any:
     try:
         return own(json.loads(text := line.decode(), object_pairs_hook=_object, parse_int=_whole))
     except UnicodeDecodeError as error:
-        problem = Problem(f"byte {error.start + 1}", "is not UTF-8 text", "Save the file as UTF-8.")
+        problem = f"byte {error.start + 1}", "is not UTF-8 text", "Save the file as UTF-8."
     except json.JSONDecodeError as error:
         found = f"{error.msg} {text[error.pos :].lstrip()[:5]} {chr(0) * (chr(0) in text)}"
         mend = next((mend for form, mend in MENDS if re.match(form, found)), f"{_ONE_LINE}.")
-        problem = Problem(f"column {error.colno}", f"is not JSON ({error.msg})", mend)
+        problem = f"column {error.colno}", f"is not JSON ({error.msg})", mend
     except RecursionError:
         problem = TOO_DEEP
-    raise DataError("", [problem])
+    raise refused(*problem)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; Python's reader would keep the last of two equal keys and say nothing."""
     record = dict(pairs)
     if len(record) < len(pairs):
-        twice, mend = _twice(name for name, _ in pairs), "Keep the one that is meant."
-        raise DataError("", [Problem(quote(name), "is there twice in one object", mend) for name in twice])
+        twice = ", ".join(map(quote, _twice(name for name, _ in pairs)))
+        raise refused(twice, "is there twice in one object", "Keep the one that is meant.")
     return record
 
 
 def _whole(digits: str) -> int:
     if (size := len(digits.lstrip("-"))) > 309:
-        mend = "Write a number, or put it in quotes if it is text."
-        raise DataError("", [Problem(f"{digits[:12]}...", f"is a whole number of {size} digits", mend)])
+        raise refused(f"{digits[:12]}...", f"is a whole number of {size} digits", "If it is text, put it in quotes.")
     return int(digits)
 
 

@@ -1,11 +1,10 @@
 """From raw records to a set to fine-tune on: format, filter, de-duplicate, balance.
 
-Serves notebook 02, where every step is run by itself, and 05, where it cleans what a model wrote. Near
-duplicates are found by the overlap of word shingles (Broder 1997, "On the resemblance and containment of
-documents"). On millions of rows one would estimate that overlap by MinHash; here it is exact.
+Serves notebook 02, where every step is run by itself, and 05, where it cleans what a model wrote. Near duplicates are
+found by the overlap of word shingles (Broder 1997, "On the resemblance and containment of documents"). On millions of
+rows one would estimate that overlap by MinHash; here it is exact.
 
-Each step is a pure function that gives one verdict per record, in order: None to keep it, or in a few words
-the reason to drop it. `prepare_sft_data` applies them one after the other and does the counting.
+Each step is a pure function that gives one verdict per record, in order: None to keep it, or the reason to drop it.
 """
 
 import random
@@ -13,7 +12,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -42,6 +41,10 @@ class Step:
     kept: int
     dropped: dict[str, int]
 
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in self.dropped.items())
+        return f"{self.name:<14}{self.kept:>7} kept" + (f"   dropped {reasons}" if reasons else "")
+
 
 @dataclass(frozen=True)
 class Dropped:
@@ -62,11 +65,7 @@ class Prepared:
     dropped: list[Dropped]
 
     def __str__(self) -> str:
-        lines = []
-        for step in self.counts:
-            reasons = ", ".join(f"{reason}: {count}" for reason, count in step.dropped.items())
-            lines.append(f"{step.name:<14}{step.kept:>7} kept" + (f"   dropped {reasons}" if reasons else ""))
-        return "\n".join(lines)
+        return "\n".join(map(str, self.counts))
 
 
 def prepare_sft_data(
@@ -86,17 +85,15 @@ def prepare_sft_data(
     Args:
         raw: instruction, conversation or prompt-and-completion records, mixed as they come; a list, a
             `datasets.Dataset` or a table.
-        min_words, max_words: bounds for the words of an answer (see `course.text.word_count`), each answer of a
-            conversation by itself.
+        min_words, max_words: bounds for the words of each answer (see `course.text.word_count`).
         keep: your own filter. Gets a formatted record and says whether it may stay.
         similar: word-shingle overlap, above 0 and up to 1, from which the later of two records is dropped.
-        steps: which of `STEPS` to take, by their names or by single reasons in them, as in
-            `["too short", "de-duplicate"]`. Your own filter runs when `keep` is given, the balance with `balance_by`.
+        steps: which of `STEPS` to take, by name or by single reasons, as in `["too short", "de-duplicate"]`.
         balance_by: column that names a record's task; without it nothing is balanced.
         per_task: the most records of a task; as many as the smallest task has if not given.
-        seed: decides which records of a large task stay. The same input and seed give the same output.
+        seed: decides which records of a large task stay.
     Returns:
-        What is left, in the order of `raw`; the counts add up: raw = kept + dropped, step after step.
+        What is left, in the order of `raw`; raw = kept + dropped, step after step.
     Raises:
         DataError: a record lacks the column `balance_by`.
         ValueError: a bound makes no sense.
@@ -130,12 +127,10 @@ def prepare_sft_data(
     apply("filter", [fault(record, min_words, max_words, keep, wanted) for record in kept.values()])
     apply("de-duplicate", duplicates(list(kept.values()), similar, wanted))
     if balance_by is not None:
-        if missing := [f"row {row}" for row, record in kept.items() if record.get(balance_by) is None]:
-            mend = "Add it, or call without balance_by."
-            problems = [Problem(balance_by, "is missing", mend, where) for where in missing]
-            raise DataError(f"Not every record has the column {balance_by!r} (rows count from 0).", problems)
-        tasks = [str(record[balance_by]) for record in kept.values()]
-        apply("balance", surplus(tasks, per_task, seed))
+        problem = Problem(balance_by, "is missing", "Add it, or call without balance_by.")
+        if missing := [replace(problem, where=f"row {i}") for i, one in kept.items() if one.get(balance_by) is None]:
+            raise DataError(f"Not every record has the column {balance_by!r} (rows count from 0).", missing)
+        apply("balance", surplus([str(record[balance_by]) for record in kept.values()], per_task, seed))
     return Prepared(list(kept.values()), counts, dropped)
 
 
@@ -145,20 +140,16 @@ def as_conversation(record: Record) -> Record | str:
         record = own(record)
     except DataError as error:  # it is nested too deep
         return error.problems[0].what
-    kind, chat = "conversation", record
     # In a data set of mixed records every row has all columns, and None in those that are not its own.
     given = {field for field, value in record.items() if value is not None} if isinstance(record, dict) else set()
-    if "messages" in given:
-        pass
-    elif "instruction" in given:
-        kind = "instruction"
-    elif "prompt" in given and "completion" in record:
+    kind = "instruction" if "instruction" in given and "messages" not in given else "conversation"
+    chat = record
+    if "prompt" in given and "completion" in record and given.isdisjoint(("messages", "instruction")):
         sides = {"user": record["prompt"], "assistant": record["completion"]}
         turns = [side if isinstance(side, list) else [{"role": role, "content": side}] for role, side in sides.items()]
         rest = {field: value for field, value in record.items() if field not in ("prompt", "completion")}
         chat = {**rest, "messages": turns[0] + turns[1]}
-    problems = check(chat, kind)
-    if problems:
+    if problems := check(chat, kind):
         field = re.sub(r"\[\d+\]", "", problems[0].field)  # without the turn's number: reasons are counted
         return f"{field} {problems[0].what}".strip()
     if kind == "instruction":
@@ -200,13 +191,11 @@ def duplicates(
 ) -> list[Verdict]:
     """Which records repeat an earlier one that stays.
 
-    An exact duplicate is the same to a reader: it may differ in spaces within a line, in invisible characters and in
-    how an accent is composed, and in nothing else. A near duplicate has a word-shingle overlap >= `similar`, where
-    upper and lower case and punctuation do not count.
+    An exact duplicate differs at most in spaces within a line, in invisible characters and in how an accent is
+    composed. A near duplicate has a word-shingle overlap >= `similar`; case and punctuation do not count.
 
-    Two sets can only overlap that much if they share one of the few rarest shingles of the later one, so
-    each record is compared with those few candidates and not with all (the prefix filter of Chaudhuri et al.
-    2006). The result is that of comparing every two.
+    Two sets can only overlap that much if they share one of the few rarest shingles of the later one, so each record
+    is compared with those candidates only (the prefix filter of Chaudhuri et al. 2006).
     """
     near = "near duplicate" in wanted
     sets = [shingles(_said(record)) if near else frozenset() for record in records]
@@ -244,12 +233,9 @@ def _said(record: Record) -> str:
 
 
 def surplus(tasks: Sequence[str], per_task: int | None, seed: int) -> list[Verdict]:
-    """Which records are more than their task's share, chosen at random.
+    """Which records are more than their task's share, `per_task` or the size of the smallest task; chosen at random.
 
-    Args:
-        tasks: the task of each record.
-        per_task: the most that a task keeps; None for the size of the smallest task.
-        seed: a task draws from its own stream, so that adding another does not change this one's choice.
+    A task draws from its own stream of the seed, so that adding another does not change this one's choice.
     """
     verdicts: list[Verdict] = [None] * len(tasks)
     by_task: defaultdict[str, list[int]] = defaultdict(list)
@@ -257,7 +243,6 @@ def surplus(tasks: Sequence[str], per_task: int | None, seed: int) -> list[Verdi
         by_task[task].append(row)
     share = per_task or min(map(len, by_task.values()), default=0)
     for task, members in by_task.items():
-        extra = max(0, len(members) - share)
-        for row in random.Random(f"{seed} {task}").sample(members, extra):
+        for row in random.Random(f"{seed} {task}").sample(members, max(0, len(members) - share)):
             verdicts[row] = f"more than {share} of {task}"
     return verdicts

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from course.text import half_character
-
 SHOWN = 20
 """So many problems are written out in an error; all of them are in its `problems`."""
 
@@ -41,6 +39,11 @@ class DataError(ValueError):
         super().__init__("\n".join(lines))
 
 
+def refused(field: str, what: str, mend: str) -> DataError:
+    """The error of a single problem."""
+    return DataError("This cannot be used.", [Problem(field, what, mend)])
+
+
 def placed(where: str, problems: Iterable[Problem]) -> list[Problem]:
     """The problems with the line or the row of their record."""
     return [replace(problem, where=where) for problem in problems]
@@ -62,7 +65,7 @@ def is_number(value: Any) -> bool:
 def quote(value: Any, longest: int = 60) -> str:
     """A value as an error may quote it: cut where it is long, and readable whatever it holds."""
     try:
-        text = ascii(value) if isinstance(value, str) and half_character(value) else repr(value)
+        text = repr(value)
     except (ValueError, RecursionError):  # a whole number of more digits than Python writes out; lists in lists
         text = "a number of thousands of digits" if isinstance(value, int) else f"a {type(value).__name__}"
     return text if len(text) <= longest else f"{text[:longest]}..."

@@ -44,6 +44,7 @@ FIELDS = frozenset(
 )
 UNREAD = ("tool_calls", "function_call", "weight", "reasoning_content", "thinking")
 """Parts of a message that other trainers read, and that would be lost here."""
+QUOTES = "'\""
 
 
 def _missing(holder: dict, name: str, at: str = "", mend: str = "") -> Problem:
@@ -57,25 +58,28 @@ def _missing(holder: dict, name: str, at: str = "", mend: str = "") -> Problem:
     return Problem(at + name, "is missing", mend or f"Add {at + name!r} to the record, or remove the record.")
 
 
-def _check_text(holder: dict, name: str, at: str = "") -> Iterator[Problem]:
-    value, field = holder.get(name), at + name
+def _unusable(holder: dict, name: str, kind: type, write: str, at: str = "", add: str = "") -> Problem | None:
+    """That a field is missing or of another type, `str` or `list`; how to write it and how to add it are the fixes."""
+    value = holder.get(name)
     if value is None:
-        yield _missing(holder, name, at)
-    elif not isinstance(value, str):
-        yield Problem(field, f"is {describe(value)}, not text", "Write it as a string.")
-    elif not visible(value).strip():
-        hidden = " It holds only characters that show nothing, such as U+200B." if value.strip() else ""
-        yield Problem(field, "is empty", f"Write the text, or remove the record.{hidden}")
+        return _missing(holder, name, at, add)
+    wanted = "text" if kind is str else "a list"
+    return None if isinstance(value, kind) else Problem(at + name, f"is {describe(value)}, not {wanted}", write)
+
+
+def _check_text(holder: dict, name: str, at: str = "") -> Iterator[Problem]:
+    if fault := _unusable(holder, name, str, "Write it as a string.", at):
+        yield fault
+    elif not visible(holder[name]).strip():
+        hidden = " It holds only characters that show nothing, such as U+200B." if holder[name].strip() else ""
+        yield Problem(at + name, "is empty", f"Write the text, or remove the record.{hidden}")
 
 
 def _check_messages(holder: dict, name: str, starts: str, ends: str) -> Iterator[Problem]:
     """Turns must alternate between user and assistant, after at most one system turn in front."""
-    messages = holder.get(name)
-    if messages is None:
-        yield _missing(holder, name)
-    elif not isinstance(messages, list):
-        yield Problem(name, f"is {describe(messages)}, not a list", "Write [{'role': ..., 'content': ...}, ...].")
-    elif not messages:
+    if fault := _unusable(holder, name, list, "Write [{'role': ..., 'content': ...}, ...]."):
+        yield fault
+    elif not (messages := holder[name]):
         yield Problem(name, "is empty", "Add its turns, or remove the record.")
     else:
         yield from (faults := [fault for i, turn in enumerate(messages) for fault in _check_turn(turn, f"{name}[{i}]")])
@@ -89,13 +93,13 @@ def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
         return
     role, use = turn.get("role"), f"Use one of {', '.join(ROLES)}."
     if role is None:
-        yield _missing(turn, "role", f"{field}.", f"Add one of {', '.join(ROLES)}.")
+        yield _missing(turn, "role", f"{field}.", use)
     elif not isinstance(role, str) or role not in ROLES:
         plain = str(role).strip().lower()
-        meant = next((name for name in ROLES if plain in (name, *ELSEWHERE[name])), None)
         if plain in ("tool", "function", "ipython", "observation"):
             use += " The templates here write no calls of tools: remove the record, or tell it in words."
-        yield Problem(f"{field}.role", f"unknown role {quote(role)}", f"Call it {meant!r}." if meant else use)
+        meant = [f"Call it {name!r}." for name in ROLES if plain in (name, *ELSEWHERE[name])]
+        yield Problem(f"{field}.role", f"unknown role {quote(role)}", (*meant, use)[0])
     yield from _check_text(turn, "content", f"{field}.")
     for name in UNREAD:
         if (found := quote(turn.get(name))) not in ("None", "''", "[]", "1", "1.0"):
@@ -106,23 +110,18 @@ def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
 def _check_order(roles: list[str], field: str, starts: str, ends: str) -> Iterator[Problem]:
     for i, (before, role) in enumerate(zip([None, *roles], roles, strict=False)):
         if role == "system" and i > 0:
-            mend = "Move it to the front, and join several into one."
-            yield Problem(f"{field}[{i}]", "a system turn that is not the first", mend)
+            yield Problem(f"{field}[{i}]", "a system turn that is not the first", "Join it with the one in front.")
         elif role == before:
-            mend = "Join them into one, or put the missing turn between them."
-            yield Problem(f"{field}[{i}]", f"two {role} turns in a row", mend)
+            yield Problem(f"{field}[{i}]", f"two {role} turns in a row", "Join them, or put the missing turn between.")
     spoken = [role for role in roles if role != "system"]
     if not spoken or (ends == "assistant" and "assistant" not in spoken):
         yield Problem(field, f"has no {ends} turn", "Add one, or remove the record.")
         return
     if spoken[0] != starts:
-        mend = f"Put the {starts}'s turn first."
-        if starts == "assistant":
-            mend = "Begin with the answer, or let both answers repeat the prompt."
-        yield Problem(field, f"starts with the {spoken[0]}", mend)
+        also = ", or let both answers repeat the prompt" if starts == "assistant" else ""
+        yield Problem(field, f"starts with the {spoken[0]}", f"Put the {starts}'s turn first{also}.")
     if spoken[-1] != ends:
-        mend = f"Add the {ends}'s turn that is missing, or drop the last one."
-        yield Problem(field, f"ends with the {spoken[-1]}", mend)
+        yield Problem(field, f"ends with the {spoken[-1]}", f"Add the {ends}'s turn, or drop the last one.")
 
 
 def _check_side(holder: dict, name: str, role: str, prompt: Any = None) -> Iterator[Problem]:
@@ -142,50 +141,44 @@ def _check_answers(holder: dict, names: Iterable[str], prompt: Any, mend: str) -
         yield from (faults := list(_check_side(holder, name, "assistant", prompt)))
         if faults:
             continue
-        answer = holder[name]
-        words = answer if isinstance(answer, str) else said(answer)
+        words = holder[name] if isinstance(holder[name], str) else said(holder[name])
         if twin := next((other for other, text in seen.items() if text == words), None):
             yield Problem(name, f"is the same as {twin}", mend)
         seen[name] = words
 
 
 def _check_completions(record: Record, at_least: int) -> Iterator[Problem]:
-    completions = record.get("completions")
-    if completions is None:
-        yield _missing(record, "completions", mend="Add the list of answers to the prompt.")
-    elif not isinstance(completions, list):
-        yield Problem("completions", f"is {describe(completions)}, not a list", "Write one entry for each answer.")
-    else:
-        if len(completions) < at_least:
-            yield Problem("completions", f"has {len(completions)} of at least {at_least}", "Add answers.")
-        answers = {f"completions[{i}]": completion for i, completion in enumerate(completions)}
-        yield from _check_answers(answers, answers, record.get("prompt"), "Keep one of them.")
+    """The prompt and the list of answers to it."""
+    yield from _check_side(record, "prompt", "user")
+    each, add = "Write one entry for each answer.", "Add the list of answers to the prompt."
+    if fault := _unusable(record, "completions", list, each, add=add):
+        yield fault
+        return
+    completions = record["completions"]
+    if len(completions) < at_least:
+        yield Problem("completions", f"has {len(completions)} of at least {at_least}", "Add answers.")
+    answers = {f"completions[{i}]": completion for i, completion in enumerate(completions)}
+    yield from _check_answers(answers, answers, record.get("prompt"), "Keep one of them.")
 
 
 def _check_numbers(record: Record, field: str) -> Iterator[Problem]:
     """One number for each completion; yields nothing only if the numbers can be used."""
-    numbers, completions = record.get(field), record.get("completions")
-    if numbers is None:
-        yield _missing(record, field, mend="Add a list with one number for each completion.")
-    elif not isinstance(numbers, list):
-        yield Problem(field, f"is {describe(numbers)}, not a list", "Write one number for each completion.")
-    else:
-        for i, number in enumerate(numbers):
-            if not is_number(number):
-                yield Problem(f"{field}[{i}]", f"is {quote(number)}, not a number", "Write it as a number.")
-        if isinstance(completions, list) and len(numbers) != len(completions):
-            what = f"has {len(numbers)} numbers for {len(completions)} completions"
-            yield Problem(field, what, "Give each completion one.")
-
-
-def _is_scale(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]
+    write, completions = "Write a list with one number for each completion.", record.get("completions")
+    if fault := _unusable(record, field, list, write, add=write):
+        yield fault
+        return
+    for i, number in enumerate(record[field]):
+        if not is_number(number):
+            yield Problem(f"{field}[{i}]", f"is {quote(number)}, not a number", "Write it as a number.")
+    if isinstance(completions, list) and (count := len(record[field])) != len(completions):
+        yield Problem(field, f"has {count} numbers for {len(completions)} completions", "Give each completion one.")
 
 
 def _instruction(record: Record) -> Iterator[Problem]:
     yield from _check_text(record, "instruction")
-    if not isinstance(record.get("input"), str | None):
-        yield Problem("input", f"is {describe(record['input'])}, not text", "Write a string, '' if there is none.")
+    write = "Write a string, '' if there is none."
+    if record.get("input") is not None and (fault := _unusable(record, "input", str, write)):
+        yield fault
     yield from _check_text(record, "output")
 
 
@@ -214,7 +207,6 @@ def _unpaired(record: Record) -> Iterator[Problem]:
 
 
 def _ranking(record: Record) -> Iterator[Problem]:
-    yield from _check_side(record, "prompt", "user")
     yield from _check_completions(record, at_least=2)
     yield from (faults := list(_check_numbers(record, "ranks")))
     if not faults and sorted(ranks := record["ranks"]) != list(range(1, len(ranks) + 1)):
@@ -223,18 +215,17 @@ def _ranking(record: Record) -> Iterator[Problem]:
 
 
 def _likert(record: Record) -> Iterator[Problem]:
-    yield from _check_side(record, "prompt", "user")
     yield from _check_completions(record, at_least=1)
     yield from (faults := list(_check_numbers(record, "ratings")))
     scale = LIKERT_SCALE if record.get("scale") is None else record["scale"]
-    if not _is_scale(scale):
+    two = isinstance(scale, list | tuple) and len(scale) == 2 and all(map(is_number, scale))
+    if not two or scale[0] >= scale[1]:
         yield Problem("scale", f"is {quote(scale)}", "Write [low, high], such as [1, 5], or leave it out.")
     elif not faults:
-        low, high = scale
         for i, rating in enumerate(record["ratings"]):
-            if not low <= rating <= high:
+            if not scale[0] <= rating <= scale[1]:
                 mend = "Correct it, or give the record the `scale` that it was rated on."
-                yield Problem(f"ratings[{i}]", f"{rating} is outside the scale {low} to {high}", mend)
+                yield Problem(f"ratings[{i}]", f"{rating} is outside the scale {scale[0]} to {scale[1]}", mend)
 
 
 KINDS: dict[str, Callable[[Record], Iterator[Problem]]] = {
@@ -274,14 +265,6 @@ def _check_characters(record: Record) -> Iterator[Problem]:
             seen.add(id(value))  # a list may hold itself
             if isinstance(value, dict):
                 waiting += [(f"the name {quote(key)}", key) for key in value]
-                waiting += [
-                    (
-                        f"{field}.{key if isinstance(key, str) and not half_character(key) else quote(key)}".lstrip(
-                            "."
-                        ),
-                        part,
-                    )
-                    for key, part in value.items()
-                ]
+                waiting += [(f"{field}.{quote(key).strip(QUOTES)}".lstrip("."), part) for key, part in value.items()]
             else:
                 waiting += [(f"{field}[{i}]", part) for i, part in enumerate(value)]

@@ -199,6 +199,7 @@ def test_all_shapes_become_the_same_conversation(record):
         ({"messages": chat("a", "b")["messages"][:1]}, "messages has no assistant turn"),
         ({"messages": [{"role": "bot", "content": "Hi"}]}, "messages.role unknown role 'bot'"),
         ("Hi", "is text, not a record"),
+        ({"x": functools.reduce(lambda inner, _: [inner], range(200), [])}, "is nested more than 100 levels deep"),
         ({"conversations": [{"from": "human", "value": "Hi"}]}, "messages is missing"),
         ({"prompt": "Hi", "chosen": "a", "rejected": "b"}, "messages is missing"),
     ],

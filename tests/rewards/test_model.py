@@ -399,7 +399,7 @@ def test_a_missing_checkpoint(tmp_path, monkeypatch):
 
 
 def test_each_kind_of_model_refuses_to_be_loaded_as_the_other(folder, tmp_path):
-    with pytest.raises(CannotLoad, match=r"gives scores and writes nothing. Load it with course\.rewards\.load_reward"):
+    with pytest.raises(CannotLoad, match=r"gives scores and writes nothing: load it with course\.rewards\.load_reward"):
         load(folder, "cpu")
     save(TINY, tmp_path / "lm")
     with pytest.raises(CannotLoad, match=r"is a language model.*course\.rewards\.new_reward_model"):
