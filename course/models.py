@@ -1,8 +1,7 @@
 """Loading and making the course's models: one call for embedded checkpoints, folders and the hub.
 
 Serves every lesson. Weights are read as safetensors only and no remote code is ever run. Models are held in float32;
-where the device computes in bfloat16 natively, training and sampling run under autocast (`precision`).
-LoRA follows Hu et al. 2021 and is PEFT's.
+training and sampling run under autocast where the device has bfloat16 (`precision`). LoRA (Hu et al. 2021) is PEFT's.
 """
 
 import contextlib
@@ -50,13 +49,9 @@ class CannotLoad(RuntimeError):
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model, its tokenizer and its chat template, which belong together.
+    """A model of transformers in evaluation mode, its tokenizer and its chat template, which belong together.
 
-    Attributes:
-        name: what it was loaded as.
-        model: a transformers model, in evaluation mode.
-        tokenizer: its tokenizer. `pad_token` is not the token that ends a turn, where there is another.
-        template: how it was taught to read a conversation; the tokenizer's if not given, ChatML if that has none.
+    `name` is what it was loaded as; `template` is the tokenizer's if not given, ChatML if that has none.
     """
 
     name: str
@@ -92,28 +87,18 @@ class Pretrained:
         return self.context is None or tokens <= self.context
 
     def encode(self, messages: Sequence[Message], add_generation_prompt: bool = False, given: int = 0) -> Encoded:
-        """A conversation in the model's template; see `Template.encode`.
-
-        Raises:
-            ValueError: as there; also where the model has no embedding for a token.
-        """
+        """A conversation in the model's template; raises ValueError as `Template.encode` and `check_tokens` do."""
         encoded = self.template.encode(self.tokenizer, messages, add_generation_prompt, given)
         self.check_tokens(encoded.input_ids)
         return encoded
 
     def check_tokens(self, ids: Sequence[int]) -> None:
-        """Return quietly if the model has an embedding for each token.
-
-        Raises:
-            ValueError: it has not, as when tokens were added to the tokenizer alone.
-        """
+        """Raise ValueError if a token has no embedding, as when it was added to the tokenizer alone."""
         rows = self.model.get_input_embeddings().num_embeddings
         if ids and max(ids) >= rows:
             token = self.tokenizer.convert_ids_to_tokens(max(ids))
-            raise Unfit(
-                f"Token {max(ids)} ({token!r}) has no place in the model's embedding of {rows} tokens. Enlarge the "
-                "model with `model.resize_token_embeddings(len(tokenizer))`."
-            )
+            what = f"Token {max(ids)} ({token!r}) has no place in the model's embedding of {rows} tokens"
+            raise Unfit(f"{what}. Enlarge it with `model.resize_token_embeddings(len(tokenizer))`.")
 
 
 @dataclass(frozen=True)
@@ -123,8 +108,7 @@ class LM(Pretrained):
     def ends(self, honour_turns: bool = True) -> list[int]:
         """The tokens that end an answer, by the model's generation settings, its tokenizer and its template.
 
-        Args:
-            honour_turns: False leaves out the one that ends a turn.
+        Without `honour_turns`, those that end a turn only are left out.
         """
         tokenizer, own = self.tokenizer, self.model.generation_config.eos_token_id
         turns = {tokenizer.eos_token_id}
@@ -136,11 +120,7 @@ class LM(Pretrained):
 
 
 def require_list(values: Any, name: str) -> None:
-    """Return quietly if it is a list, of whole texts or of anything else.
-
-    Raises:
-        ValueError: a single text, record or table; half of a surrogate pair in a text, which no tokenizer takes.
-    """
+    """Raise ValueError for a single text, record or table, and for half of a character, which no tokenizer takes."""
     if isinstance(values, str | bytes | dict):
         kind = "record" if isinstance(values, dict) else "text"
         raise ValueError(f"{name} is one {kind} where a list is asked: put it in brackets, {name}=[...].")
@@ -218,18 +198,11 @@ def open_checkpoint(
             if scores and kind is AutoModelForCausalLM:
                 raise Unfit("it gives scores and writes nothing: load it with course.rewards.load_reward")
             if not scores and kind is AutoModelForSequenceClassification:
-                made = "make a reward model of it with course.rewards.new_reward_model, and train that"
-                raise Unfit(f"it is a language model, which gives no scores: {made}")
+                raise Unfit("it gives no scores: make a reward model of it with course.rewards.new_reward_model")
             check_weights(folder, config, kind)
             tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-            model, report = kind.from_pretrained(
-                str(folder),
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
+            how = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": False}
+            model, report = kind.from_pretrained(str(folder), config=config, output_loading_info=True, **how)
             template = template_of(tokenizer)
             _check_loaded(model.eval(), report)
             Pretrained(str(name), model, tokenizer, template).check_tokens(list(tokenizer.get_vocab().values()))
@@ -266,8 +239,8 @@ def _name_special_tokens(tokenizer: PreTrainedTokenizerBase, template: Template)
         others = [t for t in [*wanted, *special] if t in special and t not in (START, end)]
         tokenizer.pad_token = others[0] if others else end
     if tokenizer.pad_token_id is None:
-        what = "its tokenizer names no special token, so nothing can end a text or pad it"
-        raise Unfit(f"{what}: set one that the model knows, as in `tokenizer.eos_token = '</s>'`, and save it again")
+        mend = "set one that the model knows, as in `tokenizer.eos_token = '</s>'`, and save it again"
+        raise Unfit(f"its tokenizer names no special token to end a text or pad it: {mend}")
 
 
 def _mend(name: str) -> str:
@@ -407,10 +380,8 @@ def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     bpe.decoder = decoders.ByteLevel()
-    special, letters = [PADDING, DOCUMENT, START, END], pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=special, initial_alphabet=letters, show_progress=False
-    )
+    special, signs = [PADDING, DOCUMENT, START, END], pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=special, initial_alphabet=signs, show_progress=False)
     bpe.train_from_iterator(texts, trainer)
     named = {"bos_token": DOCUMENT, "eos_token": END, "pad_token": PADDING, "additional_special_tokens": [START]}
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, clean_up_tokenization_spaces=False, **named)
@@ -420,18 +391,11 @@ def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast
 
 def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int = 192, layers: int = 4, seed: int = SEED) -> LM:
     """A randomly initialised Llama model (Touvron et al. 2023) for the given tokenizer."""
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        intermediate_size=8 * hidden // 3,
-        num_attention_heads=hidden // 32,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=[tokenizer.eos_token_id, tokenizer.bos_token_id],
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    tokens = {"bos_token_id": start, "eos_token_id": [end, start], "pad_token_id": tokenizer.pad_token_id}
+    sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "max_position_embeddings": 512}
+    sizes |= {"intermediate_size": 8 * hidden // 3, "num_attention_heads": hidden // 32, "vocab_size": len(tokenizer)}
+    config = LlamaConfig(tie_word_embeddings=True, **sizes, **tokens)
     with seeded(seed, torch.device("cpu")):  # drawn there, the weights are the same on every machine
         model = LlamaForCausalLM(config)
     return LM("new", model.to(best_device()).eval(), tokenizer)

@@ -1,7 +1,6 @@
 """What every training loop shares: a driver that survives a stop, the record of a run, the file to resume it from.
 
-Serves `course.train`, and through it every lesson that trains, and `course.rl`. No formula is here; `train.py` is the
-one to read first.
+Serves `course.train`, and through it every lesson that trains, and `course.rl`. Read `train.py` first.
 """
 
 import hashlib
@@ -28,12 +27,7 @@ from course.stops import unfinished
 
 @dataclass
 class Progress:
-    """How far a run has come, whatever it trains.
-
-    Attributes:
-        seconds: time spent, earlier parts of a resumed run included.
-        interrupted: it was stopped before its last step.
-    """
+    """How far a run has come: the time spent, before a stop too, and whether it was stopped before its last step."""
 
     seconds: float = 0.0
     interrupted: bool = False
@@ -84,11 +78,9 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     It also decorates a function whose preparations must not be cut either; what is inside shares the outer one's flag.
     """
     global _pressed
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    if _pressed is not None:
-        yield lambda: bool(_pressed)
+    elsewhere = threading.current_thread() is not threading.main_thread()
+    if elsewhere or _pressed is not None:
+        yield lambda: bool(_pressed) and not elsewhere
         return
     pressed = _pressed = []
     previous = signal.getsignal(signal.SIGINT)
@@ -120,12 +112,10 @@ def drive(
     A stop that comes while the run is prepared is honoured after its first step, so that a run has at least one.
 
     Args:
-        run: what was done so far; each step adds to it.
-        steps: of the whole run.
+        run, steps: what was done so far, to which each step adds, and how many steps the whole run has.
         step_fn: takes the next step, given how many were taken before, and writes what it measured into the run.
         curve, shown: where the run is drawn, and what of it after so many steps, by name.
-        keeper: where the run is saved.
-        finish: what is done after the last step.
+        keeper, finish: where the run is saved, and what is done after the last step.
     """
     began = time.monotonic() - run.seconds
     saved, stop = time.monotonic(), False
@@ -147,14 +137,10 @@ def drive(
     run.seconds = time.monotonic() - began
     unfinished.pop(curve.title, None)
     if run.interrupted:
+        then = "What was learnt until here is in the model; its last steps are in no file."
         if keeper is None:
-            then = (
-                "What was learnt until here is in the model, and run again, the cell begins anew. To go on from here "
-            )
-            then += "another time, give the call a file: state='runs/name.state'."
-        elif keeper.failed:
-            then = "What was learnt until here is in the model; its last steps are in no file."
-        else:
+            then += " To go on from a stop by running the cell again, give the call a file: state='runs/name.state'."
+        elif not keeper.failed:
             then = f"Run the cell again to go on from {keeper.path}."
         _stopped_at(curve.title, f"{curve.x} {run.done} of {steps}", then)
     elif keeper:
@@ -219,12 +205,7 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps for each weight
 
 
 class State:
-    """The file that a run can be resumed from: weights, AdamW's two moments and the run so far, as safetensors.
-
-    Attributes:
-        path: the file.
-        failed: it could not be written the last time.
-    """
+    """The file that a run can be resumed from: weights, AdamW's two moments and the run so far, as safetensors."""
 
     def __init__(
         self,
@@ -248,7 +229,8 @@ class State:
             TrainingStopped: the file cannot be written.
         """
         self.path, self.fingerprint, self.model, self.optimizer = Path(path), fingerprint, model, optimizer
-        self.given, self.start_only, self.failed = model if given is None else given, start_only, False
+        self.given, self.start_only = model if given is None else given, start_only
+        self.failed = False  # it could not be written the last time
         self.part = self.path.with_name(self.path.name + ".part")
         try:  # better to learn now that the file cannot be written than after the first minutes of training
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,8 @@
 """The one loop that every supervised stage uses, from pretraining to SFT and reward models.
 
 Serves notebooks 01 and 03 and all that follow: `fit` says what a language model learns from, `loop` takes the steps,
-and `course.rewards` brings another loss to the same loop. AdamW (Loshchilov & Hutter 2019), linear warm-up and linear
-decay, gradient clipping, gradient accumulation with the mean over all tokens of the accumulated batch. Left out on
-purpose: several devices, mixed data sources, callbacks.
+and `course.rewards` brings another loss to it. AdamW (Loshchilov & Hutter 2019), linear warm-up and decay, gradient
+clipping, gradient accumulation with the mean over all tokens of the accumulated batch.
 """
 
 import math
@@ -46,11 +45,11 @@ def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dic
 def chat_examples(
     lm: LM, records: Iterable[dict], template: Template | None = None, masked: bool = True
 ) -> list[dict[str, list[int]]]:
-    """Conversation records as training examples.
+    """Conversation records, dicts with `messages`, as training examples, cut to the model's context.
 
     Args:
         lm: whose tokenizer is used.
-        records: conversations, dicts with `messages`. What exceeds the model's context is cut, and a line says so.
+        records: the conversations; a line says how many were cut.
         template: how they are written down; the model's own if not given.
         masked: learn the assistant's turns only; False learns every token, the user's words included.
     Raises:
@@ -113,11 +112,8 @@ def encode_answers(
 def answer_examples(
     lm: Pretrained, prompts: Sequence[Prompt], texts: Sequence[str] | Sequence[list[Message]]
 ) -> list[dict[str, list[int]]]:
-    """Answers to prompts as examples that have labels on the answer alone, up to the token that ends it.
+    """Prompts and as many answers (texts or messages) as examples with labels on the answer and the token that ends it.
 
-    Args:
-        lm: whose tokenizer and template are used.
-        prompts, texts: what was asked, and as many answers, texts or lists of messages.
     Raises:
         ValueError: nothing to score, not as many texts as prompts, or a conversation longer than the model's context.
     """
@@ -163,16 +159,13 @@ def fit(
         lm: the model; weights that do not require gradients stay as they are.
         examples: dicts of `input_ids` and `labels`, lists of equal length, -100 where nothing is to be learnt.
         epochs: passes over the examples.
-        learning_rate: the highest rate, reached after warm-up.
-        batch_size: examples in a forward pass.
-        accumulate: forward passes per optimizer step.
-        warmup: share of the steps in which the rate rises; at least the first step.
+        learning_rate, warmup: the highest rate, and the share of the steps in which it rises, at least the first step.
+        batch_size, accumulate: examples in a forward pass, and forward passes per optimizer step.
         clip: largest norm of the gradient.
         weight_decay: AdamW's, on matrices only.
-        shuffle: take the examples in another random order in each epoch; otherwise in the order given.
+        shuffle, seed: take the examples in another random order in each epoch, drawn from the seed.
         held_out: examples whose loss is measured at the start and after each epoch.
         after_epoch: called with the number of epochs done, the model in evaluation mode: to look at its samples.
-        seed: of the order of the batches.
         title: shown above the live curve.
         state: a file to save to and resume from.
     Raises:
@@ -247,9 +240,8 @@ def loop(
         examples: dicts of lists of numbers.
         step_fn: given the batches of one optimizer step, each a list of examples, adds the gradient of their mean loss
             to the model, which it finds in evaluation mode, without dropout. It measures the same at every step.
-        recipe: rate, epochs, batches and their order.
+        recipe, after_epoch, title, state: as in `fit`.
         measure: the loss on held-out examples.
-        after_epoch, title, state: as in `fit`.
         y: what the loss is counted in.
         panels: titles of plots of their own for the loss (`training`), the `held_out` one and what `step_fn` measured.
         about: what else tells this run from another, as JSON can hold it.
@@ -296,10 +288,10 @@ def loop(
         run.tokens += tokens
 
     def shown(done: int) -> dict[str, float]:
-        values = dict([("held_out", loss) for step, loss in run.held_out if step == done])
+        values = [("held_out", loss) for step, loss in run.held_out if step == done]
         if done:
-            values |= {"training": run.losses[done - 1]} | {name: each[done - 1] for name, each in run.measured.items()}
-        return {name: value for name, value in values.items() if not math.isnan(value)}
+            values += [(name, each[done - 1]) for name, each in {"training": run.losses, **run.measured}.items()]
+        return {name: value for name, value in values if not math.isnan(value)}
 
     with evaluating(model, optimizer):
         return drive(run, len(plan), take_step, curve, shown, keeper, finish=lambda: between_epochs(len(plan)))
@@ -338,11 +330,8 @@ def _labelled(batch: dict[str, Tensor]) -> int:
 
 
 def labelled_losses(lm: LM, batch: dict[str, Tensor]) -> Tensor:
-    """The model's surprise at each labelled token of a batch; gradients flow.
+    """The model's surprise at each labelled token of a batch of B rows padded on the right; gradients flow.
 
-    Args:
-        lm: the model.
-        batch: as from `course.batching.collate`, padded on the right; B rows.
     Returns:
         float32 (B, columns from the first labelled token of any row on), natural log, 0 where no label is.
     """
@@ -378,7 +367,7 @@ def _plan(count: int, recipe: Recipe) -> list[list[list[int]]]:
     Batches are not made of similar lengths, which would save padding: in a batch of short answers each first word
     weighs more, and of demonstrations half of which were long, a model learnt to write 20-30% long ones.
     """
-    plan: list[list[list[int]]] = []
+    plan = []
     for epoch in range(recipe.epochs):
         order = list(range(count))
         if recipe.shuffle:
@@ -391,10 +380,9 @@ def _plan(count: int, recipe: Recipe) -> list[list[list[int]]]:
 def _halves(batch: list[Example]) -> list[list[Example]]:
     """A batch as its shorter and its longer half, if lengths differ: less padding, the same gradient."""
     ordered = sorted(batch, key=lambda example: len(example["input_ids"]))
-    if len(ordered[0]["input_ids"]) == len(ordered[-1]["input_ids"]):
-        return [batch]
     middle = len(ordered) // 2
-    return [ordered[:middle], ordered[middle:]]
+    alike = len(ordered[0]["input_ids"]) == len(ordered[-1]["input_ids"])
+    return [batch] if alike else [ordered[:middle], ordered[middle:]]
 
 
 def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
