@@ -33,11 +33,14 @@ Cut = Callable[[Sequence[Message], bool], list[Piece]]
 # Places of messages are written between two code points that Unicode keeps free for a program's own use.
 _PLACES = re.compile("\ufdd0[0-9]+\ufdd1")
 _GENERATION = re.compile(r"\{%(-?)\s*(end)?generation\s*(-?)%\}")
-_USE_ANOTHER = "Use another template, or leave the conversation out."
 
 
 def _place(i: int) -> str:
     return f"\ufdd0{i}\ufdd1"
+
+
+def _refused(name: str, what: str, mend: str = "Use another template, or leave the conversation out.") -> ValueError:
+    return ValueError(f"The {name} template {what}. {mend}")
 
 
 def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str, str]) -> Cut:
@@ -53,16 +56,11 @@ def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str
         from transformers.utils.chat_template_utils import render_jinja_template  # takes torch with it
 
         try:
-            made, ranges = render_jinja_template(
-                [list(messages)],
-                chat_template=jinja,
-                add_generation_prompt=prompt,
-                return_assistant_tokens_mask=marked,
-                **variables,
-            )
+            how = {"add_generation_prompt": prompt, "return_assistant_tokens_mask": marked, **variables}
+            made, ranges = render_jinja_template([list(messages)], chat_template=jinja, **how)
         except Exception as error:  # it may fail in any way
             said = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
-            raise ValueError(f"The {name} template refuses these messages ({said}).") from error
+            raise _refused(name, f"refuses these messages ({said})") from error
         return made[0], (ranges[0] if ranges else [])
 
     def outline(roles: Sequence[str], prompt: bool) -> tuple[str, list[tuple[int, int]]]:
@@ -92,8 +90,8 @@ def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str
         start = len(asked) if asked and text.startswith(asked) and len(asked) <= place else place
         stop = turn_ends(text, i)
         if stop is None and not prompt:
-            what = f"The {name} template writes no token that ends the assistant's turn"
-            raise ValueError(f"{what}, so a model that learns from it would never stop. Use another template.")
+            what = "writes no token that ends the assistant's turn, so a model that learns from it would never stop"
+            raise _refused(name, what, "Use another template.")
         return start, stop or place + len(_place(i))
 
     def check_earlier_turns(roles: Sequence[str], text: str) -> None:
@@ -104,10 +102,8 @@ def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str
             if roles[count - 1] == "assistant" and _place(count - 1) in before:
                 upto = max(upto, turn_ends(before, count - 1) or 0)
             if not text.startswith(before[:upto]):
-                raise ValueError(
-                    f"The {name} template changes earlier turns once later ones follow, here those before "
-                    f"messages[{count}]. Use conversations of one turn, or another template."
-                )
+                what = f"changes earlier turns once later ones follow, here those before messages[{count}]"
+                raise _refused(name, what, "Use conversations of one turn, or another template.")
 
     @lru_cache(maxsize=512)
     def skeleton(roles: tuple[str, ...], prompt: bool, now: datetime | None) -> list[Piece]:
@@ -115,8 +111,7 @@ def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str
         for i, role in enumerate(roles):
             if (times := text.count(_place(i))) != 1:
                 how = "more than once" if times else "not as it is, or not at all"
-                what = f"The {name} template writes the content of messages[{i}] (the {role}'s) {how}"
-                raise ValueError(f"{what}. Leave the turn out, or use another template.")
+                raise _refused(name, f"writes the content of messages[{i}] (the {role}'s) {how}")
         if not prompt:
             check_earlier_turns(roles, text)
         if not ranges:
@@ -158,16 +153,14 @@ def _fill(name: str, parts: list[Piece], contents: Sequence[str], rendered: str)
                 reached.setdefault(stop, at)
         if not reached:
             at = max(steps[-1])
-            places = [_PLACES.match(one.text) for one in parts[number:]]
-            i = next((place[0][1:-1] for place in places if place), len(contents) - 1)
-            raise ValueError(
-                f"The {name} template changes the content of messages[{i}] or what stands beside it: it writes "
-                f"{rendered[at : at + 40]!r} where {text[:40]!r} is expected. {_USE_ANOTHER}"
-            )
+            places = [one.text for one in parts[number:] if _PLACES.match(one.text)]
+            i = places[0][1:-1] if places else len(contents) - 1
+            how = f"it writes {rendered[at : at + 40]!r} where {text[:40]!r} is expected"
+            raise _refused(name, f"changes the content of messages[{i}] or what stands beside it: {how}")
         steps.append(reached)
     if len(rendered) not in steps[-1]:
         added = rendered[max(steps[-1]) :][:40]
-        raise ValueError(f"The {name} template adds {added!r} because of what a content says. {_USE_ANOTHER}")
+        raise _refused(name, f"adds {added!r} because of what a content says")
     stops = [len(rendered)]
     for reached in reversed(steps[1:]):
         stops.append(reached[stops[-1]])
@@ -196,15 +189,11 @@ def try_out(jinja: str) -> None:
     Raises:
         ValueError: it is not valid Jinja, does what a template may not, or takes too much time or memory.
     """
-    given = {"jinja": without_marks(jinja), "seconds": TRIAL_SECONDS}
+    given = json.dumps({"jinja": without_marks(jinja), "seconds": TRIAL_SECONDS}).encode()
+    command = [sys.executable, "-P", str(Path(__file__).with_name("jinja_trial.py"))]
+    own = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", str(Path(__file__).with_name("jinja_trial.py"))],
-            input=json.dumps(given).encode(),
-            capture_output=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            timeout=6 * TRIAL_SECONDS,
-        )
+        done = subprocess.run(command, input=given, capture_output=True, env=own, timeout=6 * TRIAL_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise ValueError(f"The chat template runs on without end (for over {6 * TRIAL_SECONDS} seconds).") from error
     said = done.stdout.decode(errors="replace").strip()

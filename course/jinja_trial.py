@@ -12,6 +12,13 @@ from jinja2 import TemplateError, TemplateSyntaxError, ext
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+FAULTS = {
+    TemplateSyntaxError: "is not valid Jinja (line {0.lineno}: {0.message})",
+    SecurityError: "does what a template may not ({0})",
+    MemoryError: "takes more than a gigabyte of memory",
+    RecursionError: "calls itself without end",
+}
+
 
 def _refuse(message: str) -> None:
     raise TemplateError(message)
@@ -29,20 +36,14 @@ def trial(jinja: str, length: int) -> str:
             for prompt in (False, True):
                 try:
                     made = template.render(messages=turns, add_generation_prompt=prompt, tools=None, documents=None)
-                except (SecurityError, MemoryError, RecursionError):
+                except tuple(FAULTS):
                     raise
                 except Exception:  # these turns it refuses
                     continue
                 if len(made) > length:
                     return f"writes {len(made):,} characters for {len(roles)} short turns"
-    except TemplateSyntaxError as error:
-        return f"is not valid Jinja (line {error.lineno}: {error.message})"
-    except SecurityError as error:
-        return f"does what a template may not ({error})"
-    except MemoryError:
-        return "takes more than a gigabyte of memory"
-    except RecursionError:
-        return "calls itself without end"
+    except tuple(FAULTS) as error:
+        return next(said for kind, said in FAULTS.items() if isinstance(error, kind)).format(error)
     return "sound"
 
 

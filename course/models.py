@@ -155,13 +155,11 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     """Load a model and its tokenizer.
 
     A model without a chat template gets ChatML, and where its tokenizer has these tokens, `<|im_end|>` becomes its end
-    and `<|endoftext|>` its document start if it has none: trained to end a turn by the one and stopped by the other, it
-    would never end an answer. Any model's padding is a token other than the end, if there is one. No token is added: a
-    tokenizer with a single special token, like GPT-2's, keeps it for everything.
+    and `<|endoftext|>` its document start if it has none. Any model's padding is a token other than the end, if there
+    is one. No token is added: a tokenizer with a single special token, like GPT-2's, keeps it for everything.
 
     Args:
-        name: an embedded checkpoint ("base", "sft"), a folder in the hub's format, or a hub name
-            ("HuggingFaceTB/SmolLM2-135M").
+        name: an embedded checkpoint ("base", "sft"), a folder in the hub's format, or a name on the hub.
         device: where to put it; the best one present if not given.
     Raises:
         CannotLoad: no such name, no network, or damaged files. The message names the mend.
@@ -185,10 +183,9 @@ def open_checkpoint(
     if not local and str(name) in SHIPPED:
         raise CannotLoad(f"The checkpoint {str(name)!r}, which comes with the course, is missing. {_mend(str(name))}")
     if not local and (folder.exists() or str(name).count("/") != 1):
-        raise CannotLoad(
-            f"There is no model {str(name)!r}. Embedded: {', '.join(embedded())}. Otherwise give a folder that holds "
-            "config.json, model.safetensors and tokenizer.json, or a hub name such as 'HuggingFaceTB/SmolLM2-135M'."
-        )
+        what = f"There is no model {str(name)!r}. Embedded: {', '.join(embedded())}. Otherwise give a folder that holds"
+        hub = "or a hub name such as 'HuggingFaceTB/SmolLM2-135M'"
+        raise CannotLoad(f"{what} config.json, model.safetensors and tokenizer.json, {hub}.")
     try:
         with _quiet():
             if not local:  # what is checked of a folder is checked of what the hub sends, before it is opened
@@ -198,7 +195,7 @@ def open_checkpoint(
             if scores and kind is AutoModelForCausalLM:
                 raise Unfit("it gives scores and writes nothing: load it with course.rewards.load_reward")
             if not scores and kind is AutoModelForSequenceClassification:
-                raise Unfit("it gives no scores: make a reward model of it with course.rewards.new_reward_model")
+                raise Unfit("it is a language model without scores: train one made by course.rewards.new_reward_model")
             check_weights(folder, config, kind)
             tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
             how = {"dtype": torch.float32, "use_safetensors": True, "trust_remote_code": False}
@@ -284,8 +281,7 @@ def save(lm: Pretrained, folder: Path | str) -> None:
     Weights are written as float16, which halves the file; if one is too large for that (65,504), as float32, and a
     line says so. LoRA adapters are merged into the weights they adapt.
 
-    A folder that holds a model is replaced as a whole: a program that is killed meanwhile leaves the old model or the
-    new one. Its other files stay.
+    A folder that holds a model is replaced as a whole, even if the program is killed. Its other files stay.
     """
     folder = Path(folder).resolve()
     model = copy.deepcopy(lm.model)
@@ -349,10 +345,7 @@ def clone(lm: LM, name: str | None = None) -> LM:
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random draws inside come from the seed; torch's global state is afterwards as it was before.
-
-    Except on Apple's GPU: torch seeds its generator too, and cannot set that one aside.
-    """
+    """Random draws inside come from the seed; afterwards torch's state is as before, except on Apple's GPU."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
@@ -372,8 +365,8 @@ def with_lora(lm: LM, rank: int = 16, seed: int = SEED) -> LM:
 def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer in which every digit is a token of its own.
 
-    Digits stand alone because a model that sees 12 and 120 as unrelated symbols cannot learn to add.
-    Padding, end of document and end of turn are three tokens: notebook 02 shows what happens otherwise.
+    A model that sees 12 and 120 as unrelated symbols cannot learn to add. Padding, end of document and end of turn are
+    three tokens: notebook 02 shows what happens otherwise.
     """
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(

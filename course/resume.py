@@ -40,7 +40,7 @@ class Progress:
 
 @dataclass
 class Run(Progress):
-    """What a training run did, besides `seconds` and `interrupted`.
+    """What a training run did.
 
     Attributes:
         losses: mean loss per labelled token of each optimizer step, in nats, before that step's update.
@@ -219,12 +219,10 @@ class State:
         """Make sure that the file can be written, and note the weights that the run begins from.
 
         Args:
-            path: the file.
-            fingerprint: of data and settings.
+            path, fingerprint: the file, and what tells the run's data and settings from others.
             model, optimizer: what is saved.
             given: the part of the model that was there before the run; all of it if not given.
-            start_only: the run goes on from the weights that it began from, its reference, not also from those that it
-                was stopped with.
+            start_only: the run goes on only from the weights that it began from, not from those at its stop.
         Raises:
             TrainingStopped: the file cannot be written.
         """

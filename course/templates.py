@@ -79,9 +79,8 @@ class Template:
         add_generation_prompt: bool = False,
         given: int = 0,
     ) -> Encoded:
-        """The conversation as token ids with the assistant mask.
+        """The conversation as token ids with the assistant mask, which covers the token that ends a turn.
 
-        The mask covers what the assistant says and the token that ends its turn, so that it learns to stop.
         A token that reaches into the assistant's text from the template's own counts as the assistant's.
 
         Args:
@@ -89,8 +88,7 @@ class Template:
             messages, add_generation_prompt: as in `pieces`.
             given: so many messages at the front are masked, whoever wrote them.
         Raises:
-            ValueError: as in `pieces`, the tokenizer does not have the template's markers, or the template marks
-                nothing of an answer as the assistant's.
+            ValueError: as in `pieces`, the tokenizer lacks a marker, or nothing of an answer is the assistant's.
         """
         pieces = [(p, p.turn is not None and p.turn >= given) for p in self.pieces(messages, add_generation_prompt)]
         encoded = _encode(tokenizer, pieces, self.name)
@@ -177,20 +175,14 @@ def from_jinja(name: str, jinja: str, markers: Sequence[str], variables: Mapping
     The assistant's part is what the template marks by `{% generation %}`; without such marks it is found.
 
     Args:
-        name: for errors.
-        jinja: the source.
-        markers: the texts that are single tokens where the template writes them.
-        variables: what else it may read, such as `bos_token`.
+        name, jinja: what errors call it, and the source.
+        markers, variables: texts that are single tokens where it writes them, and what else it reads (`bos_token`).
     """
     return Template(name, cutter(name, jinja, markers, variables or {}), jinja)
 
 
 def template_of(tokenizer: "PreTrainedTokenizerBase") -> Template:
-    """The chat template that came with a tokenizer; ChatML if none did.
-
-    Raises:
-        ValueError: it is not valid Jinja, or runs on without end.
-    """
+    """The chat template that came with a tokenizer, ChatML if none did; raises ValueError as `try_out`."""
     jinja = tokenizer.chat_template
     if isinstance(jinja, dict):
         jinja = jinja.get("default")

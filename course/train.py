@@ -45,11 +45,10 @@ def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dic
 def chat_examples(
     lm: LM, records: Iterable[dict], template: Template | None = None, masked: bool = True
 ) -> list[dict[str, list[int]]]:
-    """Conversation records, dicts with `messages`, as training examples, cut to the model's context.
+    """Conversation records, dicts with `messages`, as training examples; a line says how many the context cuts.
 
     Args:
-        lm: whose tokenizer is used.
-        records: the conversations; a line says how many were cut.
+        lm, records: whose tokenizer is used, and the conversations.
         template: how they are written down; the model's own if not given.
         masked: learn the assistant's turns only; False learns every token, the user's words included.
     Raises:
@@ -67,14 +66,13 @@ def chat_examples(
             encoded = lm.encode(record["messages"])
         except ValueError as error:
             raise ValueError(f"records[{i}]: {error}") from error
-        mask = encoded.assistant_mask if masked else [1] * len(encoded.input_ids)
-        examples.append({"input_ids": encoded.input_ids, "labels": make_labels(encoded.input_ids, mask)})
-    if lm.context is None:
-        return examples
-    kept, report = clip(examples, lm.context)
-    if report.cut or report.dropped:
-        print(report)
-    return kept
+        ids, mask = encoded.input_ids, encoded.assistant_mask
+        examples.append({"input_ids": ids, "labels": make_labels(ids, mask) if masked else ids})
+    if lm.context is not None:
+        examples, report = clip(examples, lm.context)
+        if report.cut or report.dropped:
+            print(report)
+    return examples
 
 
 def encode_answers(
@@ -82,19 +80,16 @@ def encode_answers(
 ) -> tuple[list[int], list[list[int]]]:
     """A prompt, and answers to it, as tokens: what a model reads is the prompt's and then those of one answer.
 
-    An answer is tokenised together with its prompt, as in SFT. A token that reaches into it from the template is its.
+    An answer, a text, or messages if the prompt is made of them, is tokenised together with its prompt, as in SFT. A
+    token that reaches into it from the template is its own.
 
-    Args:
-        lm: whose tokenizer and template are used.
-        prompt: what was asked, once for all answers.
-        answers: texts, or lists of messages if the prompt is one.
     Returns:
         The prompt's tokens up to where the answers begin; each answer's, with the one that ends the turn.
     Raises:
         ValueError: as `Template.encode`, or there is a turn of somebody else in an answer.
     """
     record = as_messages({"prompt": getattr(prompt, "text", prompt), "completions": list(answers)})
-    rows, starts = [], []
+    rows, prompts = [], []
     for turns in record["completions"]:
         encoded = lm.encode([*record["prompt"], *turns], given=len(record["prompt"]))
         mask = encoded.assistant_mask
@@ -103,9 +98,8 @@ def encode_answers(
             what = f"An answer has {len(turns)} turns, not all of them the assistant's"
             raise ValueError(f"{what}. Move those before its last turn into the prompt.")
         rows.append(encoded.input_ids[:end])
-        starts.append(start)
-    prompts = zip(*(row[:start] for row, start in zip(rows, starts, strict=True)), strict=False)
-    shared = len(list(takewhile(lambda tokens: len(set(tokens)) == 1, prompts)))
+        prompts.append(encoded.input_ids[:start])
+    shared = len(list(takewhile(lambda tokens: len(set(tokens)) == 1, zip(*prompts, strict=False))))
     return rows[0][:shared], [row[shared:] for row in rows]
 
 
@@ -389,10 +383,8 @@ def _optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> t
     trainable = [p for p in model.parameters() if p.requires_grad]
     if not trainable:
         raise ValueError("No weight of the model requires a gradient, so there is nothing to train.")
-    groups = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    matrices, others = [p for p in trainable if p.ndim >= 2], [p for p in trainable if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), fused=True)
 
 

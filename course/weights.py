@@ -30,7 +30,7 @@ class Unfit(ValueError):
 
 
 def sound_config(folder: Path) -> PreTrainedConfig:
-    """A model's configuration, without a choice of attention: that could name code to be fetched from the hub.
+    """A model's configuration, without a choice of attention, which could name code to be fetched from the hub.
 
     Raises:
         ValueError: it asks for more than any model has; `Unfit`: for quantised weights, or for those of another folder.

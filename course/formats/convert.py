@@ -27,10 +27,7 @@ def instruction_to_conversation(record: Record) -> Record:
 
 
 def as_messages(record: Record) -> Record:
-    """A record with a text prompt (preference, unpaired, ranking, Likert) as one made of messages.
-
-    TRL puts messages into the model's chat template, and leaves text as it is.
-    """
+    """A record with a text prompt as one made of messages, which TRL puts into the model's chat template."""
     if not isinstance(record.get("prompt"), str):
         return dict(record)
 
@@ -51,13 +48,11 @@ def preference_to_conversation(record: Record) -> Record:
 def extract_prompt(record: Record) -> Record:
     """A preference record of two whole conversations, with the prompt and the two answers apart, in messages.
 
-    Such are UltraFeedback, where messages repeat the prompt, and hh-rlhf, texts in which `Human:` and `Assistant:` take
-    turns. The turns that both share at the start become the prompt, as in TRL's function of this name, which compares
-    texts letter by letter and so moves letters that both answers begin with into the prompt.
+    Such are UltraFeedback, in messages, and hh-rlhf, texts in which `Human:` and `Assistant:` take turns. The turns
+    that both share at the start become the prompt, as in TRL's function of this name, which compares texts by letters.
 
     Raises:
-        DataError: it is no such record, its prompt is another one, the two ask different questions, or a text goes on
-            with `Human:` after its answer.
+        DataError: no such record, another prompt, two different questions, or another turn after an answer.
     """
     if not (sides := whole_conversations(record)):
         raise refused("chosen", "is no whole conversation", "A record with prompt and answers apart stays as it is.")
@@ -119,10 +114,7 @@ def pairs_to_ranking(pairs: list[Record]) -> Record:
 
 
 def likert_to_pairs(record: Record) -> tuple[list[Record], int]:
-    """Pairs of differently rated answers, and the number of ties, which prefer nothing and are dropped.
-
-    It cannot be undone: a pair says which answer is better, no longer by how much.
-    """
+    """Pairs of differently rated answers, and the number of ties, which are dropped. How much better is lost."""
     _require(record, "likert")
     return _compared(record, record["ratings"], "ratings", "scale")
 

@@ -17,8 +17,7 @@ from course.formats.problems import SHOWN, DataError, Problem, describe, placed,
 from course.formats.records import Record, check
 from course.formats.whole import whole_conversations
 
-DEEPEST = 100
-"""A record nested deeper than this is no record of text."""
+DEEPEST = 100  # a record nested deeper than this is no record of text
 TOO_DEEP = "", f"is nested more than {DEEPEST} levels deep", "Write the record's fields side by side."
 
 _ONE_LINE = "Write each record as one JSON object on a line of its own"
@@ -52,8 +51,8 @@ def validate(records: Iterable[Any], kind: str) -> None:
 
     Raises:
         DataError: lists each fault with its row (from 0), its field and the fix.
-        ValueError: there is no such kind, or there are no records.
-        TypeError: a table or a dict instead of a list of records, or nothing that holds records.
+        ValueError: there is no such kind, or there are no records, or a dict of them.
+        TypeError: a table, or nothing that holds records.
     """
     if rows(records) is not records:
         raise TypeError(f"This is a {type(records).__name__}, not a list of records: pass load_records(..., {kind!r}).")
@@ -66,8 +65,8 @@ def load_records(source: str | Path | Iterable[Record], kind: str) -> list[Recor
     Preference data that repeats its prompt in both answers is converted by `extract_prompt`, and a line says how many.
 
     Args:
-        source: path of a JSONL file (one JSON object a line, UTF-8; blank lines are skipped), a list of
-            dicts, a `datasets.Dataset`, or a table of pandas, polars or Arrow (an empty cell is a missing field).
+        source: path of a JSONL file (UTF-8, blank lines are skipped), a list of dicts, a `datasets.Dataset`, or a
+            table of pandas, polars or Arrow (an empty cell is a missing field).
         kind: one of `KINDS`.
     Returns:
         The records as dicts of their own, which share nothing with the source; NumPy's values become Python's.

@@ -29,7 +29,6 @@ Shingles = frozenset[tuple[str, ...]]
 
 STEPS = {"filter": REASONS, "de-duplicate": ("exact duplicate", "near duplicate")}
 """The steps that can be chosen, each with the reasons for which it drops a record."""
-
 PUNCTUATION = frozenset(".,;:!?'\"\u2018\u2019\u201c\u201d")
 
 
@@ -83,15 +82,13 @@ def prepare_sft_data(
     """Format, filter, de-duplicate and balance raw records for SFT.
 
     Args:
-        raw: instruction, conversation or prompt-and-completion records, mixed as they come; a list, a
-            `datasets.Dataset` or a table.
+        raw: instruction, conversation or prompt-and-completion records; a list, a `datasets.Dataset` or a table.
         min_words, max_words: bounds for the words of each answer (see `course.text.word_count`).
         keep: your own filter. Gets a formatted record and says whether it may stay.
         similar: word-shingle overlap, above 0 and up to 1, from which the later of two records is dropped.
         steps: which of `STEPS` to take, by name or by single reasons, as in `["too short", "de-duplicate"]`.
         balance_by: column that names a record's task; without it nothing is balanced.
-        per_task: the most records of a task; as many as the smallest task has if not given.
-        seed: decides which records of a large task stay.
+        per_task, seed: the most records of a task, by default as many as the smallest has, and which of them stay.
     Returns:
         What is left, in the order of `raw`; raw = kept + dropped, step after step.
     Raises:
@@ -104,24 +101,21 @@ def prepare_sft_data(
         raise ValueError(f"min_words={min_words} and max_words={max_words} leave no length between them.")
     if per_task is not None and (not isinstance(per_task, int) or per_task < 1 or balance_by is None):
         raise ValueError("per_task is a count of 1 or more, and wants balance_by to say what a task is.")
-
     named = [steps] if isinstance(steps, str) else steps
     wanted = {reason for name in named for reason in STEPS.get(name, (name,))}
     if unknown := wanted.difference(*STEPS.values()):
         there = ", ".join(repr(name) for step, reasons in STEPS.items() for name in (step, *reasons))
         raise ValueError(f"There is no step {min(unknown)!r}; `steps` takes a list of {there}.")
-
     raw = list(rows(raw))
     kept: dict[int, Any] = {row: as_conversation(record) for row, record in enumerate(raw)}
     counts, dropped = [Step("raw", len(kept), {})], []
 
     def apply(name: str, verdicts: list[Verdict]) -> None:
-        judged = zip(list(kept), verdicts, strict=True)
-        out = [Dropped(row, name, verdict, raw[row]) for row, verdict in judged if verdict is not None]
-        for drop in out:
-            del kept[drop.row]
-        counts.append(Step(name, len(kept), dict(Counter(drop.reason for drop in out).most_common())))
-        dropped.extend(out)
+        out = [(row, verdict) for row, verdict in zip(kept, verdicts, strict=True) if verdict is not None]
+        dropped.extend(Dropped(row, name, verdict, raw[row]) for row, verdict in out)
+        for row, _ in out:
+            del kept[row]
+        counts.append(Step(name, len(kept), dict(Counter(verdict for _, verdict in out).most_common())))
 
     apply("format", [result if isinstance(result, str) else None for result in kept.values()])
     apply("filter", [fault(record, min_words, max_words, keep, wanted) for record in kept.values()])
@@ -228,8 +222,7 @@ def _as_seen(text: str) -> tuple[tuple[str, str], ...]:
 
 def _said(record: Record) -> str:
     """What user and assistant say; a system turn is left out, since whole data sets share one."""
-    turns = [turn for turn in record["messages"] if turn["role"] != "system"]
-    return "\n".join(f"{turn['role']} {turn['content']}" for turn in turns)
+    return "\n".join(f"{turn['role']} {turn['content']}" for turn in record["messages"] if turn["role"] != "system")
 
 
 def surplus(tasks: Sequence[str], per_task: int | None, seed: int) -> list[Verdict]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-SHOWN = 20
-"""So many problems are written out in an error; all of them are in its `problems`."""
+SHOWN = 20  # problems are written out in an error; all of them are in its `problems`
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,7 @@ class Problem:
     field: str
     what: str
     mend: str
-    where: str = ""
-    """The line of a file or the row of a list, once it is known."""
+    where: str = ""  # the line of a file or the row of a list, once it is known
 
     def __str__(self) -> str:
         return f"{', '.join(part for part in (self.where, self.field) if part)}: {self.what}. {self.mend}"
@@ -73,11 +71,8 @@ def quote(value: Any, longest: int = 60) -> str:
 
 def describe(value: Any) -> str:
     """What a value is, in words for an error message."""
-    if value is None:
-        return "nothing"
-    if is_truth(value):
-        return "true/false"
     if isinstance(value, float) and math.isnan(value):
         return "NaN, which tables write for an empty cell"
-    names = {Real: "a number", str: "text", list: "a list", dict: "an object"}
+    names = {type(None): "nothing", bool | np.bool_: "true/false", Real: "a number"}
+    names |= {str: "text", list: "a list", dict: "an object"}
     return next((name for kind, name in names.items() if isinstance(value, kind)), type(value).__name__)

@@ -1,9 +1,8 @@
 """The shapes that post-training data comes in, and what each must satisfy.
 
-Serves notebook 02 (instruction and conversation) and 06 (the four shapes of preference data). The
-column names are those that TRL reads (its guide "Dataset formats and types"), so that a record from
-here goes into one of its trainers as it is; Alpaca's `instruction`, `input`, `output`, rankings and
-Likert ratings, which TRL has no trainer for, are converted first (see `convert.py`).
+Serves notebook 02 (instruction and conversation) and 06 (the four shapes of preference data). The column names are
+those that TRL's trainers read (its guide "Dataset formats and types"), except of instructions (Alpaca's), rankings and
+Likert ratings, which are converted first (see `convert.py`).
 
 A record is a plain dict, and columns that a kind does not name travel along untouched:
 
@@ -19,6 +18,7 @@ A prompt or a completion is a string or a list of messages; within one record al
 
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from course.formats.problems import Problem, describe, is_number, is_truth, quote
@@ -58,11 +58,11 @@ def _missing(holder: dict, name: str, at: str = "", mend: str = "") -> Problem:
     return Problem(at + name, "is missing", mend or f"Add {at + name!r} to the record, or remove the record.")
 
 
-def _unusable(holder: dict, name: str, kind: type, write: str, at: str = "", add: str = "") -> Problem | None:
-    """That a field is missing or of another type, `str` or `list`; how to write it and how to add it are the fixes."""
+def _unusable(holder: dict, name: str, kind: type, write: str, at: str = "") -> Problem | None:
+    """That a field is missing or of another type than `str` or `list`; the fix says how to write it."""
     value = holder.get(name)
     if value is None:
-        return _missing(holder, name, at, add)
+        return _missing(holder, name, at)
     wanted = "text" if kind is str else "a list"
     return None if isinstance(value, kind) else Problem(at + name, f"is {describe(value)}, not {wanted}", write)
 
@@ -150,8 +150,7 @@ def _check_answers(holder: dict, names: Iterable[str], prompt: Any, mend: str) -
 def _check_completions(record: Record, at_least: int) -> Iterator[Problem]:
     """The prompt and the list of answers to it."""
     yield from _check_side(record, "prompt", "user")
-    each, add = "Write one entry for each answer.", "Add the list of answers to the prompt."
-    if fault := _unusable(record, "completions", list, each, add=add):
+    if fault := _unusable(record, "completions", list, "Write a list of answers, one entry for each answer."):
         yield fault
         return
     completions = record["completions"]
@@ -163,8 +162,8 @@ def _check_completions(record: Record, at_least: int) -> Iterator[Problem]:
 
 def _check_numbers(record: Record, field: str) -> Iterator[Problem]:
     """One number for each completion; yields nothing only if the numbers can be used."""
-    write, completions = "Write a list with one number for each completion.", record.get("completions")
-    if fault := _unusable(record, field, list, write, add=write):
+    completions = record.get("completions")
+    if fault := _unusable(record, field, list, "Write a list with one number for each completion."):
         yield fault
         return
     for i, number in enumerate(record[field]):
@@ -180,10 +179,6 @@ def _instruction(record: Record) -> Iterator[Problem]:
     if record.get("input") is not None and (fault := _unusable(record, "input", str, write)):
         yield fault
     yield from _check_text(record, "output")
-
-
-def _conversation(record: Record) -> Iterator[Problem]:
-    yield from _check_messages(record, "messages", "user", "assistant")
 
 
 def _preference(record: Record) -> Iterator[Problem]:
@@ -230,7 +225,7 @@ def _likert(record: Record) -> Iterator[Problem]:
 
 KINDS: dict[str, Callable[[Record], Iterator[Problem]]] = {
     "instruction": _instruction,
-    "conversation": _conversation,
+    "conversation": partial(_check_messages, name="messages", starts="user", ends="assistant"),
     "preference": _preference,
     "unpaired": _unpaired,
     "ranking": _ranking,

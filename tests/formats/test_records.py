@@ -103,10 +103,10 @@ BAD = [
     ("ranking", {**RANKING, "ranks": [0, 1, 2]}, "ranks", "is not an order of 1 to 3", "each once"),
     ("ranking", {**RANKING, "ranks": [1, 2]}, "ranks", "has 2 numbers for 3 completions", "Give each"),
     ("ranking", {**RANKING, "ranks": [1, 2, "3"]}, "ranks[2]", "is '3', not a number", "as a number"),
-    ("ranking", {**RANKING, "ranks": None}, "ranks", "is missing", "one number for each"),
+    ("ranking", {**RANKING, "ranks": None}, "ranks", "is missing", "Add 'ranks'"),
     ("ranking", {**RANKING, "ranks": 1}, "ranks", "is a number, not a list", "one number for each"),
     ("ranking", {"prompt": "Hi", "completions": ["Yo"], "ranks": [1]}, "completions", "has 1 of at least 2", "Add"),
-    ("ranking", {"prompt": "Hi", "ranks": [1]}, "completions", "is missing", "list of answers"),
+    ("ranking", {"prompt": "Hi", "ranks": [1]}, "completions", "is missing", "Add 'completions'"),
     ("ranking", {**RANKING, "completions": "Yo"}, "completions", "is text, not a list", "one entry for each"),
     (
         "ranking",
