@@ -223,11 +223,6 @@ def _pool(seed: int) -> Pool:
     return pool_of(load("mixed"), seed)
 
 
-def run_planned(condition: str, seed: int) -> Run:
-    """One cell of the plan."""
-    return run_cell(_pool(seed), *condition.split(": "))[1]
-
-
 _TRIES = {
     f"{method!r}, rate {rate}": (name, method, rate)
     for name, methods in SEARCHED.items()
@@ -256,7 +251,7 @@ EXPERIMENTS = (
             *(f"{condition}: {BEFORE}" for condition in ("clean", FROM_BASE)),
             *(f"{condition}: {name}" for condition, names in PLAN.items() for name in names),
         ),
-        run_planned,
+        lambda condition, seed: run_cell(_pool(seed), *condition.split(": "))[1],
         seeds=(0, 1, 2),
     ),
 )
