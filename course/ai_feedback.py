@@ -204,7 +204,7 @@ class AIJudge:
 
     def _single(self, principle: str, prompts: Sequence[WorldPrompt], texts: Sequence[str]) -> list[list[Message]]:
         rows = zip(prompts, texts, self.references(prompts), strict=True)
-        return [single_messages(principle, prompt.text, text, said, self.protocol) for prompt, text, said in rows]
+        return [single_messages(principle, prompt.text, text, said, self.protocol.one) for prompt, text, said in rows]
 
 
 def revise(judge: AIJudge, prompts: Sequence[WorldPrompt], texts: Sequence[str]) -> list[str]:

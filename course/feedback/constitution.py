@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from course.feedback.judge import SHORT, follow_up, pair_messages, rewrite_messages, single_messages, turn
+from course.feedback.judge import SHORT, follow_up, pair_messages, single_messages, turn
 from course.feedback.tastes import find
 from course.text import word_count
 from course.world import Question, demonstrate, score, with_wrong_value
@@ -150,11 +150,10 @@ def revisions(count: int, seed: int) -> list[dict]:
         question = rng.choice(questions)
         draft = _draft(question, rng)
         name, written = _principle(rng)
+        first = SHORT.one if i % 2 else SHORT.again
+        asked = single_messages(written, question.text, draft.text, demonstrate(question), first)
         if i % 2:
-            asked = single_messages(written, question.text, draft.text, demonstrate(question))
             asked = follow_up(asked, f"A {verdict(name, question, draft.text)}.", SHORT.again)
-        else:
-            asked = rewrite_messages(written, question.text, draft.text, demonstrate(question))
         made.append({"messages": [*asked, turn("assistant", _revised(name, question, draft, rng))]})
     return made
 

@@ -74,15 +74,10 @@ def pair_messages(
 
 
 def single_messages(
-    principle: str, asked: str, answer: str, reference: str = "", protocol: Protocol = SHORT
+    principle: str, asked: str, answer: str, reference: str = "", request: str = SHORT.one
 ) -> list[Message]:
-    """The request for a critique of one answer, arguments as in `pair_messages`."""
-    return _request(principle, asked, {"A": answer}, reference, protocol.one)
-
-
-def rewrite_messages(principle: str, asked: str, answer: str, reference: str) -> list[Message]:
-    """The request to write one answer again, without a critique first; arguments as in `pair_messages`."""
-    return _request(principle, asked, {"A": answer}, reference, SHORT.again)
+    """The first request about one answer: a critique, or `Protocol.again`; arguments as in `pair_messages`."""
+    return _request(principle, asked, {"A": answer}, reference, request)
 
 
 def _request(principle: str, asked: str, answers: Mapping[str, str], reference: str, request: str) -> list[Message]:

@@ -207,14 +207,14 @@ def histogram(values: Mapping[str, Numbers], title: str, x: str) -> go.Figure:
     return fig
 
 
-def thin(ys: Numbers, most: int = MOST_POINTS) -> list[int]:
+def thin(ys: Numbers) -> list[int]:
     """Which points of a long series to draw: the first, the last, and each stretch's lowest and highest.
 
     At even distances instead, a spike in a loss could fall between two points.
     """
-    if len(ys) <= most:
+    if len(ys) <= MOST_POINTS:
         return list(range(len(ys)))
-    stretches = most // 2 - 1
+    stretches = MOST_POINTS // 2 - 1
     keep = {0, len(ys) - 1}
     for s in range(stretches):
         stretch = range(s * len(ys) // stretches, (s + 1) * len(ys) // stretches)

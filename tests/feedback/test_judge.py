@@ -19,7 +19,6 @@ from course.feedback.judge import (
     position_bias,
     prefers_longer,
     probability,
-    rewrite_messages,
     single_messages,
     without_length,
     word_worth,
@@ -51,7 +50,7 @@ def test_swapping_the_answers_changes_their_places_only():
 def test_without_a_reference_there_is_no_line_for_it(protocol):
     for (asked,) in (
         pair_messages(PLAIN, "Q?", "x", "y", "", protocol),
-        single_messages(PLAIN, "Q?", "x", "", protocol),
+        single_messages(PLAIN, "Q?", "x", "", protocol.one),
     ):
         assert "Reference" not in asked["content"]
         assert asked["content"].endswith((protocol.both, protocol.one))
@@ -63,7 +62,7 @@ def test_a_critique_is_asked_of_one_answer():
 
 
 def test_a_rewriting_is_asked_for_at_once():
-    (asked,) = rewrite_messages(PLAIN, "Q?", "x", "r")
+    (asked,) = single_messages(PLAIN, "Q?", "x", "r", SHORT.again)
     assert asked["content"].endswith("\nA: x\nWrite A again.") and SHORT.one not in asked["content"]
 
 
