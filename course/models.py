@@ -106,10 +106,7 @@ class LM(Pretrained):
     """A causal language model with its tokenizer and its chat template."""
 
     def ends(self, honour_turns: bool = True) -> list[int]:
-        """The tokens that end an answer, by the model's generation settings, its tokenizer and its template.
-
-        Without `honour_turns`, those that end a turn only are left out.
-        """
+        """The tokens that end an answer, or only a document, by generation settings, tokenizer and template."""
         tokenizer, own = self.tokenizer, self.model.generation_config.eos_token_id
         turns = {tokenizer.eos_token_id}
         if (end := self.template.end) in tokenizer.get_vocab():

@@ -46,7 +46,7 @@ class Run(Progress):
         losses: mean loss per labelled token of each optimizer step, in nats, before that step's update.
         held_out: (steps taken, loss) pairs on the held-out examples: at the start and after each epoch.
         measured: by name, what else was measured at each optimizer step, such as the margin of preferred answers.
-        tokens: tokens that went through the model, padding left out.
+        tokens: that went through the model, padding left out.
     """
 
     losses: list[float] = field(default_factory=list)

@@ -1,9 +1,8 @@
 """Chat templates: how a conversation becomes one line of tokens, and which of them the model answers for.
 
-Serves notebooks 02 (what a template is, S10 and S11) and 03 (the loss mask, S8). ChatML is the form that
-Qwen and SmolLM use; the Llama-2 style follows the template published with Llama-2-chat (Touvron et al. 2023),
-with this course's document and end-of-turn tokens in the place of `<s>` and `</s>`. Any other model brings its own,
-as a program in Jinja that `transformers` runs (`from_jinja`, `template_of`).
+Serves notebooks 02 (what a template is, S10 and S11) and 03 (the loss mask, S8). ChatML is the form that Qwen and
+SmolLM use; the Llama-2 style is that of Llama-2-chat (Touvron et al. 2023), with this course's tokens in the place of
+`<s>` and `</s>`. Any other model brings its own, a program in Jinja that `transformers` runs.
 
 A template cuts a conversation into pieces: markers, which are single tokens, and text (`course.jinja`). The tokens are
 the library's, except where someone's text holds a marker such as `<|im_end|>`: tokenised at once, as libraries do, it
@@ -68,9 +67,9 @@ class Template:
         except ValueError:
             return None
         last = max((i for i, piece in enumerate(pieces) if piece.turn is not None), default=0)
-        # Some templates' own marks of what the assistant writes leave its end out.
         own = [piece.text for piece in reversed(pieces[: last + 1]) if piece.marker and piece.turn is not None]
-        return next(iter([*own, *(piece.text for piece in pieces[last:] if piece.marker)]), None)
+        after = [piece.text for piece in pieces[last:] if piece.marker]  # some templates' own marks leave the end out
+        return next(iter([*own, *after]), None)
 
     def encode(
         self,

@@ -30,10 +30,9 @@ def segments(text: str) -> list[str]:
 
 
 def word_count(text: str) -> int:
-    """Words: what white space separates, as in `text.split()`, if anything of it shows.
+    """Words: what white space separates, as in `text.split()`; a text of punctuation alone has none.
 
-    Where a script puts no spaces between words, each character is one, and punctuation is none. A text of punctuation
-    alone has no words.
+    Where a script puts no spaces between words, each character is one, and punctuation is none.
     """
     if not _WORD.search(shown := visible(text)):
         return 0

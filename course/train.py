@@ -145,9 +145,8 @@ def fit(
 ) -> Run:
     """Train a model in place by next-token prediction on the labelled tokens.
 
-    Interrupt it (the stop button, Ctrl-C) and it finishes the step, saves the state and returns the run so far. Called
-    again with the same arguments and `state`, and the model as it began or stopped, it ends with the numbers of an
-    uninterrupted run.
+    Interrupted (the stop button, Ctrl-C), it finishes the step, saves the state and returns the run so far. Called
+    again with the same arguments, and the model as it began or stopped, it ends like an uninterrupted run.
 
     Args:
         lm: the model; weights that do not require gradients stay as they are.

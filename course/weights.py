@@ -26,7 +26,7 @@ _QUANTISED = "its weights are quantised, and training needs them whole: choose t
 
 
 class Unfit(ValueError):
-    """A folder may be sound, but is none that this course can train; the message says what to take instead."""
+    """The model may be sound, but is none that this course can use; the message says what to do instead."""
 
 
 def sound_config(folder: Path) -> PreTrainedConfig:

@@ -305,6 +305,13 @@ def test_an_index_that_leads_to_a_pickle_is_not_followed(folder):
         load(folder, "cpu")
 
 
+def test_weights_in_several_files_are_read_through_their_index(lm, folder):
+    (folder / "model.safetensors").unlink()
+    lm.model.save_pretrained(folder, max_shard_size="100KB")
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+    assert torch.allclose(logits(load(folder, "cpu")), logits(lm), atol=2e-3)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -336,6 +343,10 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "end is a text": (
         lambda f: edit(f / "generation_config.json", eos_token_id="</s>"),
         "names '</s>' as eos_token_id",
+    ),
+    "an empty index": (
+        lambda f: (pickled(f), (f / "model.safetensors.index.json").write_text("{}")),
+        r"model\.safetensors\.index\.json names no files",
     ),
     "generation settings cut": (lambda f: (f / "generation_config.json").write_text("{"), "damaged or incomplete"),
 }

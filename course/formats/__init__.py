@@ -1,9 +1,8 @@
 """Data formats: what a training record looks like, how one shape becomes another, how raw data is cleaned.
 
-Serves notebooks 02 (chat data), 05 (filtering what a model wrote) and 06 (preference data). The six
-shapes and their checks are in `records.py`, the ways to read them in `load.py`, the ways from one to another
-in `convert.py` (`whole.py`: from conversations that repeat their prompt), and the pipeline from raw data to a set
-to train on in `prepare.py` and `filters.py`. None of it needs torch.
+Serves notebooks 02 (chat data), 05 (filtering what a model wrote) and 06 (preference data). The six shapes and their
+checks are in `records.py`, reading in `load.py`, conversions in `convert.py` (`whole.py`: conversations that repeat
+their prompt), and the pipeline from raw data to a set to train on in `prepare.py` and `filters.py`. No torch.
 """
 
 from course.formats.convert import (

@@ -110,7 +110,7 @@ def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
 def _check_order(roles: list[str], field: str, starts: str, ends: str) -> Iterator[Problem]:
     for i, (before, role) in enumerate(zip([None, *roles], roles, strict=False)):
         if role == "system" and i > 0:
-            yield Problem(f"{field}[{i}]", "a system turn that is not the first", "Join it with the one in front.")
+            yield Problem(f"{field}[{i}]", "a system turn that is not the first", "Move it to the front, as one turn.")
         elif role == before:
             yield Problem(f"{field}[{i}]", f"two {role} turns in a row", "Join them, or put the missing turn between.")
     spoken = [role for role in roles if role != "system"]
@@ -187,8 +187,8 @@ def _preference(record: Record) -> Iterator[Problem]:
         yield Problem("chosen", "is a whole conversation, prompt and answer in one", mend)
         return
     yield from _check_side(record, "prompt", "user")
-    mend = "It prefers nothing: remove the record."
-    yield from _check_answers(record, ("chosen", "rejected"), record.get("prompt"), mend)
+    sides, mend = ("chosen", "rejected"), "It prefers nothing: remove the record."
+    yield from _check_answers(record, sides, record.get("prompt"), mend)
 
 
 def _unpaired(record: Record) -> Iterator[Problem]:

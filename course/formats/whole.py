@@ -11,10 +11,9 @@ def as_turns(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, str):
         return []
     before, *parts = re.split(r"(?:^|\n\n)(Human|Assistant):", value.replace("\r\n", "\n").lstrip())
-    turns = [
-        {"role": "user" if name == "Human" else "assistant", "content": text.strip()}
-        for name, text in zip(parts[::2], parts[1::2], strict=True)
-    ]
+    roles = {"Human": "user", "Assistant": "assistant"}
+    spoken = zip(parts[::2], parts[1::2], strict=True)
+    turns = [{"role": roles[name], "content": text.strip()} for name, text in spoken]
     return turns if not before and len(turns) > 1 else []
 
 
@@ -26,8 +25,8 @@ def said(turns: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
 def whole_conversations(record: Any) -> list[list[dict[str, Any]]]:
     """The turns of `chosen` and of `rejected` where these repeat the prompt; an empty list where they do not.
 
-    Texts that look like conversations must begin with the prompt, if there is one, for a dialogue may be what was asked
-    for. A prompt that ends with `Assistant:`, before answers alone, is put in front of both.
+    Texts must begin with the prompt, if there is one, for a dialogue may be what was asked for. A prompt that ends with
+    `Assistant:`, before answers alone, is put in front of both.
     """
     if not isinstance(record, dict):
         return []
