@@ -83,7 +83,7 @@ def _check_messages(holder: dict, name: str, starts: str, ends: str) -> Iterator
         yield Problem(name, "is empty", "Add its turns, or remove the record.")
     else:
         yield from (faults := [fault for i, turn in enumerate(messages) for fault in _check_turn(turn, f"{name}[{i}]")])
-        if all(fault.field.endswith(".content") for fault in faults):  # else their order cannot be judged
+        if all(fault.field.endswith(".content") for fault in faults):  # else their order cannot be checked
             yield from _check_order([turn["role"] for turn in messages], name, starts, ends)
 
 

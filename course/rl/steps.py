@@ -2,7 +2,7 @@
 
 Serves notebook 09, which takes the same steps by hand on three tokens (claims O1, O3, O8). Answers are handled in
 groups of similar length, which saves padding; each group counts by its tokens, so that the gradient is that of the
-whole minibatch.
+whole minibatch. Several epochs over one batch of answers: Schulman et al. 2017, algorithm 1.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Several models' answers side by side, judged by the world's own scorer. Serves every lesson from 00 on."""
+"""Several models' answers side by side, graded by the world's own scorer. Serves every lesson from 00 on."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -16,7 +16,7 @@ def compare_answers(questions: Sequence["Question"], answers: Mapping[str, Seque
     """Show several models' answers side by side, one row a question, wrong ones marked.
 
     Args:
-        questions: from `course.world.questions`; the world's own scorer judges the answers.
+        questions: from `course.world.questions`; the world's own scorer grades the answers.
         answers: model's name -> its answers, one for each question, in the same order.
     Raises:
         ValueError: no question, no model, or a number of answers that differs from that of the questions.

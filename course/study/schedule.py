@@ -23,7 +23,7 @@ def review(kept: Transaction, card_id: str, rating: str, now: datetime | None = 
     """Notes one review of a card and returns when the card is due again (UTC).
 
     Args:
-        kept: the transaction that it belongs to, so that it is written together with what else the judgement changes.
+        kept: the transaction that it belongs to, so that it is written together with what else the grade changes.
         card_id: the card's id in quizzes/*.yaml.
         rating: "not yet" or "known".
         now: time of the review, with a time zone; the present when left out.
