@@ -81,7 +81,7 @@ HOUSES = {"Llama 3": LLAMA3, "Gemma": GEMMA, "SmolLM2": SMOL, "Zephyr": ZEPHYR, 
 
 LLAMA31 = LLAMA3._replace(  # as published with Llama 3.1, tools left out: a system turn that tells the date
     jinja="{{- bos_token }}{%- if not date_string is defined %}{%- if strftime_now is defined %}"
-    "{%- set date_string = strftime_now('%d %b %Y, %H:%M:%S') %}{%- else %}{%- set date_string = '26 Jul 2024' %}"
+    "{%- set date_string = strftime_now('%d %b %Y, %H') %}{%- else %}{%- set date_string = '26 Jul 2024' %}"
     "{%- endif %}{%- endif %}{%- if messages[0]['role'] == 'system' %}"
     "{%- set system_message = messages[0]['content']|trim %}{%- set messages = messages[1:] %}"
     "{%- else %}{%- set system_message = '' %}{%- endif %}{{- '<|start_header_id|>system<|end_header_id|>\n\n' }}"
