@@ -35,10 +35,11 @@ READ_AT_ONCE = 32  # examples in a forward pass that only measures
 
 
 def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dict[str, list[int]]]:
-    """Documents, each begun by the document token, joined and cut into blocks: every token is to be learnt."""
+    """Documents, each begun by the first token (the last, if there is none), joined and cut: every token is learnt."""
     require_list(documents, "documents")
     encoded = lm.tokenizer(list(documents), add_special_tokens=False, split_special_tokens=True)["input_ids"]
-    rows = blocks(encoded, length, lm.tokenizer.bos_token_id).tolist()
+    begin = lm.tokenizer.bos_token_id
+    rows = blocks(encoded, length, lm.tokenizer.eos_token_id if begin is None else begin).tolist()
     return [{"input_ids": row, "labels": row} for row in rows]
 
 
@@ -180,7 +181,8 @@ def fit(
         examples,
         step_fn,
         Recipe(epochs, learning_rate, batch_size, accumulate, warmup, clip, weight_decay, shuffle, seed),
-        measure=(lambda: mean_loss(lm, held_out)) if held_out else None,
+        held_out=held_out,
+        measure=lambda: mean_loss(lm, held_out),
         after_epoch=after_epoch,
         title=title,
         y="loss (nats per token)",
@@ -217,7 +219,8 @@ def loop(
     step_fn: Callable[[list[list[Example]]], Learnt],
     recipe: Recipe,
     *,
-    measure: Callable[[], float] | None = None,
+    held_out: Sequence[Example] = (),
+    measure: Callable[[], float] = lambda: math.nan,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     title: str,
     y: str,
@@ -234,7 +237,7 @@ def loop(
         step_fn: given the batches of one optimizer step, each a list of examples, adds the gradient of their mean loss
             to the model, which it finds in evaluation mode, without dropout. It measures the same at every step.
         recipe, after_epoch, title, state: as in `fit`.
-        measure: the loss on held-out examples.
+        held_out, measure: examples of the same kind, and what gives the loss on them.
         y: what the loss is counted in.
         panels: titles of plots of their own for the loss (`training`), the `held_out` one and what `step_fn` measured.
         about: what else tells this run from another, as JSON can hold it.
@@ -250,13 +253,14 @@ def loop(
     optimizer = _optimizer(model, recipe.learning_rate, recipe.weight_decay)
     weights = [p for p in model.parameters() if p.requires_grad]
     settings = [*astuple(recipe), *about]
-    keeper = State(state, fingerprint(examples, settings), model, optimizer, start_only=start_only) if state else None
+    marks = state and fingerprint([*examples, *held_out], [*settings, len(held_out)])
+    keeper = State(state, marks, model, optimizer, start_only=start_only) if state else None
     run = (keeper.restore(Run) if keeper else None) or Run()
     curve = LiveCurve(title, len(plan), y=y, panels=panels)
 
     def between_epochs(step: int) -> None:
         model.eval()
-        if measure:
+        if held_out:
             run.held_out.append((step, measure()))
             curve.replay(step, held_out=run.held_out[-1][1])
         if step:

@@ -1,5 +1,7 @@
 """The training loop: against the library and by hand, the same numbers for the same seed, runs that are cut short."""
 
+import copy
+import dataclasses
 import math
 import os
 import signal
@@ -482,6 +484,14 @@ def test_the_state_of_other_data_is_refused(watch, tmp_path, examples):
         fit(tiny(), examples, state=tmp_path / "state", **SETTINGS)
 
 
+@pytest.mark.parametrize("held_out", [(), EXAMPLES[:4], EXAMPLES[1:6]])
+def test_a_curve_of_other_held_out_data_is_not_gone_on_with(watch, tmp_path, held_out):
+    watch(interrupt_at(3))
+    fit(tiny(), EXAMPLES, held_out=EXAMPLES[:5], state=tmp_path / "state", **SETTINGS)
+    with pytest.raises(TrainingStopped, match="another run"):
+        fit(tiny(), EXAMPLES, held_out=held_out, state=tmp_path / "state", **SETTINGS)
+
+
 def without_a_tensor(path: Path) -> None:
     from safetensors import safe_open
 
@@ -624,6 +634,13 @@ def test_documents_become_blocks_of_which_every_token_is_learnt():
         row += [*TOKENIZER.encode(text, add_special_tokens=False, split_special_tokens=True), start]
     assert [token for e in examples for token in e["input_ids"]] == row[: len(row) // 8 * 8]
     assert TOKENIZER.eos_token_id not in row
+
+
+def test_documents_of_a_tokenizer_without_a_first_token_are_divided_by_the_last():
+    lm = dataclasses.replace(tiny(), tokenizer=copy.deepcopy(TOKENIZER))
+    lm.tokenizer.bos_token = None
+    (example,) = document_examples(lm, ["12 + 7 = 19."], length=8)
+    assert example["input_ids"][0] == TOKENIZER.eos_token_id
 
 
 RECORD = {
