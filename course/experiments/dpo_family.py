@@ -243,6 +243,13 @@ def run_try(condition: str, seed: int) -> Run:
     return Run("search", condition, seed, policy.name, measured, about=about)
 
 
+DUELS = (
+    *(f"{condition}: {name}" for condition in ("clean", "40% flipped") for name in ("DPO", "IPO")),
+    *(f"{LONGER}: {name}" for name in ("DPO", "SimPO")),
+    f"clean: {BEFORE}",
+)
+"""Where the lesson compares two methods: too little lies between them for three seeds to tell."""
+
 EXPERIMENTS = (
     Experiment("search", tuple(_TRIES), run_try, seeds=SEARCH_SEEDS),
     Experiment(
@@ -253,6 +260,12 @@ EXPERIMENTS = (
         ),
         lambda condition, seed: run_cell(_pool(seed), *condition.split(": "))[1],
         seeds=(0, 1, 2),
+    ),
+    Experiment(
+        "duels",
+        DUELS,
+        lambda condition, seed: replace(run_cell(_pool(seed), *condition.split(": "))[1], experiment="duels"),
+        seeds=tuple(range(3, 10)),
     ),
 )
 
