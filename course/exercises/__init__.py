@@ -11,8 +11,6 @@ from pkgutil import iter_modules
 
 from course.exercises.definition import Exercise, Sign
 
-__all__ = ["EXERCISES", "Exercise", "Sign"]
-
 EXERCISES: dict[str, Exercise] = {
     id: exercise
     for module in iter_modules(__path__, f"{__name__}.")

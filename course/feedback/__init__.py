@@ -9,17 +9,3 @@ from course.feedback.cost import annotation_cost
 from course.feedback.labellers import Labeller, Pair, agreement, labeller_with_agreement, noise_bound
 from course.feedback.records import label_pairs, rank, rate
 from course.feedback.tastes import TASTES, combined
-
-__all__ = [
-    "TASTES",
-    "Labeller",
-    "Pair",
-    "agreement",
-    "annotation_cost",
-    "combined",
-    "label_pairs",
-    "labeller_with_agreement",
-    "noise_bound",
-    "rank",
-    "rate",
-]

@@ -16,28 +16,6 @@ from course.formats.convert import (
     ranking_to_pairs,
 )
 from course.formats.load import load_records, validate
-from course.formats.prepare import Prepared, prepare_sft_data
+from course.formats.prepare import prepare_sft_data
 from course.formats.problems import DataError, Problem
 from course.formats.records import KINDS, ROLES, Message, Record, check
-
-__all__ = [
-    "KINDS",
-    "ROLES",
-    "DataError",
-    "Message",
-    "Prepared",
-    "Problem",
-    "Record",
-    "as_messages",
-    "check",
-    "extract_prompt",
-    "instruction_to_conversation",
-    "likert_to_pairs",
-    "load_records",
-    "pairs_to_ranking",
-    "preference_to_conversation",
-    "preference_to_unpaired",
-    "prepare_sft_data",
-    "ranking_to_pairs",
-    "validate",
-]

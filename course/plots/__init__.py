@@ -6,5 +6,3 @@ while it samples.
 
 from course.plots.figures import bars, histogram, lines, panels
 from course.plots.live import LiveCurve, one_line_each, progress, show
-
-__all__ = ["LiveCurve", "bars", "histogram", "lines", "one_line_each", "panels", "progress", "show"]

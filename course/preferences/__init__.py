@@ -6,6 +6,4 @@ Serves notebooks 11 to 13. The formulas are in `course.losses.preference`; `meth
 
 from course.preferences.fit import fit_preferences
 from course.preferences.methods import DPO, IPO, KTO, ORPO, Method, SimPO
-from course.preferences.sequences import SequenceLogps, sequence_logps
-
-__all__ = ["DPO", "IPO", "KTO", "ORPO", "Method", "SequenceLogps", "SimPO", "fit_preferences", "sequence_logps"]
+from course.preferences.sequences import sequence_logps

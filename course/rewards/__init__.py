@@ -7,16 +7,3 @@ and `functions.py` makes new ones of others.
 
 from course.rewards.functions import Ensemble, RewardFunction, clipped, length_penalised, true_reward
 from course.rewards.model import RewardModel, accuracy, fit_reward, load_reward, new_reward_model
-
-__all__ = [
-    "Ensemble",
-    "RewardFunction",
-    "RewardModel",
-    "accuracy",
-    "clipped",
-    "fit_reward",
-    "length_penalised",
-    "load_reward",
-    "new_reward_model",
-    "true_reward",
-]

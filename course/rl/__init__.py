@@ -11,22 +11,3 @@ from course.rl.memory import bytes_held, checkpointing, kept_for_backward, moved
 from course.rl.settings import PPOConfig, PPORun
 from course.rl.steps import Experience, reference_logps, score_rollouts, update
 from course.rl.value import ValueModel
-
-__all__ = [
-    "AdaptiveKL",
-    "Experience",
-    "FixedKL",
-    "PPOConfig",
-    "PPORun",
-    "ValueModel",
-    "bytes_held",
-    "checkpointing",
-    "gae",
-    "kept_for_backward",
-    "moved",
-    "ppo",
-    "reference_logps",
-    "score_rollouts",
-    "token_rewards",
-    "update",
-]

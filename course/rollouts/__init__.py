@@ -7,16 +7,3 @@ on: prompts and answers as tensors, with the log-probability of every token. `dr
 from course.rollouts.drafts import answers, drafts
 from course.rollouts.generation import Completion, document_start, generate
 from course.rollouts.sampling import Rollouts, chat_prompts, response_logits, response_logps, sample
-
-__all__ = [
-    "Completion",
-    "Rollouts",
-    "answers",
-    "chat_prompts",
-    "document_start",
-    "drafts",
-    "generate",
-    "response_logits",
-    "response_logps",
-    "sample",
-]

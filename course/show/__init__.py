@@ -7,5 +7,3 @@ from course.show.answers import compare_answers
 from course.show.page import in_notebook, plain, publish, short
 from course.show.tables import show_table
 from course.show.tokens import show_tokens, tokens_of
-
-__all__ = ["compare_answers", "in_notebook", "plain", "publish", "short", "show_table", "show_tokens", "tokens_of"]

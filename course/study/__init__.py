@@ -16,21 +16,3 @@ from course.study.lessons import mark_done, my_progress, reset
 from course.study.pipeline_map import pipeline_map
 from course.study.predict import predict
 from course.study.quiz import quiz
-
-__all__ = [
-    "Slider",
-    "annotate",
-    "annotations",
-    "chat",
-    "check",
-    "due_cards",
-    "explore",
-    "flashcards",
-    "mark_done",
-    "my_progress",
-    "pipeline_map",
-    "predict",
-    "quiz",
-    "reset",
-    "warm_up",
-]

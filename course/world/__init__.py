@@ -22,30 +22,3 @@ from course.world.prompts import REQUESTS, Request, agrees, declines, opinion, o
 from course.world.scorer import Score, score
 from course.world.tables import COUNTRIES, INVENTED, SEEN, UNSEEN
 from course.world.text import documents
-
-__all__ = [
-    "COUNTRIES",
-    "COUNTRY_RELATIONS",
-    "INVENTED",
-    "REQUESTS",
-    "SEEN",
-    "STYLES",
-    "UNSEEN",
-    "Question",
-    "Request",
-    "Score",
-    "agrees",
-    "animal_questions",
-    "ask",
-    "beginnings",
-    "country_questions",
-    "declines",
-    "demonstrate",
-    "documents",
-    "opinion",
-    "opinions",
-    "opposite_questions",
-    "score",
-    "sum_questions",
-    "with_wrong_value",
-]

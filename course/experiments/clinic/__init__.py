@@ -4,26 +4,7 @@ Serves notebook 10 (claim H8). `run` is PPO on one page, `stored` has the runs o
 look at first. Leave `patients` for last: it says what each of them is ill with.
 """
 
-from course.experiments.clinic.patients import PATIENTS, Patient, agreement, drafts, reveal
+from course.experiments.clinic.patients import PATIENTS, agreement, reveal
 from course.experiments.clinic.run import TITLES, Setup, small_ppo
 from course.experiments.clinic.stored import EXPERIMENTS, charts, seeds, stored
-from course.experiments.clinic.triage import RULES, Rule, decision_order, triage
-
-__all__ = [
-    "EXPERIMENTS",
-    "PATIENTS",
-    "RULES",
-    "TITLES",
-    "Patient",
-    "Rule",
-    "Setup",
-    "agreement",
-    "charts",
-    "decision_order",
-    "drafts",
-    "reveal",
-    "seeds",
-    "small_ppo",
-    "stored",
-    "triage",
-]
+from course.experiments.clinic.triage import RULES, decision_order, triage
