@@ -6,6 +6,7 @@ training and sampling run under autocast where the device has bfloat16 (`precisi
 
 import contextlib
 import copy
+import math
 import re
 import shutil
 import warnings
@@ -207,16 +208,27 @@ def open_checkpoint(
 
 
 def _check_loaded(model: PreTrainedModel, report: dict[str, Any]) -> None:
-    """Raise ValueError if a weight found no place, or a token sees those after it, as BERT's do."""
+    """Raise ValueError if a weight is missing or no number, or a token sees those after it, as BERT's do."""
     if absent := sorted(set(report["missing_keys"]) - set(model.all_tied_weights_keys)):
         raise ValueError(f"it lacks weights: {', '.join(absent[:3])}")
     known = {re.sub(r"[0-9]+", "#", key) for key in model.state_dict()}
     if over := [key for key in sorted(report["unexpected_keys"]) if re.sub(r"[0-9]+", "#", key) in known]:
         raise ValueError(f"config.json describes a smaller model: there is no place for {over[0]}")
+    _largest(model)
     with torch.no_grad():
-        first, second = model.base_model(input_ids=torch.tensor([[0, 1], [0, 2]])).last_hidden_state[:, 0]
-    if not tied(first, second).all() and first.isfinite().all():
+        read = model.base_model(input_ids=torch.tensor([[0, 1], [0, 2]]), use_cache=True)
+    if "last_hidden_state" in read and not tied(*read.last_hidden_state[:, 0]).all():
         raise Unfit("each of its tokens sees those after it too: choose a causal language model")
+    if "last_hidden_state" not in read or read.get("past_key_values") is None:
+        raise Unfit("it keeps no keys and values of what it has read: choose a transformer, such as llama or qwen2")
+
+
+def _largest(model: PreTrainedModel) -> float:
+    """The size of the largest weight; raises ValueError if one is not finite."""
+    sizes = {name: float(p.detach().abs().max()) for name, p in model.named_parameters() if p.numel()}
+    if bad := next((name for name, size in sizes.items() if not math.isfinite(size)), None):
+        raise ValueError(f"the weight {bad} holds {sizes[bad]}")
+    return max(sizes.values(), default=0.0)
 
 
 def _name_special_tokens(tokenizer: PreTrainedTokenizerBase, template: Template) -> None:
@@ -279,17 +291,29 @@ def save(lm: Pretrained, folder: Path | str) -> None:
     line says so. LoRA adapters are merged into the weights they adapt.
 
     A folder that holds a model is replaced as a whole, even if the program is killed. Its other files stay.
+
+    Raises:
+        OSError: it cannot be written, or a weight is not finite; a model that was in the folder still is.
     """
     folder = Path(folder).resolve()
+    new = _beside(folder, "new")
+    try:
+        _write(lm, folder, new)
+    except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
+        shutil.rmtree(new, ignore_errors=True)
+        what = f"The model cannot be saved in {folder} ({error}). A model that was there before is not lost"
+        mend = "load this one again" if isinstance(error, ValueError) else "make room, or name another folder"
+        raise OSError(f"{what}; {mend}.") from error
+
+
+def _write(lm: Pretrained, folder: Path, new: Path) -> None:
     model = copy.deepcopy(lm.model)
     if isinstance(model, PeftModel):
         model = model.merge_and_unload()
-    most = torch.finfo(torch.float16).max
-    largest = max((float(p.detach().abs().nan_to_num(0, 0).max()) for p in model.parameters() if p.numel()), default=0)
+    most, largest = torch.finfo(torch.float16).max, _largest(model)
     if largest > most:
         print(f"A weight of {largest:,.0f} is too large for float16 ({most:,.0f}): saved as float32, twice the size.")
     _finish_swap(folder)
-    new, old = _beside(folder)
     shutil.rmtree(new, ignore_errors=True)
     if isinstance(lm, LM):
         model.generation_config.eos_token_id = lm.ends()
@@ -299,7 +323,7 @@ def save(lm: Pretrained, folder: Path | str) -> None:
     for file in new.glob("*.safetensors"):
         write_digest(file)
     if (folder / "config.json").exists():
-        folder.rename(old)
+        folder.rename(_beside(folder, "old"))
     if folder.exists():  # it holds no model yet, and becomes one with its last file
         for file in sorted(new.iterdir(), key=lambda file: file.name == "config.json"):
             file.replace(folder / file.name)
@@ -318,13 +342,13 @@ _OF_A_MODEL = (
 )
 
 
-def _beside(folder: Path) -> tuple[Path, Path]:
-    return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{what}")
 
 
 def _finish_swap(folder: Path) -> None:
     """End what a `save` began that was cut off: the old model comes back, or what else its folder held."""
-    if not folder.name or not (old := _beside(folder)[1]).exists():
+    if not folder.name or not (old := _beside(folder, "old")).exists():
         return
     if not folder.exists():
         old.rename(folder)

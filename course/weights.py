@@ -30,7 +30,7 @@ class Unfit(ValueError):
 
 
 def sound_config(folder: Path) -> PreTrainedConfig:
-    """A model's configuration, without a choice of attention, which could name code to be fetched from the hub.
+    """A model's configuration, without choices that could name code to be fetched or that change what it returns.
 
     Raises:
         ValueError: it asks for more than any model has; `Unfit`: for quantised weights, or for those of another folder.
@@ -51,6 +51,7 @@ def sound_config(folder: Path) -> PreTrainedConfig:
             raise ValueError(f"its generation_config.json names {ends!r} as eos_token_id, where numbers are asked")
     config._attn_implementation = None
     config._experts_implementation = None
+    config.output_router_logits = False  # the loss on them, which balances experts, expects another attention mask
     return config
 
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -190,16 +190,25 @@ def tokenizer_of(house: House, trim: bool = False, size: int = 400) -> PreTraine
     return PreTrainedTokenizerFast(tokenizer_object=bpe, chat_template=house.jinja, **house.named)
 
 
-FAMILIES: dict[str, dict[str, int]] = {
+FAMILIES: dict[str, dict[str, Any]] = {
     "llama": {"intermediate_size": 64, "num_key_value_heads": 2},
     "qwen2": {"intermediate_size": 64, "num_key_value_heads": 2},
     "qwen3": {"intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8},
-    "gemma2": {"intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8},
+    "qwen3_moe": {"moe_intermediate_size": 32, "num_key_value_heads": 2, "num_experts": 4, "num_experts_per_tok": 2},
+    "mixtral": {
+        "intermediate_size": 64,
+        "num_key_value_heads": 2,
+        "num_local_experts": 4,
+        "output_router_logits": True,
+    },
+    "mistral": {"intermediate_size": 64, "num_key_value_heads": 2, "sliding_window": 8},
+    "gemma2": {"intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 8},
+    "gemma3_text": {"intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 8},
     "phi3": {"intermediate_size": 64, "num_key_value_heads": 2},
     "gpt_neox": {"intermediate_size": 64},
     "falcon": {},
-    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
-    "gpt2": {},
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 16, "dropout": 0.3, "layerdrop": 0.3},  # as OPT-350m
+    "gpt2": {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3},
     "gptj": {"rotary_dim": 8},
     "bloom": {},
 }
@@ -210,7 +219,7 @@ def save_folder(folder: Path, house: House, family: str = "llama", ends: list[in
     tokenizer = tokenizer_of(house)
     sizes = {"vocab_size": len(tokenizer), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     named = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos")}
-    config = AutoConfig.for_model(family, **sizes, **FAMILIES[family], **named, pad_token_id=0)
+    config = AutoConfig.for_model(family, **sizes, **FAMILIES.get(family, {}), **named, pad_token_id=0)
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config)
     if ends is not None:

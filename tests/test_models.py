@@ -1,6 +1,9 @@
 """Loading, saving and making models: the same call for every source, and a clear error for every way to fail."""
 
+import errno
 import json
+import math
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +24,7 @@ from transformers import (
     BertConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    MambaConfig,
     PreTrainedTokenizerFast,
 )
 
@@ -367,6 +371,27 @@ def test_a_model_that_reads_both_ways_is_refused(lm, folder, kind):
         load(folder, "cpu")
 
 
+def test_a_model_without_a_cache_is_refused(lm, folder):
+    sizes = {"vocab_size": len(lm.tokenizer), "hidden_size": 32, "num_hidden_layers": 1}
+    AutoModelForCausalLM.from_config(MambaConfig(**sizes)).save_pretrained(folder)
+    with pytest.raises(CannotLoad, match="keeps no keys and values of what it has read: choose a transformer"):
+        load(folder, "cpu")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["model.embed_tokens.weight", "model.norm.weight"])
+def test_a_weight_that_is_no_number_is_neither_loaded_nor_saved(lm, folder, name, value):
+    broken = clone(lm)
+    with torch.no_grad():
+        broken.model.get_parameter(name).view(-1)[-1] = value
+    with pytest.raises(OSError, match=rf"cannot be saved in .*weight {name} holds (nan|inf).*not lost; load this one"):
+        save(broken, folder)
+    assert load(folder, "cpu").parameters == lm.parameters
+    broken.model.save_pretrained(folder)
+    with pytest.raises(CannotLoad, match=rf"damaged or incomplete .the weight {name} holds (nan|inf)"):
+        load(folder, "cpu")
+
+
 def test_a_tokenizer_without_any_special_token_is_refused(folder):
     bpe = Tokenizer(tokenizers.models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel()
@@ -462,6 +487,28 @@ def test_a_save_that_is_cut_off_leaves_the_old_model_or_the_new(lm, folder, monk
     assert (folder / "README.md").read_text() == "Mine."
     assert float(load(folder, "cpu").model.model.norm.weight[0]) == 2.0
     assert sorted(p.name for p in folder.parent.iterdir()) == ["copy"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("step", ["write_digest", "mkdir", "tokenizer", "rename"])
+def test_a_disk_that_takes_nothing_is_said_and_the_old_model_survives(lm, folder, monkeypatch, step, number):
+    def full(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    places = {
+        "write_digest": (models, "write_digest"),
+        "mkdir": (os, "makedirs"),
+        "tokenizer": (PreTrainedTokenizerFast, "save_pretrained"),
+        "rename": (Path, "rename"),
+    }
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(OSError, match=rf"saved in .*copy .*{os.strerror(number)}.*room"),
+    ):
+        patched.setattr(*places[step], full)
+        save(lm, folder)
+    assert load(folder, "cpu").parameters == lm.parameters
+    assert [p.name for p in folder.parent.iterdir()] == ["copy"]
 
 
 def test_files_of_another_model_do_not_stay(lm, folder):

@@ -78,14 +78,20 @@ def new_reward_model(lm: LM, seed: int = SEED) -> RewardModel:
     Args:
         lm: stays as it is. LoRA adapters are merged into the copy.
         seed: draws the head, from a normal distribution as the model's other weights were at first.
+    Raises:
+        ValueError: transformers has no such model that gives scores.
     """
     base = copy.deepcopy(lm.model)
     if isinstance(base, PeftModel):
         base = base.merge_and_unload()
     config = copy.deepcopy(base.config)
     config.num_labels, config.pad_token_id = 1, lm.tokenizer.pad_token_id
-    with seeded(seed, torch.device("cpu")):
-        model = AutoModelForSequenceClassification.from_config(config)
+    try:
+        with seeded(seed, torch.device("cpu")):
+            model = AutoModelForSequenceClassification.from_config(config)
+    except ValueError as error:
+        what = f"transformers has no {config.model_type} model that gives scores, so {lm.name!r} cannot become one"
+        raise ValueError(f"{what}. Make the reward model of another family, such as llama or qwen2.") from error
     setattr(model, model.base_model_prefix, getattr(base, base.base_model_prefix))
     tokenizer = copy.deepcopy(lm.tokenizer)
     tokenizer.chat_template = until_end(lm.template.jinja)

@@ -23,10 +23,10 @@ class ValueModel(nn.Module):
         head: from each vector to the value.
     """
 
-    def __init__(self, trunk: PreTrainedModel) -> None:
+    def __init__(self, trunk: PreTrainedModel, width: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.head = nn.Linear(trunk.config.hidden_size, 1).to(trunk.device)
+        self.head = nn.Linear(width, 1).to(trunk.device)
         nn.init.zeros_(self.head.weight)  # at first it expects nothing, whatever it reads
         nn.init.zeros_(self.head.bias)
 
@@ -36,7 +36,8 @@ class ValueModel(nn.Module):
         model = copy.deepcopy(source.model)
         if isinstance(model, PeftModel):
             model = model.merge_and_unload()
-        return cls(getattr(model, model.base_model_prefix)).requires_grad_(True).eval()
+        width = model.get_output_embeddings().weight.shape[1]  # of its vectors; in some models not `hidden_size`
+        return cls(getattr(model, model.base_model_prefix), width).requires_grad_(True).eval()
 
     def forward(self, rollouts: Rollouts) -> Tensor:
         """What is expected before each token of the responses, given the prompt and the tokens that came earlier.

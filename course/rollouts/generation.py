@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from transformers import GenerationConfig
 
 from course import SEED
@@ -65,7 +66,7 @@ def generate(
         honour_turns: False runs on past the end-of-turn token, as a serving stack that does not know it would.
     Raises:
         ValueError: one text in the place of a list, a prompt is empty or leaves no room in the model's context, or a
-            number is out of range.
+            number is out of range, or the model's scores are not numbers.
     """
     require_list(prompts, "prompts")
     require_list(stop, "stop")
@@ -90,10 +91,17 @@ def generate(
         for first in progress(range(0, len(order), BATCH), f"{len(order):,} answers, batches"):
             rows = order[first : first + BATCH]
             input_ids, mask, _ = pad_left([ids[i] for i in rows], lm.tokenizer.pad_token_id)
+            places = torch.tensor(rows, device=lm.device)
+
+            def check(ids: Tensor, scores: Tensor, places: Tensor = places, width: int = input_ids.shape[1]) -> Tensor:
+                check_scores(scores.log_softmax(-1), places, ids.shape[1] - width)
+                return scores
+
             made = lm.model.generate(
                 input_ids=input_ids.to(lm.device),
                 attention_mask=mask.to(lm.device),
                 generation_config=config,
+                logits_processor=[check],
                 tokenizer=lm.tokenizer if stop else None,
             )
             for i, row in zip(rows, made[:, input_ids.shape[1] :].tolist(), strict=True):
@@ -134,6 +142,15 @@ def check_room(lm: LM, ids: Sequence[Sequence[int]], new: int) -> None:
                 f"Prompt {i} has {len(row)} tokens; with {new} new ones it exceeds the model's context of "
                 f"{lm.context}. Shorten the prompt or lower max_new_tokens."
             )
+
+
+def check_scores(logps: Tensor, rows: Tensor, token: int) -> None:
+    """Raise ValueError if the log-probabilities (B, V) for this token of the answers `rows`, (B,), are not numbers."""
+    if (bad := logps[:, 0].isnan()).any():
+        raise ValueError(
+            f"The model's scores for token {token} are not numbers (nan) in {int(bad.sum())} answers, the first of them "
+            f"answer {int(rows[bad].min())}. Its weights are damaged, most likely by too high a rate: load it again."
+        )
 
 
 def _completion(lm: LM, row: list[int], ends: list[int], stop: Sequence[str]) -> Completion:

@@ -18,7 +18,7 @@ from course.batching import pad_left, positions_of
 from course.losses.sft import token_logps
 from course.models import LM, precision, require_list
 from course.plots import progress
-from course.rollouts.generation import check_room
+from course.rollouts.generation import check_room, check_scores
 from course.templates import Template
 from course.world import Question, Request
 
@@ -154,12 +154,7 @@ def sample(
         for t in progress(range(max_new_tokens), f"{count:,} answers, tokens of each"):
             logits = logits / (temperature or 1.0)
             scores = logits.log_softmax(-1)
-            if scores[:, 0].isnan().any():
-                bad = rows[scores[:, 0].isnan()].tolist()
-                raise ValueError(
-                    f"The model's scores for token {t} are not numbers (nan) in {len(bad)} answers, the first of them "
-                    f"answer {bad[0]}. Its weights are damaged, most likely by too high a rate: load it again."
-                )
+            check_scores(scores, rows, t)
             drawn = _draw(scores, numbers[rows, t, None]) if temperature else scores.argmax(-1, keepdim=True)
             response_ids[rows, t] = drawn[:, 0]
             logps[rows, t] = token_logps(logits, drawn[:, 0])

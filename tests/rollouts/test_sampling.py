@@ -411,6 +411,8 @@ def test_damaged_weights_are_named(lm):
     for temperature in (0.0, 1.0):
         with pytest.raises(ValueError, match=r"token 0 are not numbers \(nan\) in 2 answers, the first .* answer 1"):
             sample(broken, [[5], [9], [6], [9]], max_new_tokens=4, temperature=temperature)
+        with pytest.raises(ValueError, match=r"token 0 are not numbers \(nan\) in 2 answers, the first .* answer 1"):
+            generate(broken, [[5], [9], [6], [9]], max_new_tokens=4, temperature=temperature)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # transformers gives checkpointing another name
