@@ -262,6 +262,8 @@ def _why_not(name: str, local: bool, error: Exception) -> str:
         return f"{name!r} would have to run Python code of its own to load, and this course never does. Choose another."
     if "Unrecognized configuration class" in first:
         return f"{name!r} is no language model that writes from left to right, as those of this course do. Choose one."
+    if "tiktoken" in first or "sentencepiece" in first.lower():
+        return f"{name!r} has a tokenizer without tokenizer.json, which this course reads: choose one that has it."
     if isinstance(error, Unfit):
         return f"{name!r} cannot be used here: {first.removesuffix('.')}."
     if local:

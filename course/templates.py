@@ -129,7 +129,7 @@ def _tokens(tokenizer: "PreTrainedTokenizerBase", pieces: list[tuple[Piece, bool
     text = "".join(piece.text for piece, _ in pieces)
     learnt = [own for piece, own in pieces for _ in piece.text]
     if not tokenizer.is_fast:
-        raise ValueError("This tokenizer does not say where its tokens stand in a text; use its fast version.")
+        raise ValueError("This tokenizer does not say where its tokens stand in a text: use a fast one.")
     backend = tokenizer.backend_tokenizer
     last_step, backend.post_processor = backend.post_processor, None  # it may cut white space from tokens' places
     try:

@@ -343,6 +343,10 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "int8": (as_int8, "quantised.*that is not"),
     "adapters beside": (lambda f: (f / "adapter_config.json").write_text("{}"), "LoRA adapters.*merge_and_unload"),
     "adapters alone": (lambda f: (f / "config.json").rename(f / "adapter_config.json"), "LoRA adapters"),
+    "SentencePiece alone": (
+        lambda f: (f / "tokenizer.json").rename(f / "tokenizer.model"),
+        r"tokenizer without tokenizer\.json",
+    ),
     "T5": (lambda f: edit(f / "config.json", model_type="t5"), "no language model that writes from left to right"),
     "end is a text": (
         lambda f: edit(f / "generation_config.json", eos_token_id="</s>"),

@@ -148,8 +148,9 @@ def check_scores(logps: Tensor, rows: Tensor, token: int) -> None:
     """Raise ValueError if the log-probabilities (B, V) for this token of the answers `rows`, (B,), are not numbers."""
     if (bad := logps[:, 0].isnan()).any():
         raise ValueError(
-            f"The model's scores for token {token} are not numbers (nan) in {int(bad.sum())} answers, the first of them "
-            f"answer {int(rows[bad].min())}. Its weights are damaged, most likely by too high a rate: load it again."
+            f"The model's scores for token {token} are not numbers (nan) in {int(bad.sum())} answers, the first of "
+            f"them answer {int(rows[bad].min())}. Its weights are damaged, most likely by too high a rate: load it "
+            "again."
         )
 
 
