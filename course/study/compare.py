@@ -4,7 +4,6 @@ A tensor or an array stands for its numbers, so that this module needs no torch 
 with numpy or with torch.
 """
 
-import copy
 import math
 import numbers
 import reprlib
@@ -15,11 +14,25 @@ from typing import Any
 
 TOLERANCE = 1e-5  # relative and absolute, for floats; whole numbers must be equal
 MOST = 20_000  # values in one result; the largest that is expected has about a hundred
-LONGEST = 600
+LONGEST = 600  # characters of a value in words
+LONGEST_TEXT = 100_000  # a longer text is cut; those that are expected have a line
+MOST_BITS = 10_000  # of a whole number
+DEEPEST = 50
 
 
 class TooLarge(Exception):
-    """A result has more than `MOST` values."""
+    """A result is larger than any that an exercise asks for; the message says what there is too much of."""
+
+
+class Other:
+    """A value of a type that no exercise asks for, in words. It equals nothing, not even what its class says."""
+
+    def __init__(self, value: Any) -> None:
+        self.kind = f"an object of type {type(value).__name__}"
+        self.text = brief(value)
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 class View(list):
@@ -29,45 +42,58 @@ class View(list):
 # ---- plain values ----------------------------------------------------------------------------------------------
 
 
-def plain(value: Any, room: list[int] | None = None) -> Any:
-    """Tensors, arrays, tuples and iterators as (nested) lists, numbers of any type as int or float; the rest as it is.
+def plain(value: Any, room: list[int] | None = None, depth: int = 0) -> Any:
+    """Tensors, arrays, tuples and iterators as (nested) lists, numbers of any type as int or float; the rest in words.
 
     Args:
         room: how many values may still come, in a list of one number that is counted down.
+        depth: inside how many lists and dicts the value is.
     Raises:
-        TooLarge: more than `MOST` values, or an iterator without an end.
+        TooLarge: more than `MOST` values or `DEEPEST` lists inside each other, or an iterator without an end.
     """
+    if depth > DEEPEST:
+        raise TooLarge(f"more than {DEEPEST} lists inside each other")
     room = [MOST] if room is None else room
-    if isinstance(value, bool | None):
+    if isinstance(value, bool | None) or value is ...:
         return value
     if isinstance(value, int | float | str):  # numpy's and other subclasses, whose repr tells more than the value
         _take(room, 1)
-        basic = next(kind for kind in (int, float, str) if isinstance(value, kind))
-        return value if type(value) is basic else basic.__str__(value) if basic is str else basic(value)
+        if isinstance(value, str):
+            return str.__str__(value[:LONGEST_TEXT])
+        if isinstance(value, float):
+            return value if type(value) is float else float(value)
+        return Other(value) if value.bit_length() > MOST_BITS else value if type(value) is int else int(value)
     if hasattr(value, "tolist") and not isinstance(value, type):
         _take(room, math.prod(getattr(value, "shape", ())))
-        return plain(value.tolist(), room)
+        return plain(value.tolist(), room, depth)
     if isinstance(value, Decimal | numbers.Rational):
         return _float(value)
     if isinstance(value, Mapping):
         _take(room, len(value))
-        return {key: plain(item, room) for key, item in value.items()}
+        return {_member(key): plain(item, room, depth + 1) for key, item in value.items()}
     if isinstance(value, MappingView):
-        return View(plain(item, room) if isinstance(item, list) else item for item in value)
+        return View(plain(item, room, depth + 1) if isinstance(item, list) else item for item in value)
     if isinstance(value, Set):
         _take(room, len(value))
-        return copy.copy(value)
+        return frozenset(map(_member, value)) if isinstance(value, frozenset) else set(map(_member, value))
     if isinstance(value, Iterator):
-        return [plain(item, room) for item in islice(value, MOST + 1)]
+        return [plain(item, room, depth + 1) for item in islice(value, MOST + 1)]
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [plain(item, room) for item in value]
-    return value
+        return [plain(item, room, depth + 1) for item in value]
+    return Other(value)
+
+
+def _member(value: Any) -> Any:
+    """An entry of a set or a key of a dict, which stays hashable."""
+    if isinstance(value, tuple | frozenset):
+        return type(value)(map(_member, value)) if type(value) in (tuple, frozenset) else Other(value)
+    return value if isinstance(value, str | numbers.Number | None) else Other(value)
 
 
 def _take(room: list[int], count: int) -> None:
     room[0] -= count
     if room[0] < 0:
-        raise TooLarge
+        raise TooLarge(f"more than {MOST:,} values")
 
 
 def _float(value: Decimal | numbers.Rational) -> Any:
@@ -149,7 +175,7 @@ def kind(value: Any) -> str:
         return "a single number"
     if not isinstance(value, list):
         names = {str: "a text", dict: "a dict", set: "a set", frozenset: "a set"}
-        return names.get(type(value), f"an object of type {type(value).__name__}")
+        return value.kind if isinstance(value, Other) else names.get(type(value), type(value).__name__)
     shape, inner = [len(value)], value
     while inner and isinstance(inner[0], list) and all(_length(item) == len(inner[0]) for item in inner):
         inner = inner[0]

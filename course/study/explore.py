@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any
 
-from course.study.grading import plain
+from course.study.compare import plain
 from course.study.markup import static_text, to_html
 from course.study.widget import StudyWidget
 

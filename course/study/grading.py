@@ -5,26 +5,24 @@ to do with the right one.
 """
 
 import copy
-import ctypes
 import dis
 import inspect
 import sysconfig
-import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from course.study.compare import LONGEST, MOST, TooLarge, brief, kind, plain, same, show, where
+from course.study.compare import LONGEST, TooLarge, brief, kind, plain, same, show, where
 from course.study.relations import read_names, relation
+from course.study.running import Runner, TimeUp
 
 if TYPE_CHECKING:
     from course.exercises import Exercise
 
-SECONDS = 10.0  # for one case; a solution takes milliseconds
+SECONDS = 10.0  # for all cases together; a solution takes milliseconds
 NOT_THE_LEARNERS = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
     str(Path(__file__).parents[1]),
@@ -64,10 +62,6 @@ class Verdict:
     note: str = ""
 
 
-class _TimeUp(BaseException):
-    """Raised inside the learner's code when its time is over."""
-
-
 def grade(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdict:
     """Runs the attempt on copies of the exercise's cases and compares with the solution and the mistakes.
 
@@ -76,7 +70,7 @@ def grade(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
     learner included, so that Run All reaches the cells below and the hints stay at hand.
 
     Args:
-        seconds: how long the attempt may take on each case.
+        seconds: how long the attempt may take on all cases together.
     """
     if attempt is None or attempt is ...:
         return Verdict("not attempted", "Not attempted yet.")
@@ -89,13 +83,14 @@ def grade(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
     expected = [plain(exercise.solution(*copy.deepcopy(case))) for case in exercise.all_cases]
     wrong: list[int] = []
     changed: set[int] = set()
+    run = Runner(attempt, seconds)
     stopped: Exception | None = None
     for n, case in enumerate(exercise.all_cases):
         arguments = copy.deepcopy(case)
         try:
-            got.append(_call(attempt, arguments, seconds))
-        except TooLarge:
-            return _too_large(exercise, case, expected[n])
+            result, after = run(arguments)
+        except TooLarge as error:
+            return _too_large(exercise, case, str(error), expected[n])
         except BaseException as error:
             if isinstance(error, NotImplementedError) and _is_stub(attempt):
                 return Verdict("not attempted", "Not attempted yet.")
@@ -103,8 +98,8 @@ def grade(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
                 stopped = error  # a smaller case says what is wrong
                 break
             return _error(exercise, n, error, seconds, expected[n])
-        pairs = zip(arguments, case, strict=True)
-        changed |= {n for n, (now, was) in enumerate(pairs) if not _unchanged(now, was)}
+        got.append(result)
+        changed |= {n for n, (now, was) in enumerate(zip(after, case, strict=True)) if not same(now, plain(was), 0.0)}
         wrong += [] if same(got[n], expected[n]) else [n]
 
     expected = expected[: len(got)]
@@ -113,7 +108,7 @@ def grade(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
         return Verdict("not attempted", "Not attempted yet.")
     note = _note(exercise, changed)
     if not wrong:
-        return _second_time(exercise, attempt, expected[0], seconds) or Verdict("right", "Right.", note=note)
+        return _second_time(exercise, run, expected[0]) or Verdict("right", "Right.", note=note)
     case = exercise.all_cases[wrong[0]]
     difference = Difference(
         _call_in_words(exercise, case),
@@ -125,9 +120,7 @@ def grade(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
         message = f"Your function returns nothing (None). {_why_nothing(attempt)}".rstrip()
         return Verdict("wrong", message, difference=difference, note=note)
     mistake = _mistake(exercise, got, expected)
-    hint = (
-        "" if mistake else relation(exercise, attempt, got, expected, lambda n: _again(exercise, attempt, n, seconds))
-    )
+    hint = "" if mistake else relation(exercise, attempt, got, expected, lambda n: _again(exercise, run, n, got[n]))
     if stopped and not mistake:
         said = "".join(traceback.format_exception_only(stopped)).strip()
         hint = f"{hint} On a later case your code stops with {said[:LONGEST]}".strip()
@@ -172,33 +165,22 @@ def _seen(seen: Callable[[Any, Any], bool], got: Any, expected: Any) -> bool:
         return False
 
 
-def _unchanged(now: Any, was: Any) -> bool:
-    try:
-        return same(plain(now), plain(was), 0.0)
-    except Exception:
-        return False
-
-
 # ---- running the learner's code --------------------------------------------------------------------------------
 
 
-def _call(attempt: Callable[..., Any], arguments: tuple[Any, ...], seconds: float) -> Any:
-    """The plain result. An iterator is a result only once it has run through, so that is part of the call."""
-    with _limit(seconds):
-        return plain(attempt(*arguments))
-
-
-def _again(exercise: "Exercise", attempt: Callable[..., Any], n: int, seconds: float) -> Any:
-    """The result of one more call with case n; the exception, where it raises this time."""
+def _again(exercise: "Exercise", run: Runner, n: int, first: Any) -> Any:
+    """The result of one more call with case n, taken to be the first where no time is left; the exception, if any."""
     try:
-        return _call(attempt, copy.deepcopy(exercise.all_cases[n]), seconds)
+        return run(copy.deepcopy(exercise.all_cases[n]), aloud=False)[0]
+    except TimeUp:
+        return first
     except BaseException as error:
         return error
 
 
-def _second_time(exercise: "Exercise", attempt: Callable[..., Any], expected: Any, seconds: float) -> Verdict | None:
+def _second_time(exercise: "Exercise", run: Runner, expected: Any) -> Verdict | None:
     """The verdict on an attempt that was right, and is not when the first case is called again; None for all others."""
-    got = _again(exercise, attempt, 0, seconds)
+    got = _again(exercise, run, 0, expected)
     if same(got, expected):
         return None
     message = (
@@ -206,30 +188,6 @@ def _second_time(exercise: "Exercise", attempt: Callable[..., Any], expected: An
     )
     call = _call_in_words(exercise, exercise.all_cases[0])
     return Verdict("wrong", message, difference=Difference(call, brief(expected), brief(got), where(got, expected)))
-
-
-@contextmanager
-def _limit(seconds: float) -> Iterator[None]:
-    """Raise _TimeUp in this thread if the block is still running after so many seconds.
-
-    Not by a signal: those exist in the main thread only, and on Windows not at all.
-    """
-    thread, lock, running = threading.get_ident(), threading.Lock(), [True]
-
-    def stop() -> None:
-        with lock:
-            if running[0]:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_TimeUp))
-
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        with lock:
-            running[0] = False
-        timer.cancel()
 
 
 def _is_stub(attempt: Callable[..., Any]) -> bool:
@@ -263,8 +221,8 @@ def _error(exercise: "Exercise", n: int, error: BaseException, seconds: float, e
     case = exercise.all_cases[n]
     frames = _frames(error)
     at = f" in line {frames[-1].lineno}" if frames else ""
-    said = "".join(traceback.format_exception_only(error)).strip()
-    if isinstance(error, _TimeUp):
+    said = "".join(traceback.format_exception_only(error)).strip()[:LONGEST]
+    if isinstance(error, TimeUp):
         said = f"no result after {seconds:g} seconds"
         message = f"Your code was still running after {seconds:g} seconds{at}. Is there a loop that never ends?"
     elif isinstance(error, KeyboardInterrupt):
@@ -294,8 +252,7 @@ def _call_in_words(exercise: "Exercise", case: tuple[Any, ...]) -> str:
     return "\n".join(f"{name} = {show(value)}" for name, value in zip(names, case, strict=False))
 
 
-def _too_large(exercise: "Exercise", case: tuple[Any, ...], expected: Any) -> Verdict:
-    got = f"more than {MOST:,} values"
+def _too_large(exercise: "Exercise", case: tuple[Any, ...], got: str, expected: Any) -> Verdict:
     sentence = f"{kind(expected)[:1].upper()}{kind(expected)[1:]} should come out."
     return Verdict(
         "wrong",

@@ -15,7 +15,7 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from course.study.grading import plain
+from course.study.compare import plain
 from course.study.markup import to_html
 from course.study.widget import StudyWidget
 
