@@ -14,11 +14,12 @@ from course.text import canonical, word_count
 REASONS = ("too short", "too long", "broken markup", "refusal boilerplate")
 
 LEFTOVER = re.compile(
-    r"<[|\uff5c][^\s<>|\uff5c]{1,30}[|\uff5c]>|(?<!\w)\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
-    r"|</s>|^\s*<s>|(?<!\w)<s>(?!\w)|<(?:unk|pad|[be]os)>",
+    r"<[|\uff5c][^\s<>|\uff5c]{1,30}[|\uff5c]>|(?<!\w)\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:unk|pad|[be]os)>",
     re.IGNORECASE,
 )
 """The markers of another chat template or tokenizer."""
+S_TAG = re.compile(r"</s>|^\s*<s>|(?<!\w)<s>(?!\w)", re.IGNORECASE)
+"""A tokenizer's marker, or HTML's tag for what is struck out."""
 ABOUT_TOKENS = re.compile(
     r"\b(?:tokens?|tokeni[sz]ers?|templates?|markers?|delimiters?|chatml|llama|gpt|u\+fffd|replacement character)\b",
     re.IGNORECASE,
@@ -39,17 +40,20 @@ ABOUT_MARKUP = re.compile(
     r"|elements?|browsers?|web ?pages?)\b",
     re.IGNORECASE,
 )
-_MODEL = r"an? (?:(?:large|ai|artificial intelligence)[ -])*language model\b"
+_MODEL = r"an? (?:(?:large|ai|artificial intelligence)[ -])*language model\b(?! \w+(?:er|ist)\b)"
 REFUSAL = re.compile(
-    rf"\bas {_MODEL}(?=[^.!?]*\b(?:I|my|me)\b)|\b(?:I|my)\b[^.!?]*\bas {_MODEL}|\bI(?: am|['\u2019]m) {_MODEL}"
+    rf"(?:^|[.!?,;:*] ?|\b(?:and|because|but|since|so|sorry|that) )as {_MODEL}(?=[^.!?;]*\b(?:I|my|me)\b)"
+    rf"|\bI(?:,| (?:can|do|am|have|was)(?: ?no|n['\u2019]t|['\u2019]t| unable)[^.!?;]{{0,200}}) as {_MODEL}"
+    rf"|\bmy \w+ as {_MODEL}|\bI(?: am|['\u2019]m) {_MODEL}"
     r"|\bas an (?:ai|artificial intelligence)(?: model| assistant)?,? I\b|\bmy knowledge cut-?off\b",
     re.IGNORECASE,
 )
 """Another model talking about itself. A refusal in the answer's own words is not boilerplate."""
 INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 QUOTATION = re.compile(
-    r"(?<!\w)([\"'])(?=\S)[^\n]*?\S\1(?!\w)|\u201c[^\u201d]*\u201d|\u2018[^\u2019]*\u2019"
-    r"|\u00ab[^\u00bb]*\u00bb|^ *>.*$",
+    r"(?<!\w)\"(?=\S)(?:[^\"\n]|\n(?!\n))*(?<=\S)\"(?!\w)|(?<!\w)'(?=\S)(?:[^'\n]|\b'\b|\n(?!\n))*(?<=\S)'(?!\w)"
+    r"|\u201e[^\u201c-\u201e]*[\u201c\u201d]|\u201c[^\u201c-\u201e]*\u201d|\u2018[^\u2018\u2019]*\u2019"
+    r"|\u00ab[^\u00ab\u00bb]*\u00bb|\u300c[^\u300c\u300d]*\u300d|\u300e[^\u300e\u300f]*\u300f|^ *>.*$",
     re.MULTILINE,
 )
 FENCE = re.compile(r"\s*(?:(?:[-*+>]|\d+[.)])\s+)?(`{3,}|~{3,})(.*)")
@@ -86,8 +90,9 @@ def _is_broken(texts: list[str]) -> bool:
     prose, cut_off = zip(*map(_own_words, texts), strict=True)
     tokens = any(map(LEFTOVER.search, prose)) or any("\ufffd" in text for text in texts)  # decoded wrongly
     markup = any(map(TAG.search, prose)) or any(map(_has_entity, prose))
-    left = (tokens, ABOUT_TOKENS), (markup, ABOUT_MARKUP)
-    about_else = any(found and not any(map(subject.search, texts)) for found, subject in left)
+    either = any(map(S_TAG.search, prose))
+    left = (tokens, [ABOUT_TOKENS]), (markup, [ABOUT_MARKUP]), (either, [ABOUT_TOKENS, ABOUT_MARKUP])
+    about_else = any(found and not any(s.search(text) for s in subjects for text in texts) for found, subjects in left)
     return about_else or any(cut_off) or any(map(AT_THE_END.search, prose))
 
 
