@@ -30,10 +30,15 @@ OTHER_FILES = {
     **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), ("is UTF-16 text", "Save the file as UTF-8.")),
     b"version https://git-lfs": ("is a note of Git LFS and not the data", "Fetch the data with `git lfs pull`."),
     b"<": ("is a web page", "Download the file itself."),
+    **dict.fromkeys(
+        (b"SQLite", b"\x80\4\x95", b"\x80\5\x95", b"\x93NUMPY", b"%PDF"),
+        ("is no text", "Write its records as JSON lines."),
+    ),
 }
 """How files begin that hold no JSON lines, with what they are and what to do."""
 MENDS = (
     (r".*(?: \ufeff|BOM)", "Two files were joined here: put a line break in the place of the invisible U+FEFF."),
+    (r".* (?:#|//|/\*)", "JSON has no comments: remove it."),
     (r".*\0", "It holds zero bytes, as UTF-16 does: save the file as UTF-8."),
     (r"Extra data [{\x1e]", "Put each record on a line of its own."),
     (r"Extra data ,|Illegal trailing|Expecting \w+.* []}]", "Remove the comma, or write what is missing after it."),

@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any
 
 from course.formats.problems import Problem, describe, is_number, is_truth, quote
-from course.formats.whole import said, whole_conversations
+from course.formats.whole import conversation_in, said, whole_conversations
 from course.text import half_character, visible
 
 Record = dict[str, Any]
@@ -129,6 +129,8 @@ def _check_side(holder: dict, name: str, role: str, prompt: Any = None) -> Itera
     value = holder.get(name)
     is_chat = isinstance(value, list)
     yield from _check_messages(holder, name, role, role) if is_chat else _check_text(holder, name)
+    if role == "user" and isinstance(value, str) and (form := conversation_in(value)):
+        yield Problem(name, f"is a conversation written as {form}", "Write it as a list of messages.")
     if value is not None and prompt is not None and is_chat != isinstance(prompt, list):
         sorts = ("messages", "text") if is_chat else ("text", "messages")
         yield Problem(name, f"is {sorts[0]} while the prompt is {sorts[1]}", "Use one sort for both.")

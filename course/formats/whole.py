@@ -17,6 +17,13 @@ def as_turns(value: Any) -> list[dict[str, Any]]:
     return turns if not before and len(turns) > 1 else []
 
 
+def conversation_in(prompt: str) -> str | None:
+    """How a prompt's text holds whole turns, which would be learnt as what one user wrote; None if it holds none."""
+    if prompt.rstrip().endswith("\n\nAssistant:") and as_turns(prompt):
+        return "one text with `Human:` and `Assistant:`"
+    return "JSON in a text" if re.fullmatch(r"(?s)\s*\[\s*\{\s*['\"]role['\"].*\}\s*\]\s*", prompt) else None
+
+
 def said(turns: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
     """Roles and texts of turns, without what else a message may hold."""
     return [(turn.get("role"), turn.get("content")) for turn in turns]

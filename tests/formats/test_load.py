@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import pickle
 from collections import UserDict
 from decimal import Decimal
 
@@ -212,7 +213,9 @@ BROKEN = {
     "half an emoji as a name": (b'{"\\ud83d": 1}', "the name '\\ud83d': holds half of a character"),
     "halves the wrong way round": (b'{"prompt": "\\ude00\\ud83d"}', "prompt: holds half of a character (U+DE00"),
     "surrogates as bytes": (b'{"prompt": "\xed\xa0\xbd"}', "byte 13: is not UTF-8"),
-    "a comment": (b"// hello", "one JSON object on a line of its own"),
+    "a comment": (b"// hello", "JSON has no comments: remove it"),
+    "a comment behind": (GOOD_LINE + b" # good", "JSON has no comments: remove it"),
+    "a comment within": (b'{"prompt": "Hi", /* or Hello */ "chosen": "a"}', "JSON has no comments: remove it"),
     "another list": (b"[[1], [2]]", "is a list, not a record"),
     "null": (b"null", "is nothing, not a record"),
 }
@@ -224,6 +227,8 @@ OTHER_FILES = {
     "UTF-16": (GOOD_LINE.decode().encode("utf-16"), "is UTF-16 text. Save the file as UTF-8."),
     "a web page": (b"\n<!DOCTYPE html>\n<html>", "is a web page"),
     "Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "Fetch the data with `git lfs pull`"),
+    "pickle": (pickle.dumps([PAIR]), "is no text. Write its records as JSON lines."),
+    "NumPy": (b"\x93NUMPY\1\0", "is no text"),
     "a list": (json.dumps([PAIR, PAIR]).encode(), "is one JSON list"),
     "a list in lines": (b"[\n" + GOOD_LINE + b",\n" + GOOD_LINE + b"\n]", "is one JSON list"),
     "records in lines": (json.dumps(PAIR, indent=1).encode() * 2, "has its records on several lines each"),

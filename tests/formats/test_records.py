@@ -20,6 +20,15 @@ BAD = [
     ("instruction", {"instruction": "Add.", "output": 4}, "output", "is a number, not text", "as a string"),
     ("instruction", {"instruction": "Add.", "input": 2, "output": "4"}, "input", "is a number, not text", "''"),
     ("instruction", "Add.", "", "is text, not a record", "named fields"),
+    *[
+        (kind, GOOD[kind][0] | {"prompt": prompt}, "prompt", f"is a conversation written as {form}", "list of messages")
+        for kind in ("unpaired", "ranking", "likert")
+        for prompt, form in [
+            ("\n\nHuman: Hi\n\nAssistant:", "one text with `Human:` and `Assistant:`"),
+            (json.dumps([user("Hi")]), "JSON in a text"),
+            (str([SYSTEM, user("Hi")]), "JSON in a text"),
+        ]
+    ],
     ("conversation", {"text": "Hi"}, "messages", "is missing", "Add 'messages'"),
     ("conversation", {"messages": "Hi"}, "messages", "is text, not a list", "'role'"),
     ("conversation", {"messages": []}, "messages", "is empty", "Add its turns"),
