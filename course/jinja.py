@@ -112,6 +112,8 @@ def cutter(name: str, jinja: str, markers: Sequence[str], variables: Mapping[str
             if (times := text.count(_place(i))) != 1:
                 how = "more than once" if times else "not as it is, or not at all"
                 raise _refused(name, f"writes the content of messages[{i}] (the {role}'s) {how}")
+            if role != "assistant" and any(start <= text.index(_place(i)) < stop for start, stop in ranges):
+                raise _refused(name, f"marks what the {role} says as the assistant's", "Use another template.")
         if not prompt:
             check_earlier_turns(roles, text)
         if not ranges:

@@ -51,7 +51,10 @@ def sound_config(folder: Path) -> PreTrainedConfig:
             raise ValueError(f"its generation_config.json names {ends!r} as eos_token_id, where numbers are asked")
     config._attn_implementation = None
     config._experts_implementation = None
-    config.output_router_logits = False  # the loss on them, which balances experts, expects another attention mask
+    config.return_dict = True
+    for more in ("output_attentions", "output_hidden_states", "output_router_logits"):
+        if getattr(config, more, False):
+            setattr(config, more, False)
     return config
 
 

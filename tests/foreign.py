@@ -191,7 +191,7 @@ def tokenizer_of(house: House, trim: bool = False, size: int = 400) -> PreTraine
 
 
 FAMILIES: dict[str, dict[str, Any]] = {
-    "llama": {"intermediate_size": 64, "num_key_value_heads": 2},
+    "llama": {"intermediate_size": 64, "num_key_value_heads": 2, "problem_type": "single_label_classification"},
     "qwen2": {"intermediate_size": 64, "num_key_value_heads": 2},
     "qwen3": {"intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8},
     "qwen3_moe": {"moe_intermediate_size": 32, "num_key_value_heads": 2, "num_experts": 4, "num_experts_per_tok": 2},

@@ -1,6 +1,7 @@
 """Models of other houses through every stage: their own chat template, what ends a turn, and what limits them."""
 
 import copy
+import json
 import math
 from pathlib import Path
 
@@ -143,6 +144,10 @@ REFUSED = {
         "{{ message['content'] }}{% if loop.last %}{{ '<|eot_id|>' }}{% else %}{{ ' | ' }}{% endif %}",
         "changes earlier turns once later ones follow",
     ),
+    "marks all": (
+        "{% generation %}{{ message['content'] + '<|eot_id|>' }}{% endgeneration %}",
+        "marks what the user says as the assistant's",
+    ),
     "no end": ("{{ message['role'] + ': ' + message['content'] }}", "writes no token that ends"),
     "content decides": (
         "{{ message['content'] + ('<|eot_id|>' if '?' in message['content'] else '<|end_of_text|>') }}",
@@ -240,6 +245,14 @@ def test_every_family_goes_through_every_stage(family, tmp_path):
     lm = load(save_folder(tmp_path / "lm", HOUSES["SmolLM2"], family), "cpu")
     assert lm.context is None if family == "bloom" else lm.context > 0
     through_every_stage(lm, tmp_path / "reward")
+
+
+def test_what_a_configuration_asks_to_be_returned_changes_nothing(tmp_path):
+    folder = save_folder(tmp_path / "lm", HOUSES["SmolLM2"])
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"return_dict": False, "output_attentions": True, "output_hidden_states": True, "use_cache": False}
+    (folder / "config.json").write_text(json.dumps(config))
+    through_every_stage(load(folder, "cpu"), tmp_path / "reward")
 
 
 def test_a_family_without_scores_makes_no_reward_model(tmp_path):

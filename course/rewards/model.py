@@ -85,7 +85,7 @@ def new_reward_model(lm: LM, seed: int = SEED) -> RewardModel:
     if isinstance(base, PeftModel):
         base = base.merge_and_unload()
     config = copy.deepcopy(base.config)
-    config.num_labels, config.pad_token_id = 1, lm.tokenizer.pad_token_id
+    config.num_labels, config.problem_type, config.pad_token_id = 1, None, lm.tokenizer.pad_token_id
     try:
         with seeded(seed, torch.device("cpu")):
             model = AutoModelForSequenceClassification.from_config(config)
