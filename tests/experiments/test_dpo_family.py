@@ -21,7 +21,6 @@ from course.experiments.dpo_family import (
     TOO_LONG,
     Pool,
     average,
-    beside_stored,
     by_true_score,
     data,
     flipped,
@@ -29,7 +28,7 @@ from course.experiments.dpo_family import (
     run_cell,
     settings_for,
 )
-from course.experiments.store import Run, over_seeds, stored
+from course.experiments.store import over_seeds, stored
 from course.feedback import Pair
 from course.losses import preference
 from course.models import LM
@@ -180,14 +179,6 @@ def test_the_settings_are_those_that_the_search_found():
     for name, (method, rate) in SETTINGS.items():
         best = about[max((one for one in about if about[one]["method"] == name), key=lambda one: mean(scores[one]))]
         assert (best["settings"], best["rate"]) == (repr(method), rate)
-
-
-@pytest.mark.parametrize(("more", "words", "fits"), [(0.0, 0.0, True), (0.35, 0.0, False), (0.0, 9.0, False)])
-def test_a_run_fits_if_it_lies_near_the_stored_ones(more, words, fits):
-    numbers = {"true score": max(over_seeds(RUNS, "clean: DPO", "true score")) + more}
-    numbers["words"] = min(over_seeds(RUNS, "clean: DPO", "words")) + words
-    row = beside_stored(RUNS, Run("family", "clean: DPO", 9, "mixed", numbers))
-    assert row["fits"] is fits and row["run"] == "DPO, clean" and row["true score"] == numbers["true score"]
 
 
 def test_what_the_lesson_says_of_the_stored_runs():
