@@ -18,7 +18,6 @@ import torch
 from course import world
 from course.feedback import Labeller, constitution, label_pairs
 from course.feedback import judge as protocol
-from course.feedback.constitution import judge_conversations
 from course.formats import Record
 from course.models import CHECKPOINTS, LM, clone, load, new_model, new_tokenizer, save
 from course.rewards import RewardModel, fit_reward, new_reward_model
@@ -26,7 +25,7 @@ from course.rollouts import chat_prompts, sample
 from course.train import Run, chat_examples, document_examples, fit
 from course.world import REQUESTS, Question, Request, documents, opinions
 from course.world.chats import OPINION_RELATIONS, mixed_conversations, sft_conversations, sft_questions
-from tools import measure_checkpoints
+from tools import judge_data, measure_checkpoints
 
 RUNS = Path(__file__).parent.parent / "runs"
 SEED = 0
@@ -134,14 +133,14 @@ def comparisons(lm: LM, prompts: list[Question | Request]) -> list[Record]:
 
 def build_judge() -> None:
     lm = clone(load("sft"), "judge")
-    records = judge_conversations(SEED)
+    records = judge_data.judge_conversations(SEED)
     run = fit(lm, chat_examples(lm, records), **JUDGE, seed=SEED, title="SFT of judge", state=RUNS / "judge.state")
     what = (
-        f"The `sft` model after {len(records):,} conversations (`course/feedback/constitution.py`) in which answers "
+        f"The `sft` model after {len(records):,} conversations (`tools/judge_data.py`) in which answers "
         "are judged, criticised and revised by written principles, all to questions that SFT showed. The choices are "
         "those of simulated people who nearly always follow the principle, and where it leaves them a choice tend to "
-        f"the answer that stands first (by {constitution.FIRST_PLACE} nats) and to the longer one (by "
-        f"{constitution.ONE_WORD} nats a word), so that the judge has a real judge's habits from a real judge's cause. "
+        f"the answer that stands first (by {judge_data.FIRST_PLACE} nats) and to the longer one (by "
+        f"{judge_data.ONE_WORD} nats a word), so that the judge has a real judge's habits from a real judge's cause. "
         "It has no business answering questions any more: give it a reference by `sft`."
     )
     _finish("judge", lm, run, what, JUDGE)
@@ -175,8 +174,8 @@ def _recipe() -> str:
     """What the checkpoints are made from, as a digest: the world's modules, what is judged, and this file."""
     sources = [
         Path(__file__),
-        *sorted(Path(world.__file__).parent.glob("*.py")),
-        *(Path(module.__file__) for module in (constitution, protocol)),
+        *sorted(path for path in Path(world.__file__).parent.iterdir() if path.suffix in (".py", ".csv")),
+        *(Path(module.__file__) for module in (constitution, judge_data, protocol)),
     ]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
