@@ -57,7 +57,6 @@ def best_of_n(
     reward: RewardFunction,
     n: int,
     *,
-    temperature: float = 1.0,
     max_new_tokens: int = 56,
     watch: RewardFunction | None = None,
     seed: int = SEED,
@@ -72,7 +71,7 @@ def best_of_n(
         questions: anything with a `.text`.
         reward: what the best is best by.
         n: answers to each question.
-        temperature, max_new_tokens: as in `course.rollouts.sample`.
+        max_new_tokens: as in `course.rollouts.sample`.
         watch: another reward, such as the true one, that is recorded for every answer and chooses nothing.
         seed: of the sampling. With the same seed, a larger N goes on where a smaller one ended.
         chunk: answers in one round, over all questions; at least one to each question. It changes the memory that is
@@ -94,8 +93,7 @@ def best_of_n(
     for first in progress(range(0, n, each), f"{n * count:,} answers, rounds"):
         asked = [*range(count)] * min(each, n - first)
         rows = [prompts[i] for i in asked]
-        limits = {"max_new_tokens": max_new_tokens, "temperature": temperature}
-        texts = sample(lm, rows, **limits, seed=generator).texts
+        texts = sample(lm, rows, max_new_tokens=max_new_tokens, seed=generator).texts
         given = _rewards(reward, questions, asked, texts, "reward")
         for row, (i, text) in enumerate(zip(asked, texts, strict=True)):
             seen = first + row // count + 1

@@ -171,11 +171,9 @@ def drafts(policy: LM, questions: Sequence[Question], seed: int) -> list[tuple[Q
     return made
 
 
-def trained_reward(
-    policy: LM, seed: int = SEED, record: Callable[[str, str, str], Record] = comparison, pairs: int = 300
-) -> RewardModel:
-    """A reward model trained on comparisons of the policy's own drafts, each written down by `record`."""
-    made = drafts(policy, country_questions(SEEN), seed)[:pairs]
+def trained_reward(policy: LM, seed: int = SEED, record: Callable[[str, str, str], Record] = comparison) -> RewardModel:
+    """A reward model trained on 300 comparisons of the policy's own drafts, each written down by `record`."""
+    made = drafts(policy, country_questions(SEEN), seed)[:300]
     model = new_reward_model(policy, seed=seed)
     fit_reward(model, [record(q.text, better, worse) for q, better, worse in made], seed=seed, title="reward model")
     return model
