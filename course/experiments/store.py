@@ -15,8 +15,8 @@ from filelock import FileLock
 
 RESULTS = Path(__file__).with_name("results")
 DIGITS = 4
-T_99 = (63.66, 9.92, 5.84, 4.60, 4.03, 3.71, 3.50, 3.36, 3.25)
-"""Student's t that 99 in 100 values do not exceed, for 1 to 9 degrees of freedom."""
+T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
+"""Student's t that 95 in 100 values do not exceed, for 1 to 9 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def mean_curve(runs: Sequence[Run], condition: str, name: str) -> list[float]:
 def beside(yours: Mapping[str, float], stored: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
     """A row for each number of a run of your own: the mean of the stored runs, and where yours should lie.
 
-    Of 100 further runs that differ in their seed alone, 99 lie within mean +- t * s * sqrt(1 + 1/n), if the numbers are
+    Of 100 further runs that differ in their seed alone, 95 lie within mean +- t * s * sqrt(1 + 1/n), if the numbers are
     normally distributed: the prediction interval of n runs with standard deviation s. Few runs give a wide one.
 
     Args:
@@ -147,9 +147,9 @@ def beside(yours: Mapping[str, float], stored: Sequence[Mapping[str, float]]) ->
     for name, value in yours.items():
         found = [one[name] for one in stored]
         middle, count = mean(found), len(found)
-        reach = T_99[min(count - 1, len(T_99)) - 1] * stdev(found) * (1 + 1 / count) ** 0.5
+        reach = T_95[min(count - 1, len(T_95)) - 1] * stdev(found) * (1 + 1 / count) ** 0.5
         expected = f"{middle - reach:.2f} to {middle + reach:.2f}"
-        row = {"measured": name, "yours": value, f"mean of {count} stored": middle, "99 in 100 lie": expected}
+        row = {"measured": name, "yours": value, f"mean of {count} stored": middle, "95 in 100 lie": expected}
         rows.append(row | {"inside": abs(value - middle) <= reach})
     return rows
 
