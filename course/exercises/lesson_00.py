@@ -37,6 +37,10 @@ def _keys_are_others(got: Any, expected: Messages) -> bool:
     )
 
 
+def _in_capitals(got: Any, expected: Messages) -> bool:
+    return [turn | {"role": turn["role"].lower()} for turn in got] == expected
+
+
 def until_stop(token_ids: list[int], stop_id: int) -> list[int]:
     """The ids in front of the first stop token; all of them where there is none."""
     return token_ids[: token_ids.index(stop_id)] if stop_id in token_ids else list(token_ids)
@@ -87,6 +91,10 @@ EXERCISES: dict[str, Exercise] = {
             "human": _renamed("user", "human"),
             "as_record": lambda question, system: {"messages": to_messages(question, system)},
             "other_keys": Sign(_keys_are_others),
+            "keys_are_roles": lambda question, system: [
+                {turn["role"]: turn["content"]} for turn in to_messages(question, system)
+            ],
+            "capitals": Sign(_in_capitals),
         },
     ),
     "00-until-stop": Exercise(

@@ -43,6 +43,8 @@ EXERCISES: dict[str, Exercise] = {
             "one_too_many": lambda logits, ids: next_token_loss(logits, ids) * (len(ids) - 1) / len(ids),
             "no_minus": lambda logits, ids: -next_token_loss(logits, ids),
             "no_softmax": lambda logits, ids: -logits[:-1].gather(1, ids[1:, None]).mean(),
+            "of_the_mean": lambda logits, ids: -logits[:-1].softmax(-1).gather(1, ids[1:, None]).mean().log(),
+            "every_token": lambda logits, ids: -logits[:-1].log_softmax(-1)[:, ids[1:]].mean(),
         },
     ),
     "01-prompt-tokens": Exercise(
@@ -64,6 +66,7 @@ EXERCISES: dict[str, Exercise] = {
             "question_once": lambda shots, question, queries: sum(shots) * queries + question,
             "number_of_shots": lambda shots, question, queries: (len(shots) + question) * queries,
             "one_query": lambda shots, question, queries: sum(shots) + question,
+            "history": lambda shots, question, queries: queries * sum(shots) + question * queries * (queries + 1) // 2,
         },
     ),
 }

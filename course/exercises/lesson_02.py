@@ -125,6 +125,12 @@ EXERCISES: dict[str, Exercise] = {
             "with_header": _mask(lambda role, *n: [int(role == "assistant")] * sum(n)),
             "everyones_end": _mask(lambda role, *n: _marks(False, role == "assistant", True)(*n)),
             "last_answer_only": _only_last_answer,
+            "headers_left_out": lambda turns: [
+                value for role, _, content, end in turns for value in [int(role == "assistant")] * (content + end)
+            ],
+            "header_behind": lambda turns: [
+                value for turn in turns for value in [int(turn[0] == "assistant")] * (turn[2] + turn[3]) + [0] * turn[1]
+            ],
         },
     ),
     "02-find-the-difference": Exercise(
@@ -156,6 +162,11 @@ EXERCISES: dict[str, Exercise] = {
             "length_forgotten": _same_length_only,
             "last_difference": _last_difference,
             "minus_one": _minus_one_for_equal,
+            "anywhere": lambda served, trained: next((n for n, a in enumerate(served) if a not in trained), None),
+            "how_many": lambda served, trained: sum(a != b for a, b in zip(served, trained, strict=False)),
+            "last_equal": lambda served, trained: (
+                None if served == trained else find_the_difference(served, trained) - 1
+            ),
         },
     ),
     "02-dedupe": Exercise(
@@ -207,6 +218,10 @@ EXERCISES: dict[str, Exercise] = {
             "last_kept": lambda texts: dedupe(texts[::-1])[::-1],
             "last_overwrites": lambda texts: list({_normal(text): text for text in texts}.values()),
             "order_lost": Sign(_same_but_for_order),
+            "spaces_kept": lambda texts: dedupe(
+                texts, lambda text: "".join(c for c in text.lower() if c.isalnum() or c.isspace())
+            ),
+            "copies": lambda texts: [text for n, text in enumerate(texts) if _normal(text) in map(_normal, texts[:n])],
         },
     ),
 }

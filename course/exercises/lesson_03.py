@@ -123,6 +123,12 @@ EXERCISES: dict[str, Exercise] = {
             "wrong_side": _loss_of_the_masked,
             "mask_one_early": _mask_one_early,
             "sum_not_mean": lambda logits, labels: _token_losses(logits, labels).sum(),
+            "zero_ignored": lambda logits, labels: F.cross_entropy(
+                logits[:, :-1].flatten(0, 1), labels[:, 1:].clamp(min=0).flatten(), ignore_index=0
+            ),
+            "reshaped": lambda logits, labels: F.cross_entropy(
+                logits[:, :-1].reshape(len(logits), logits.shape[2], -1), labels[:, 1:]
+            ),
         },
     ),
     "03-make-labels": Exercise(
@@ -156,6 +162,9 @@ EXERCISES: dict[str, Exercise] = {
             "zero": _labels(lambda mask, attention: mask & attention, other=0),
             "inverted": _labels(lambda mask, attention: ~mask & attention),
             "inverted_with_padding": _labels(lambda mask, attention: ~(mask & attention)),
+            "trained_alone": lambda ids, mask, attention: ids[(mask == 1) & (attention == 1)],
+            "mask_of_both": lambda ids, mask, attention: mask * attention,
+            "padding_zero": lambda ids, mask, attention: torch.where(mask == 1, ids * attention, IGNORE),
         },
     ),
     "03-lora-parameters": Exercise(

@@ -228,6 +228,14 @@ EXERCISES: dict[str, Exercise] = {
             "temperature_multiplied": _noise(scaled=lambda difference, temperature: difference * temperature),
             "temperature_forgotten": _noise(scaled=lambda difference, temperature: difference),
             "worths": _worths,
+            "second_alone_divided": lambda utilities, temperature: label_noise(
+                [(a, b / temperature) for a, b in utilities], 1.0
+            ),
+            "first_alone_divided": lambda utilities, temperature: label_noise(
+                [(a / temperature, b) for a, b in utilities], 1.0
+            ),
+            "one_product": _noise(agree=lambda p: p * (1 - p)),
+            "certain": _noise(agree=lambda p: 1.0, right=lambda p: 1.0),
         },
     ),
     "06-ratings-to-pairs": Exercise(
@@ -258,6 +266,21 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "first_rater": lambda answers, ratings: ratings_to_pairs(answers, ratings[:1]),
             "unsorted": Sign(_not_sorted),
+            "ties_kept_and_counted": lambda answers, ratings: (
+                _ties_kept(answers, ratings)[0],
+                ratings_to_pairs(answers, ratings)[1],
+            ),
+            "ties_with_itself": lambda answers, ratings: (
+                ratings_to_pairs(answers, ratings)[0],
+                ratings_to_pairs(answers, ratings)[1] + len(answers) * len(ratings),
+            ),
+            "ties_twice": lambda answers, ratings: (
+                ratings_to_pairs(answers, ratings)[0],
+                2 * ratings_to_pairs(answers, ratings)[1],
+            ),
+            "neighbours": lambda answers, ratings: _compared(
+                pair for row in ratings for pair in pairwise(zip(row, answers, strict=True))
+            ),
         },
     ),
     "06-clicks": Exercise(
@@ -291,6 +314,7 @@ EXERCISES: dict[str, Exercise] = {
             "skips_kept": _clicks(lambda swapped, key: (key == "1") != swapped if key != "t" else None),
             "left_only": _clicks(lambda swapped, key: not swapped if key == "1" else None),
             "swapped_dropped": _clicks(lambda swapped, key: key == "1" if key in "12" and not swapped else None),
+            "swapped_for_one_key": _clicks(lambda swapped, key: {"1": not swapped, "2": False}.get(key)),
         },
     ),
 }

@@ -159,6 +159,8 @@ EXERCISES: dict[str, Exercise] = {
             "hinge": lambda chosen, rejected: (1 - (chosen - rejected)).clamp(min=0).mean(),
             "overflows": Sign(_overflows),
             "cut_off": Sign(_cut_off),
+            "ratio": lambda chosen, rejected: -F.logsigmoid(chosen / rejected).mean(),
+            "separate": lambda chosen, rejected: -(F.logsigmoid(chosen) - F.logsigmoid(rejected)).mean(),
         },
     ),
     "07-scores-at-end": Exercise(
@@ -202,6 +204,7 @@ EXERCISES: dict[str, Exercise] = {
             "mean": _mean_of_real,
             "sum": lambda values, attention: (values * attention).sum(1),
             "largest": lambda values, attention: values.masked_fill(attention == 0, -math.inf).amax(1),
+            "places": lambda values, attention: (attention * torch.arange(attention.shape[1])).argmax(1),
         },
     ),
     "07-calibration": Exercise(
@@ -240,6 +243,15 @@ EXERCISES: dict[str, Exercise] = {
             "lost": lambda probabilities, won, bins: calibration(probabilities, [1 - w for w in won], bins),
             "highest_first": lambda probabilities, won, bins: calibration(probabilities, won, bins)[::-1],
             "empty_kept": Sign(_keeps_empty),
+            "left_edge": lambda probabilities, won, bins: [
+                (_last_bin(p, bins) / bins, share, n) for p, share, n in calibration(probabilities, won, bins)
+            ],
+            "sides_swapped": lambda probabilities, won, bins: [
+                (share, p, n) for p, share, n in calibration(probabilities, won, bins)
+            ],
+            "count_as_share": lambda probabilities, won, bins: [
+                (p, share, n / len(won)) for p, share, n in calibration(probabilities, won, bins)
+            ],
         },
     ),
 }

@@ -181,6 +181,16 @@ EXERCISES: dict[str, Exercise] = {
             "over_the_mean": _over_the_mean,
             "all": lambda stream: [_record(question, answer) for question, answer, _ in stream],
             "roles": _roles_swapped,
+            "by_score": lambda stream: [
+                _record(question, answer)
+                for question, answer in {
+                    question: answer for question, answer, _ in sorted(stream, key=lambda one: one[2])
+                }.items()
+            ],
+            "positive": lambda stream: [_record(question, answer) for question, answer, score in stream if score > 0],
+            "texts_alone": lambda stream: [
+                tuple(turn["content"] for turn in record["messages"]) for record in keep_best(stream)
+            ],
         },
     ),
     "08-expected-best": Exercise(
@@ -213,6 +223,14 @@ EXERCISES: dict[str, Exercise] = {
             "with_replacement": _with_replacement,
             "worst": _expected_worst,
             "one_off": lambda scores, n: _weighed(scores, n, lambda i, size: comb(i, n) / comb(size, n)),
+            "repeats_allowed": lambda scores, n: _weighed(
+                scores, n, lambda i, size: comb(i + n - 2, n - 1) / comb(size + n - 1, n)
+            ),
+            "rank_one_late": lambda scores, n: _weighed(scores, n, lambda i, size: comb(i, n - 1) / comb(size, n)),
+            "n_below": lambda scores, n: _weighed(scores, n, lambda i, size: comb(i - 1, n) / comb(size, n)),
+            "last_block_short": lambda scores, n: float(
+                torch.stack([scores[at : at + n].max() for at in range(0, len(scores), n)]).mean()
+            ),
         },
     ),
     "08-chances-to-win": Exercise(
@@ -243,6 +261,21 @@ EXERCISES: dict[str, Exercise] = {
             "by_place": _by_place,
             "equal_parts": _equal_parts,
             "twice": _ties_counted_twice,
+            "linear": lambda probabilities, rewards, n: chances_to_win(probabilities, rewards, 1) * n,
+            "exactly_once": lambda probabilities, rewards, n: torch.stack(
+                [
+                    n * p * probabilities[rewards < reward].sum() ** (n - 1)
+                    for p, reward in zip(probabilities, rewards, strict=True)
+                ]
+            ),
+            "own_taken_off": lambda probabilities, rewards, n: torch.stack(
+                [
+                    probabilities[rewards <= reward].sum() ** n - (probabilities[rewards <= reward].sum() - p) ** n
+                    for p, reward in zip(probabilities, rewards, strict=True)
+                ]
+            ),
+            "best_only": lambda probabilities, rewards, n: (rewards == rewards.max()).float(),
+            "tilted": lambda probabilities, rewards, n: (probabilities.log() + n * rewards).softmax(0),
         },
     ),
 }

@@ -59,6 +59,12 @@ def _score_for_all_but(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: T
 # --- advantages ---------------------------------------------------------------------------------------------
 
 
+def _on_every_row(scores: Tensor, logps: Tensor, ref_logps: Tensor, mask: Tensor, beta: float) -> Tensor:
+    rewards = reward_tokens(torch.zeros_like(scores), logps, ref_logps, mask, beta)
+    rewards[:, mask.sum(1).long() - 1] += scores
+    return rewards
+
+
 def advantages_of(rewards: list[float], values: list[float], gamma: float, lam: float) -> list[float]:
     """Advantage of each token of one answer, from the last to the first; the answer is worth 0 once it is over."""
     return _advantages()(rewards, values, gamma, lam)
@@ -183,6 +189,16 @@ EXERCISES: dict[str, Exercise] = {
             "probabilities": _of_probabilities,
             "replaced": _score_for_all_but,
             "no_score": lambda scores, *rest: reward_tokens(torch.zeros_like(scores), *rest),
+            "ratios": lambda scores, logps, ref, mask, beta: reward_tokens(
+                scores, (logps - ref).exp(), 0 * ref, mask, beta
+            ),
+            "averaged": lambda scores, logps, ref, mask, beta: reward_tokens(
+                scores, (logps - ref) / mask.sum(1, keepdim=True), 0 * ref, mask, beta
+            ),
+            "never_negative": lambda scores, logps, ref, mask, beta: reward_tokens(
+                scores, (ref - logps).exp() - 1 - (ref - logps), 0 * ref, mask, beta
+            ),
+            "every_row": _on_every_row,
         },
     ),
     "09-gae": Exercise(
@@ -218,6 +234,17 @@ EXERCISES: dict[str, Exercise] = {
             "returns": _returns,
             "forwards": _forwards,
             "backwards_list": lambda *given: advantages_of(*given)[::-1],
+            "values_left_out": lambda rewards, values, gamma, lam: advantages_of(
+                rewards, [0.0] * len(values), gamma, lam
+            ),
+            "next_value_taken_off": _advantages(delta=lambda r, gamma, following, v: r - gamma * following + v),
+            "centred": lambda *given: [a - sum(advantages_of(*given)) / len(given[0]) for a in advantages_of(*given)],
+            "value_before": lambda rewards, values, gamma, lam: advantages_of(
+                [r + gamma * (b - f) for r, b, f in zip(rewards, [0.0, *values], [*values[1:], 0.0], strict=False)],
+                values,
+                gamma,
+                lam,
+            ),
         },
     ),
     "09-clipped-loss": Exercise(

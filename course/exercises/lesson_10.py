@@ -211,6 +211,15 @@ EXERCISES: dict[str, Exercise] = {
             "counts": lambda replies: tuple(
                 sum(opinion is kind and agrees is True for opinion, agrees in replies) for kind in (False, True)
             ),
+            "none_is_half": lambda replies: tuple(
+                sum(0.5 if agrees is None else agrees for agrees in said) / len(said)
+                for said in ([agrees for opinion, agrees in replies if opinion is kind] for kind in (False, True))
+            ),
+            "read_backwards": lambda replies: tuple(
+                sum(opinion for opinion, agrees in replies if agrees is kind)
+                / max(1, sum(agrees is kind for _, agrees in replies))
+                for kind in (False, True)
+            ),
         },
     ),
     "10-cautious": Exercise(
@@ -258,6 +267,12 @@ EXERCISES: dict[str, Exercise] = {
             "variance": lambda scores, usual: (
                 (scores - usual.mean(1, keepdim=True)) / usual.var(1, keepdim=True)
             ).amin(0),
+            "median": lambda scores, usual: (
+                (scores - usual.median(1, keepdim=True).values) / usual.std(1, keepdim=True)
+            ).amin(0),
+            "one_in_the_unit": lambda scores, usual: (
+                (scores - usual.mean(1, keepdim=True)) / (usual.std(1, keepdim=True) + 1)
+            ).amin(0),
         },
     ),
     "10-when-to-stop": Exercise(
@@ -298,6 +313,16 @@ EXERCISES: dict[str, Exercise] = {
             "first_fall": _last_rise,
             "gap": _widest_gap,
             "last": lambda proxy, truth, window: len(truth),
+            "last_window_left_out": lambda proxy, truth, window: (
+                when_to_stop(proxy[:-1], truth[:-1], window) if len(truth) > window else window
+            ),
+            "highest_mean": lambda proxy, truth, window: max(
+                sum(truth[i - window : i]) / window for i in range(window, len(truth) + 1)
+            ),
+            "middle": lambda proxy, truth, window: when_to_stop(proxy, truth, window) - window // 2,
+            "one_wider": lambda proxy, truth, window: (
+                when_to_stop(proxy, truth, window + 1) if len(truth) > window else window
+            ),
         },
     ),
     "10-triage": Exercise(
@@ -360,6 +385,32 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "highest_kl": _but(kl=lambda curves: max(curves["kl"]) > 8),
             "kl_first": _first(_RULES, "kl"),
+            "first_three": _but(
+                reward=lambda curves: (
+                    _late(curves["reward"]) > sum(curves["reward"][:3]) / 3
+                    and _late(curves["true"]) < sum(curves["true"][:3]) / 3 - 0.15
+                )
+            ),
+            "any_entropy": _but(prompt=lambda curves: max(curves["entropy"]) > 0.9),
+            "either": _but(
+                reward=lambda curves: (
+                    _late(curves["reward"]) > curves["reward"][0] or _late(curves["true"]) < curves["true"][0] - 0.15
+                )
+            ),
+            "any_fall": _but(
+                reward=lambda curves: (
+                    _late(curves["reward"]) > curves["reward"][0] and _late(curves["true"]) < curves["true"][0]
+                )
+            ),
+            "relative": _but(
+                reward=lambda curves: (
+                    _late(curves["reward"]) > curves["reward"][0] and _late(curves["true"]) < 0.85 * curves["true"][0]
+                )
+            ),
+            "mean_of_run": _but(kl=lambda curves: sum(curves["kl"]) / len(curves["kl"]) > 8),
+            "sum_of_three": _but(kl=lambda curves: sum(curves["kl"][-3:]) > 8),
+            "exactly_zero": _but(signal=lambda curves: max(curves["reward_std"]) == 0),
+            "mean_kl_is_zero": _but(gradient=lambda curves: abs(sum(curves["kl"]) / len(curves["kl"])) <= 0.001),
         },
     ),
     "10-repair": Exercise(
@@ -400,6 +451,11 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "detached": _detached,
             "unmasked": lambda logps, old, advantages, mask: -((logps - old).exp() * advantages) / mask.sum(),
+            "clipped": lambda logps, old, adv, mask: (
+                loss_gradient(logps, old, adv, mask) * (((logps - old).exp() - 1).abs() <= 0.2)
+            ),
+            "centred": lambda logps, old, adv, mask: loss_gradient(logps, old, adv - adv.mean(), mask),
+            "loss_itself": lambda logps, old, adv, mask: loss_gradient(logps, old, adv, mask).sum(),
         },
     ),
 }

@@ -4,7 +4,9 @@ Of its second notebook: whether the longer answer wins (X6), labels that contrad
 """
 
 import math
+import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -250,6 +252,11 @@ EXERCISES: dict[str, Exercise] = {
             "over_time": lambda logits, ids, is_answer: (
                 logits[:-1].log_softmax(0)[torch.arange(len(ids) - 1), ids[1:]] * is_answer[1:]
             ).sum(),
+            "every_token": lambda logits, ids, is_answer: (
+                logits[:-1].log_softmax(-1)[:, ids[1:]] * is_answer[1:]
+            ).sum(),
+            "best_token": lambda logits, ids, is_answer: (logits[:-1].log_softmax(-1).amax(-1) * is_answer[1:]).sum(),
+            "base_2": lambda logits, ids, is_answer: answer_logp(logits, ids, is_answer) / math.log(2),
         },
     ),
     "11-hidden-rewards": Exercise(
@@ -284,6 +291,14 @@ EXERCISES: dict[str, Exercise] = {
             ],
             "reweighted": lambda policy, reference, beta: [
                 q * math.exp(p / beta) for p, q in zip(policy, reference, strict=True)
+            ],
+            "base_10": _of(lambda p, q, beta: beta * math.log10(p / q)),
+            "from_the_one_before": lambda policy, reference, beta: [
+                0.0,
+                *(b - a for a, b in pairwise(hidden_rewards(policy, reference, beta))),
+            ],
+            "divided_by_first": lambda policy, reference, beta: [
+                math.log(p / q) / math.log(policy[0] / reference[0]) for p, q in zip(policy, reference, strict=True)
             ],
         },
     ),
@@ -348,6 +363,11 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "overflows": Sign(_overflows),
             "cut_off": Sign(_cut_off),
+            "one_minus_the_logarithm": _margin(
+                _right_margin,
+                lambda margin, doubt: -((1 - doubt) * F.logsigmoid(margin) + doubt * (1 - F.logsigmoid(margin))).mean(),
+            ),
+            "one_reference_added": _margin(lambda pc, pr, rc, rr, beta: beta * ((pc - rc) - (pr + rr))),
         },
     ),
     "11-longer-wins": Exercise(
@@ -377,6 +397,13 @@ EXERCISES: dict[str, Exercise] = {
             "spaces": _by_measure(lambda text: len(text.split(" "))),
             "count": lambda pairs: sum(d > 0 for d in _word_differences(pairs)),
             "mean_difference": lambda pairs: sum(_word_differences(pairs)) / len(pairs),
+            "odds": lambda pairs: (
+                sum(d > 0 for d in _word_differences(pairs)) / max(1, sum(d < 0 for d in _word_differences(pairs)))
+            ),
+            "ties_above_only": lambda pairs: (
+                sum(d >= 0 for d in _word_differences(pairs)) / sum(d != 0 for d in _word_differences(pairs))
+            ),
+            "letters_alone": _by_measure(lambda text: len(re.findall(r"\w+", text))),
         },
     ),
     "11-contradictions": Exercise(
@@ -417,6 +444,26 @@ EXERCISES: dict[str, Exercise] = {
             "count": lambda labels: len(contradictions(labels)),
             "labels": lambda labels: [labels[row] for row in contradictions(labels)],
             "the_others": lambda labels: [row for row in range(len(labels)) if row not in contradictions(labels)],
+            "neighbours": lambda labels: [
+                row
+                for row, (prompt, won, lost) in enumerate(labels)
+                if (prompt, lost, won) in labels[max(row - 1, 0) : row + 2]
+            ],
+            "rejected_elsewhere": lambda labels: [
+                row
+                for row, (prompt, won, _) in enumerate(labels)
+                if any((other, loser) == (prompt, won) for other, _, loser in labels)
+            ],
+            "same_prompt": lambda labels: [
+                row for row, label in enumerate(labels) if [prompt for prompt, *_ in labels].count(label[0]) > 1
+            ],
+            "as_found": lambda labels: [
+                row
+                for one in range(len(labels))
+                for other in range(one + 1, len(labels))
+                if labels[one] == (labels[other][0], labels[other][2], labels[other][1])
+                for row in (one, other)
+            ],
         },
     ),
     "11-two-margins": Exercise(
@@ -442,6 +489,17 @@ EXERCISES: dict[str, Exercise] = {
             "with_the_start": _with_the_start,
             "rejected_first": lambda logps, beta: two_margins([(lost, won) for won, lost in logps], beta),
             "chosen_alone": _chosen_alone,
+            "against_the_last": lambda logps, beta: (
+                two_margins(logps, beta)[0],
+                [-margin for margin in _margins([logps[-1], *logps[:-1]], beta, [logps[-1]] * (len(logps) - 1))],
+            ),
+            "losses": lambda logps, beta: tuple(
+                [math.log1p(math.exp(-margin)) for margin in margins] for margins in two_margins(logps, beta)
+            ),
+            "sum_of_rounds_before": lambda logps, beta: (
+                two_margins(logps, beta)[0],
+                [0.0, *two_margins(logps, beta)[1][:-1]],
+            ),
         },
     ),
 }

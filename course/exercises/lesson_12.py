@@ -126,6 +126,13 @@ EXERCISES: dict[str, Exercise] = {
             "one_sided": lambda c, r, nc, nr, beta: (
                 (1 / (2 * beta) - _means(c, r, nc, nr)).clamp(min=0).square().mean()
             ),
+            "rejected_added": _ipo(lambda c, r, nc, nr: c / nc + r / nr),
+            "lengths_swapped": _ipo(lambda c, r, nc, nr: c / nr - r / nc),
+            "beta_in_the_margin": lambda c, r, nc, nr, beta: (beta * _means(c, r, nc, nr) - 0.5).square().mean(),
+            "goal_one_half": _ipo(_means, lambda beta: 0.5),
+            "halved": lambda c, r, nc, nr, beta: ipo_per_token(c, r, nc, nr, beta) / 2,
+            "root": lambda c, r, nc, nr, beta: ipo_per_token(c, r, nc, nr, beta).sqrt(),
+            "mean_lengths": _ipo(lambda c, r, nc, nr: c / nc.mean() - r / nr.mean()),
         },
     ),
     "12-reference-point": Exercise(
@@ -173,6 +180,9 @@ EXERCISES: dict[str, Exercise] = {
             "last_lost": _without_last,
             "summed": lambda policy, ref: _shifted(policy, ref).sum().clamp(min=0),
             "swapped": lambda policy, ref: reference_point(ref, policy),
+            "exponential": lambda policy, ref: _shifted(policy, ref).exp().mean(),
+            "ceiling": lambda policy, ref: _shifted(policy, ref).mean().clamp(max=0),
+            "own_reference": lambda policy, ref: (policy.roll(-1, 1).diagonal() - ref.diagonal()).mean().clamp(min=0),
         },
     ),
     "12-orpo-push": Exercise(
@@ -208,6 +218,10 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "runs_out": Sign(_runs_out),
             "cut_off": Sign(_cut_off),
+            "odds_difference": lambda chosen, rejected, lam: (
+                -lam * logsigmoid(_log_odds(chosen.mean()).exp() - _log_odds(rejected.mean()).exp())
+            ),
+            "logarithm_of_a_negative": _push(lambda logps: logps.mean() - torch.log(torch.expm1(logps.mean()))),
         },
     ),
 }

@@ -53,11 +53,14 @@ def _slope(log_odds: list[float], more_words: list[float]) -> float:
 
 
 def _with_intercept(log_odds: list[float], more_words: list[float]) -> list[float]:
-    n = len(log_odds)
-    y, x = sum(log_odds) / n, sum(more_words) / n
-    slope = sum((a - y) * (b - x) for a, b in zip(log_odds, more_words, strict=True))
-    slope /= sum((b - x) ** 2 for b in more_words)
-    return [a - y - slope * (b - x) for a, b in zip(log_odds, more_words, strict=True)]
+    slope = _slope_of_means(log_odds, more_words)
+    left = [a - slope * b for a, b in zip(log_odds, more_words, strict=True)]
+    return [one - sum(left) / len(left) for one in left]
+
+
+def _slope_of_means(log_odds: list[float], more_words: list[float]) -> float:
+    y, x = sum(log_odds) / len(log_odds), sum(more_words) / len(more_words)
+    return _slope([a - y for a in log_odds], [b - x for b in more_words])
 
 
 def _other_regression(log_odds: list[float], more_words: list[float]) -> list[float]:
@@ -117,6 +120,11 @@ EXERCISES: dict[str, Exercise] = {
             "hard": lambda given, swapped: float(given > swapped),
             "mean_of_probabilities": lambda given, swapped: (_sigmoid(given) + 1 - _sigmoid(swapped)) / 2,
             "mean_of_letters": lambda given, swapped: (_sigmoid(given) + _sigmoid(swapped)) / 2,
+            "brackets": lambda given, swapped: _sigmoid(given - swapped / 2),
+            "base_10": lambda given, swapped: 1 / (1 + 10 ** ((swapped - given) / 2)),
+            "odds": lambda given, swapped: math.exp((given - swapped) / 2),
+            "product": lambda given, swapped: _sigmoid(given) * _sigmoid(-swapped),
+            "difference_of_probabilities": lambda given, swapped: (_sigmoid(given) - _sigmoid(swapped)) / 2,
         },
     ),
     "13-flip-rate": Exercise(
@@ -138,6 +146,10 @@ EXERCISES: dict[str, Exercise] = {
             "first_twice": _first_twice,
             "share_of_a": _share_of_a,
             "count": lambda given, swapped: flip_rate(given, swapped) * len(given),
+            "all_or_nothing": lambda given, swapped: float(given == swapped),
+            "second_twice": lambda given, swapped: (
+                sum(one == other == "B" for one, other in zip(given, swapped, strict=True)) / len(given)
+            ),
         },
     ),
     "13-without-length": Exercise(
@@ -176,6 +188,20 @@ EXERCISES: dict[str, Exercise] = {
             "added": _added,
             "explained": _explained,
             "slope_returned": Sign(_is_one_number),
+            "squared_sum": lambda log_odds, more_words: [
+                a - b * sum(z * d for z, d in zip(log_odds, more_words, strict=True)) / sum(more_words) ** 2
+                for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "sizes_below": lambda log_odds, more_words: [
+                a - b * sum(z * d for z, d in zip(log_odds, more_words, strict=True)) / sum(map(abs, more_words))
+                for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "divided": lambda log_odds, more_words: [
+                a / b if b else a for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "slope_with_intercept": lambda log_odds, more_words: [
+                a - _slope_of_means(log_odds, more_words) * b for a, b in zip(log_odds, more_words, strict=True)
+            ],
         },
     ),
 }

@@ -53,6 +53,14 @@ EXERCISES: dict[str, Exercise] = {
             "prices_swapped": lambda demonstrations, comparisons, votes: (
                 3.5 * demonstrations + 10 * comparisons * votes
             ),
+            "per_hundred": lambda demonstrations, comparisons, votes: (
+                100 * labelling_cost(demonstrations, comparisons, votes)
+            ),
+            "two_looks": lambda demonstrations, comparisons, votes: 10 * demonstrations + 7 * comparisons * votes,
+            "divided": lambda demonstrations, comparisons, votes: (
+                10 * demonstrations + 3.5 * comparisons / max(votes, 1)
+            ),
+            "other_price": lambda demonstrations, comparisons, votes: 10 * demonstrations + 3.05 * comparisons * votes,
         },
     ),
     "18-pairs": Exercise(
@@ -79,6 +87,19 @@ EXERCISES: dict[str, Exercise] = {
             "upside_down": _pairs(lambda better, worse: better > worse),
             "both_orders": _pairs(lambda better, worse: better != worse),
             "ties_kept": _pairs(lambda better, worse: better <= worse),
+            "one_direction_of_the_list": lambda completions, ranks: {
+                (completions[i], completions[j])
+                for i in range(len(ranks))
+                for j in range(i + 1, len(ranks))
+                if ranks[i] < ranks[j]
+            },
+            "with_itself": lambda completions, ranks: {
+                (a, b)
+                for a, better in zip(completions, ranks, strict=True)
+                for b, worse in zip(completions, ranks, strict=True)
+                if better <= worse
+            },
+            "no_order": lambda completions, ranks: {frozenset(pair) for pair in pairs_from_ranks(completions, ranks)},
         },
     ),
 }

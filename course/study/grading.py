@@ -11,12 +11,13 @@ import sysconfig
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from course.study.compare import LONGEST, TooLarge, brief, kind, plain, same, show, where
-from course.study.relations import read_names, relation
+from course.study.relations import read_names, relation, varies
 from course.study.running import Runner, TimeUp
 
 if TYPE_CHECKING:
@@ -119,8 +120,12 @@ def grade(exercise: "Exercise", attempt: Any, seconds: float = SECONDS) -> Verdi
     if nothing:
         message = f"Your function returns nothing (None). {_why_nothing(attempt)}".rstrip()
         return Verdict("wrong", message, difference=difference, note=note)
-    mistake = _mistake(exercise, got, expected)
-    hint = "" if mistake else relation(exercise, attempt, got, expected, lambda n: _again(exercise, run, n, got[n]))
+    again = partial(_again, exercise, run, got)
+    mistake, hint = _mistake(exercise, got, expected), ""
+    if not mistake:
+        hint = varies(got, again)
+        mistake = None if hint else _nearly(exercise, got, expected)
+        hint = hint or ("" if mistake else relation(exercise, attempt, got, expected))
     if stopped and not mistake:
         said = "".join(traceback.format_exception_only(stopped)).strip()
         hint = f"{hint} On a later case your code stops with {said[:LONGEST]}".strip()
@@ -139,6 +144,21 @@ def _mistake(exercise: "Exercise", got: list[Any], expected: list[Any]) -> str |
         if fits:
             return name
     return None
+
+
+def _nearly(exercise: "Exercise", got: list[Any], expected: list[Any]) -> str | None:
+    """The only mistake that does the same on every ordinary case, if two or more of them come out wrong.
+
+    An attempt may make a known mistake and treat an empty list, say, in its own way. What returns the same whatever
+    it is given may agree with a mistake by chance.
+    """
+    ordinary = list(zip(exercise.cases, got, expected, strict=False))
+    wrong = [one for _, one, right in ordinary if not same(one, right)]
+    if len(ordinary) < len(exercise.cases) or len(wrong) < 2 or all(same(one, wrong[0]) for one in wrong):
+        return None
+    known = {name: one for name, one in exercise.mistakes.items() if callable(one)}
+    fits = [name for name, one in known.items() if all(_gives(one, case, value) for case, value, _ in ordinary)]
+    return fits[0] if len(fits) == 1 else None
 
 
 def _gives(wrong: Callable[..., Any], case: tuple[Any, ...], got: Any) -> bool:
@@ -168,19 +188,19 @@ def _seen(seen: Callable[[Any, Any], bool], got: Any, expected: Any) -> bool:
 # ---- running the learner's code --------------------------------------------------------------------------------
 
 
-def _again(exercise: "Exercise", run: Runner, n: int, first: Any) -> Any:
-    """The result of one more call with case n, taken to be the first where no time is left; the exception, if any."""
+def _again(exercise: "Exercise", run: Runner, got: list[Any], n: int) -> Any:
+    """The result of one more call with case n, taken to be as before where no time is left; the exception, if any."""
     try:
         return run(copy.deepcopy(exercise.all_cases[n]), aloud=False)[0]
     except TimeUp:
-        return first
+        return got[n]
     except BaseException as error:
         return error
 
 
 def _second_time(exercise: "Exercise", run: Runner, expected: Any) -> Verdict | None:
     """The verdict on an attempt that was right, and is not when the first case is called again; None for all others."""
-    got = _again(exercise, run, 0, expected)
+    got = _again(exercise, run, [expected], 0)
     if same(got, expected):
         return None
     message = (

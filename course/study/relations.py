@@ -10,7 +10,8 @@ import dis
 import inspect
 import math
 from collections.abc import Callable
-from itertools import combinations
+from dataclasses import replace
+from itertools import accumulate, combinations
 from typing import TYPE_CHECKING, Any
 
 from course.study.compare import brief, is_number, plain, same
@@ -21,34 +22,74 @@ if TYPE_CHECKING:
 Values = list[Any]  # one for each case
 
 
-def relation(
-    exercise: "Exercise", attempt: Callable[..., Any], got: Values, expected: Values, again: Callable[[int], Any]
-) -> str:
+def relation(exercise: "Exercise", attempt: Callable[..., Any], got: Values, expected: Values) -> str:
     """The most telling sentence that holds; empty where none does.
 
     Args:
         got: what the attempt returned on each of `exercise.all_cases` up to the first that raised, as plain values.
         expected: what should have come.
-        again: calls the attempt once more on the case of this number.
     """
     expected = expected[: len(got)]
-    finders = (
-        lambda: _varies(got, again),
+    if said := _first(
         lambda: _unused(exercise, attempt),
         lambda: _special(exercise, got, expected),
-        lambda: _constant(got, expected),
-        lambda: _arguments(exercise, got),
-        lambda: _exchanged(exercise, got),
+    ):
+        return said
+    if said := _fact(exercise, got, expected):
+        return said
+    wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
+    if nothing := _nothing([got[n] for n in wrong], [expected[n] for n in wrong]):
+        return f"Where yours is wrong: {nothing[:1].lower()}{nothing[1:]}"
+    if 2 <= len(wrong) < len(got):
+        some = replace(exercise, cases=[exercise.all_cases[n] for n in wrong], special={})
+        if said := _fact(some, [got[n] for n in wrong], [expected[n] for n in wrong], few=len(wrong) < 4):
+            return f"Where yours is wrong: {said[:1].lower()}{said[1:]}"
+    return _first(lambda: _places(got, expected), lambda: _labels(got, expected), lambda: _side(got, expected))
+
+
+def varies(got: Values, again: Callable[[int], Any]) -> str:
+    """What to say of an attempt whose results are others when it is called again; empty where they are not.
+
+    Args:
+        again: calls the attempt once more on the case of this number.
+    """
+    if not all(map(_known, got)) or all(same(again(n), value, 1e-9) for n, value in enumerate(got)):
+        return ""
+    return (
+        "A second call with the same arguments gives another result. Nothing random, and nothing that outlives a call, "
+        "may have a part in it."
+    )
+
+
+def _known(value: Any) -> bool:
+    """Whether the value is of a kind that can be compared; two equal objects of a learner's class need not be."""
+    if isinstance(value, dict):
+        return all(map(_known, value.values()))
+    if isinstance(value, list | set | frozenset | tuple):
+        return all(map(_known, value))
+    return value is None or isinstance(value, int | float | str)
+
+
+def _fact(exercise: "Exercise", got: Values, expected: Values, few: bool = False) -> str:
+    """What holds on all of these cases; few of them can agree with a changed argument by chance."""
+    return _first(
+        lambda: _nothing(got, expected),
+        lambda: "" if few else _constant(got, expected),
+        lambda: "" if few else _arguments(exercise, got),
+        lambda: "" if few else _exchanged(exercise, got),
         lambda: _form(got, expected),
-        lambda: _changed(exercise, got),
+        lambda: "" if few else _changed(exercise, got),
         lambda: _not_a_number(got, expected),
+        lambda: _one_value(got, expected),
         lambda: _numbers(exercise, got, expected),
         lambda: _reduced(got, expected),
-        lambda: _parts(exercise, got, expected),
+        lambda: "" if few else _parts(exercise, got, expected),
         lambda: _columns(got, expected),
-        lambda: _places(got, expected),
-        lambda: _labels(got, expected),
+        lambda: _moved(got, expected),
     )
+
+
+def _first(*finders: Callable[[], str]) -> str:
     for find in finders:
         try:
             if said := find():
@@ -78,24 +119,6 @@ def read_names(code: Any) -> set[str]:
     return names & (flat | inner)
 
 
-def _varies(got: Values, again: Callable[[int], Any]) -> str:
-    if not all(map(_known, got)) or all(same(again(n), value, 1e-9) for n, value in enumerate(got)):
-        return ""
-    return (
-        "A second call with the same arguments gives another result. Nothing random, and nothing that outlives a call, "
-        "may have a part in it."
-    )
-
-
-def _known(value: Any) -> bool:
-    """Whether the value is of a kind that can be compared; two equal objects of a learner's class need not be."""
-    if isinstance(value, dict):
-        return all(map(_known, value.values()))
-    if isinstance(value, list | set | frozenset | tuple):
-        return all(map(_known, value))
-    return value is None or isinstance(value, int | float | str)
-
-
 def _unused(exercise: "Exercise", attempt: Any) -> str:
     code, right = getattr(attempt, "__code__", None), exercise.solution.__code__
     if code is None or code.co_argcount != right.co_argcount or code.co_flags & inspect.CO_VARARGS:
@@ -109,7 +132,18 @@ def _unused(exercise: "Exercise", attempt: Any) -> str:
 def _special(exercise: "Exercise", got: Values, expected: Values) -> str:
     wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
     about = list(dict.fromkeys(exercise.special_of(n) for n in wrong))
-    return f"Right in the ordinary cases, and wrong where {' and where '.join(about)}." if all(about) else ""
+    if not all(about):
+        return ""
+    nothing = _nothing([got[n] for n in wrong], [expected[n] for n in wrong])
+    return f"Right in the ordinary cases, and wrong where {' and where '.join(about)}. {nothing}".rstrip()
+
+
+def _nothing(got: Values, expected: Values) -> str:
+    if not all(one is None for one in got) or any(one is None for one in expected):
+        return ""
+    if all(is_number(one) and one == 0 for one in expected):
+        return "Your function returns None instead of 0. 0 counts as false: ask `is None` where None is meant."
+    return "Your function returns None. Not every way through it ends in a `return`."
 
 
 def _constant(got: Values, expected: Values) -> str:
@@ -245,13 +279,41 @@ def _form(got: Values, expected: Values) -> str:
         ),
         (lambda g, e: _entries(g, e, _values_of), "Each entry should be a dict; yours has the values alone."),
         (lambda g, e: _entries(g, e, _other_keys), "The values are right; the keys of the dicts are not."),
+        (
+            lambda g, e: is_number(g) and not is_number(e) and g == len(e),
+            "You return how many entries there should be. Return the entries themselves.",
+        ),
+        (
+            lambda g, e: isinstance(g, list) and len(g) > 1 and same(g[0], e),
+            "The first part of yours is what is asked for. Return it alone.",
+        ),
+        (
+            _diagonal,
+            "Right on the diagonal of yours: each row was put together with every other one, and not with its own.",
+        ),
+        (
+            lambda g, e: _entries(g, e, _only_value_of),
+            "Each entry should be a dict with one key; yours is the value alone.",
+        ),
+        (lambda g, e: same(g, [one for right in e for one in _inside(right)]), "The right entries, all in one list."),
         (_both_lists(lambda g, e: same(g, e[::-1])), "The right entries, in reverse order."),
-        (_both_lists(lambda g, e: _sorted(g) == _sorted(e)), "The right entries, in another order."),
+        (_both_lists(lambda g, e: _several(e) and g == sorted(e)), "The right entries, but sorted."),
+        (_both_lists(lambda g, e: _several(e) and _sorted(g) == _sorted(e)), "The right entries, in another order."),
+        (lambda g, e: len(g) > len(e) and same(_each_once(g), e), "The right entries, but some stand there twice."),
+        (lambda g, e: len(g) < len(e) and same(_each_once(e), g), "An entry that should come twice stands there once."),
+        (lambda g, e: _rows(g, e, lambda right: right[:-1]), "In each entry the last value is missing."),
         (lambda g, e: same(g, [one[::-1] for one in e]), "In each entry, the two sides have changed places."),
     ]
     for test, said in forms:
         if _all(lambda g, e, test=test: test(g, e) or same(g, e), got, expected):
             return said
+    if said := _keys(got, expected):
+        return said
+    if any(isinstance(e, list) and len(e) > 1 for e in expected):
+        if _all(lambda g, e: same(g, e[:1]), got, expected):
+            return "Only the first entry comes out. Does your function return from inside its loop?"
+        if _all(lambda g, e: same(g, e[-1:]), got, expected):
+            return "Only the last entry comes out. Is the list made anew for every entry?"
     cuts: list[tuple[Callable[[Any], Any], str]] = [
         (lambda e: e[1:], "Right, but the first entry is missing."),
         (lambda e: e[:-1], "Right, but the last entry is missing."),
@@ -265,11 +327,64 @@ def _form(got: Values, expected: Values) -> str:
         return "Right, but there is one entry too many at the end."
     if all(isinstance(e, set | list) for e in expected) and not all(map(_numeric, expected)):
         alike = all(isinstance(g, set | frozenset | list) for g in got)
+        alike = alike and any(len(g) != len(e) for g, e in zip(got, expected, strict=True))
         if alike and any(got) and _all(lambda g, e: _left_over(g, e) == 0, got, expected):
             return "Everything in your result is right, but some entries are missing."
         if alike and any(expected) and _all(lambda g, e: _left_over(e, g) == 0, got, expected):
+            both = [(g, e) for g, e in zip(got, expected, strict=True) if len(g) > len(e)]
+            if all(_with_itself(one) for g, e in both for one in g if not any(same(plain(one), plain(x)) for x in e)):
+                return "Everything that is expected is there, and entries in which something is paired with itself."
             return "Everything that is expected is there, and some entries that should not be."
     return ""
+
+
+def _with_itself(entry: Any) -> bool:
+    sides = list(entry.values())[-2:] if isinstance(entry, dict) else entry
+    return isinstance(sides, list | tuple) and len(sides) == 2 and sides[0] == sides[1]
+
+
+def _keys(got: Values, expected: Values) -> str:
+    """Where entries have the wrong keys: which, if they are always the same."""
+    pairs = [
+        (one, right)
+        for g, e in zip(got, expected, strict=True)
+        for one, right in zip(g if isinstance(g, list) else [g], e if isinstance(e, list) else [e], strict=False)
+    ]
+    if not pairs or not all(isinstance(one, dict) and isinstance(right, dict) for one, right in pairs):
+        return ""
+    wrong = [one for one, right in pairs if one.keys() != right.keys()]
+    asked = {tuple(right) for _, right in pairs}
+    if len(wrong) < len(pairs) or len(asked) > 1:
+        return ""
+    named = [", ".join(f"`{key}`" for key in keys) for keys in (dict.fromkeys(k for one in wrong for k in one), *asked)]
+    return f"The keys of your dicts are {named[0]}. Asked for {'are' if ',' in named[1] else 'is'} {named[1]}."
+
+
+def _diagonal(g: Any, e: Any) -> bool:
+    square = isinstance(e, list) and isinstance(g, list) and len(g) == len(e) and all(len(row) == len(e) for row in g)
+    return square and same([row[n] for n, row in enumerate(g)], e)
+
+
+def _only_value_of(one: Any, right: dict[Any, Any]) -> bool:
+    return len(right) == 1 and same(one, next(iter(right.values())))
+
+
+def _inside(entry: Any) -> list[Any]:
+    return next(iter(entry.values())) if isinstance(entry, dict) and len(entry) == 1 else entry
+
+
+def _several(values: list[Any]) -> bool:
+    """Whether an order means something: any two lists of as many zeros and ones are the same in some order."""
+    return not all(map(is_number, values)) or len(values) < 3 or len(set(values)) > 2
+
+
+def _each_once(values: Any) -> list[Any]:
+    return [one for n, one in enumerate(values) if not any(same(one, before) for before in values[:n])]
+
+
+def _rows(g: Any, e: Any, cut: Callable[[list[Any]], list[Any]]) -> bool:
+    rows = isinstance(g, list) and isinstance(e, list) and len(g) == len(e)
+    return rows and all(isinstance(right, list) and same(one, cut(right)) for one, right in zip(g, e, strict=True))
 
 
 def _left_over(some: Any, many: Any) -> int:
@@ -401,6 +516,38 @@ _FUNCTIONS: dict[str, Callable[[float], float]] = {
 }
 
 
+def _one_value(got: Values, expected: Values) -> str:
+    """Where a wrong number is always the same one in place of the same one, in several places."""
+    pairs = [(g, e) for g, e, _ in _pairs(got, expected) if not same(g, e)]
+    if len(pairs) < 3 or len({g for g, _ in pairs}) > 1 or len({e for _, e in pairs}) > 1:
+        return ""
+    return f"Where yours is wrong, it always has {brief(pairs[0][0])}, and {brief(pairs[0][1])} should be there."
+
+
+def _moved(got: Values, expected: Values) -> str:
+    """What the numbers of a row have to do with each other, where single ones are wrong."""
+    rows = [(g, e) for g, e in zip(got, expected, strict=True) if _numeric(e) and not any(map(_nested, e))]
+    if len(rows) < len(got) or any(not _numeric(g) or len(g) != len(e) for g, e in rows):
+        return ""
+    long = [(g, e) for g, e in rows if len(set(e)) > 1]
+    if len(long) < 2 or max(len(e) for _, e in long) < 3:
+        return ""
+    ways: list[tuple[Callable[[list[Any], list[Any]], bool], str]] = [
+        (lambda g, e: same(g, list(accumulate(e))), "Yours is the running sum of what it should be."),
+        (lambda g, e: same(g[1:], e[:-1]), "Every number of yours stands one place too late."),
+        (lambda g, e: same(g[:-1], e[1:]), "Every number of yours stands one place too early."),
+        (
+            lambda g, e: same([a - b for a, b in zip(g, e, strict=True)], [g[0] - e[0]] * len(g)),
+            "The differences between your numbers are right; in each case all of them are off by the same amount.",
+        ),
+        (
+            lambda g, e: same([a * e[0] for a in g], [b * g[0] for b in e]) and any(g) and e[0] != 0,
+            "In each case your numbers are right up to a factor, which is not the same in all cases.",
+        ),
+    ]
+    return next((said for test, said in ways if _all(test, *zip(*long, strict=True))), "")
+
+
 def _numbers(exercise: "Exercise", got: Values, expected: Values) -> str:
     pairs = _pairs(got, expected)
     if any(len({round(pair[n], 6) for pair in pairs if math.isfinite(pair[n])}) < 2 for n in (0, 1)):
@@ -461,6 +608,8 @@ def _reduced(got: Values, expected: Values) -> str:
         "last": lambda values: values[-1],
         "largest": max,
         "smallest": min,
+        "difference": lambda values: values[0] - values[1] if len(values) == 2 else math.nan,
+        "quotient": lambda values: values[0] / values[1] if len(values) == 2 else math.nan,
     }
     several = all(map(is_number, expected)) and all(isinstance(one, list) and one for one in got)
     one = all(map(is_number, got)) and all(isinstance(right, list) for right in expected)
@@ -561,10 +710,12 @@ def _places(got: Values, expected: Values) -> str:
     if not differing or any(not isinstance(g, list) or len(g) != len(e) for g, e in zip(got, expected, strict=True)):
         return _side(got, expected)
     what = "row" if any(isinstance(e, list) for _, e, _, _ in differing) else "entry"
-    if all(n == 0 and length > 1 for _, _, n, length in differing):
+    if len(differing) > 1 and all(n == 0 and length > 1 for _, _, n, length in differing):
         return f"Everything is right but the first {what}."
-    if all(n == length - 1 and length > 1 for _, _, n, length in differing):
+    if len(differing) > 1 and all(n == length - 1 and length > 1 for _, _, n, length in differing):
         return f"Everything is right but the last {what}."
+    if what == "row" and len(differing) > 1 and all(n > 0 for _, _, n, _ in differing):
+        return "The first row is always right, and others are not. Is something of the first row taken for all of them?"
     pairs = [(g, e) for g, e, _ in _pairs(got, expected) if not same(g, e)]
     if len({g for g, _ in pairs}) == 1 and len({e for _, e in pairs}) == 1:
         g, e = pairs[0]
@@ -595,9 +746,7 @@ def _labels(got: Values, expected: Values) -> str:
         return f"Where yours is wrong, it is always {brief(given[0])}, and {' or '.join(map(brief, wanted))} is right."
     if len(wanted) == 1:
         return f"Yours is wrong only where {brief(wanted[0])} is right."
-    return f"Yours is never right where {brief(never[0])} is." if (never := _never(got, expected)) else ""
-
-
-def _never(got: Values, expected: Values) -> list[str]:
-    found = {e for g, e in zip(got, expected, strict=True) if g == e}
-    return sorted(set(expected) - found)
+    for name in sorted({name for pair in wrong for name in pair}):
+        if all(name in pair for pair in wrong):
+            return f"Whenever yours is wrong, {brief(name)} is there and should not be, or is not there and should be."
+    return ""

@@ -227,7 +227,7 @@ def remembers(texts, seen=set()):  # noqa: B006
                 for p, a, b, swapped, key in clicks
                 if key in "12"
             ],
-            "changed places",
+            "for the key",
             "missing",
         ),
         (

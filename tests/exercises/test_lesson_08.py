@@ -65,7 +65,7 @@ def sorted_by_name(stream):
             lambda s: [record(q, next(a for p, a, _ in s if p == q)) for q in dict.fromkeys(one[0] for one in s)],
             "first_answer",
         ),
-        (lambda s: [record(q, a) for q, a in {q: a for q, a, _ in sorted(s, key=lambda o: o[2])}.items()], None),
+        (lambda s: [record(q, a) for q, a in {q: a for q, a, _ in sorted(s, key=lambda o: o[2])}.items()], "by_score"),
         (lambda s: [one["messages"] for one in keep_best(s)], None),
         (lambda s: keep_best(s)[::-1], None),
         (lambda s: [(q, a) for q, a, _ in s], None),
@@ -128,7 +128,7 @@ def drawn(scores, n):
     ("attempt", "mistake"),
     [
         (drawn, None),
-        (lambda s, n: torch.combinations(s, n, with_replacement=True).amax(1).mean(), None),
+        (lambda s, n: torch.combinations(s, n, with_replacement=True).amax(1).mean(), "repeats_allowed"),
         (lambda s, n: sum(max(draw) for draw in product(s.tolist(), repeat=n)) / len(s) ** n, "with_replacement"),
         (lambda s, n: torch.combinations(s, n).amin(1).mean(), "worst"),
         (lambda s, n: sorted(s.tolist())[-1], "highest"),

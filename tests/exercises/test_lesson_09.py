@@ -76,7 +76,7 @@ def assigned(scores, logps, ref_logps, mask, beta):
         (lambda s, p, q, m, b: rewards_by_loop(s, p, q, m, 1.0), "no_beta"),
         (lambda s, p, q, m, b: rewards_by_loop(s, p.exp(), q.exp(), m, b), "probabilities"),
         (lambda s, p, q, m, b: -b * (p - q) * m, "no_score"),
-        (lambda s, p, q, m, b: rl.token_rewards(s, p, q, m, b, kind="k3"), None),
+        (lambda s, p, q, m, b: rl.token_rewards(s, p, q, m, b, kind="k3"), "never_negative"),
         (lambda s, p, q, m, b: s - b * ((p - q) * m).sum(1), "one_number"),
     ],
 )
@@ -118,7 +118,7 @@ def test_gae_right(attempt):
     [
         (lambda r, v, g, lam: explicit_sum(r, v, g, 0.0), "one_step"),
         (lambda r, v, g, lam: explicit_sum(r, v, g, 1.0), "no_lambda"),
-        (lambda r, v, g, lam: explicit_sum(r, [0.0] * len(v), g, lam), None),
+        (lambda r, v, g, lam: explicit_sum(r, [0.0] * len(v), g, lam), "values_left_out"),
         (lambda r, v, g, lam: [a + b for a, b in zip(explicit_sum(r, v, g, lam), v, strict=True)], "returns"),
         (lambda r, v, g, lam: explicit_sum(r, v, g, lam)[::-1], "backwards_list"),
         (lambda r, v, g, lam: [-a for a in explicit_sum(r, v, g, lam)], "minus"),

@@ -72,7 +72,7 @@ def test_logp_right(attempt):
         (lambda lo, i, a: math.exp(by_loop(lo, i, a)), "product"),
         (lambda lo, i, a: (lo[:-1].gather(1, i[1:, None])[:, 0] * a[1:]).sum(), "raw"),
         (lambda lo, i, a: lo[:-1].log_softmax(-1).gather(1, i[1:, None])[:, 0] * a[1:], None),
-        (lambda lo, i, a: by_loop(lo, i, a) / math.log(2), None),
+        (lambda lo, i, a: by_loop(lo, i, a) / math.log(2), "base_2"),
     ],
 )
 def test_logp_wrong(attempt, mistake):

@@ -82,7 +82,7 @@ def test_flips_right(attempt):
         (lambda g, s: sum(a == b == "A" for a, b in zip(g, s, strict=True)) / len(g), "first_twice"),
         (lambda g, s: (g.count("A") + s.count("A")) / (len(g) + len(s)), "share_of_a"),
         (lambda g, s: sum(a == b for a, b in zip(g, s, strict=True)), "count"),
-        (lambda g, s: sum(a == b == "B" for a, b in zip(g, s, strict=True)) / len(g), None),
+        (lambda g, s: sum(a == b == "B" for a, b in zip(g, s, strict=True)) / len(g), "second_twice"),
     ],
 )
 def test_flips_wrong(attempt, mistake):

@@ -289,3 +289,36 @@ def test_a_sign_that_cannot_look_at_a_result_is_not_there():
 
 def test_a_number_too_long_to_print_is_no_error():
     assert "bits" in grade(DOUBLE, lambda values: [10**5000]).difference.got
+
+
+# ---- a known mistake, and special cases treated in another way ---------------------------------------------------
+
+EDGE = Exercise(
+    cases=[([1.0, 2.0],), ([3.0, -1.0, 0.5],)],
+    solution=double,
+    mistakes={
+        "squared": lambda values: [value * value for value in values],
+        "halved": lambda values: [value / 2 for value in values],
+        "nothing": lambda values: [],
+    },
+    special={"there are no values": [([],)], "a value is 0": [([0.0, 5.0],)]},
+)
+
+
+def test_a_mistake_is_named_though_special_cases_come_out_in_another_way():
+    def squared(values):
+        return [value * value for value in values] if 0 not in values else None
+
+    assert grade(EDGE, squared).mistake == "squared"
+
+
+def test_what_is_the_same_in_every_case_or_in_no_case_twice_is_no_mistake_by_chance():
+    assert grade(EDGE, lambda values: [] if values else None).mistake is None
+    assert grade(EDGE, lambda values: [v / 2 if len(values) == 2 else 2 * v for v in values] or None).mistake is None
+    calls = []
+
+    def changes_its_mind(values):
+        calls.append(values)
+        return [value * value * (1 if len(calls) < 5 else 2) for value in values] or None
+
+    assert grade(EDGE, changes_its_mind).mistake is None

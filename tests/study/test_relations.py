@@ -86,7 +86,7 @@ SHIFTED = Exercise(cases=[([1.0, 2.5, 4.0], 2), ([3.0, -1.0, 0.5, 7.0], 5)], sol
     [
         (lambda values, steps: shifted(values, steps + 1), "when `steps` is 1 more"),
         (lambda values, steps: shifted(values, -steps), "when `steps` has the opposite sign"),
-        (lambda values, steps: list(shifted(values, steps)[:1]), "when only the first entry of `values` counts"),
+        (lambda values, steps: list(shifted(values, steps)[:1]), "from inside its loop"),
         (lambda values, steps: shifted(sorted(values), steps), "when `values` is sorted"),
         (lambda values, steps: np.float16(shifted(values, steps * 1.001)), "about two digits"),
     ],
@@ -140,3 +140,87 @@ def test_objects_that_cannot_be_compared_are_not_said_to_vary():
 
     for attempt in (lambda pairs: Result(), lambda pairs: [Result()], lambda pairs: lambda: pairs):
         assert "second call" not in grade(RECORDS, attempt).hint
+
+
+# ---- facts about entries, rows and names --------------------------------------------------------------------------
+
+
+def numbered(words: list[str]) -> list[dict[str, object]]:
+    return [{"word": word, "place": place} for place, word in enumerate(words)]
+
+
+NUMBERED = Exercise(cases=[(["b", "a", "c"],), (["d", "b", "e", "a"],)], solution=numbered)
+REPEATED = Exercise(cases=[(["b", "a", "b"],), (["d", "b", "e", "d"],)], solution=lambda words: [*words])
+WRAPPED = Exercise(
+    cases=[(["b", "a"],), (["d", "b", "e"],)],
+    solution=lambda words: [{"words": [word, word.upper()]} for word in words],
+)
+PLACE = Exercise(
+    cases=[([3, 5, 7], 5), ([4, 1], 4), ([2, 6, 8, 9], 9), ([5, 8, 1], 3)],
+    solution=lambda values, value: values.index(value) if value in values else None,
+)
+RUNNING = Exercise(
+    cases=[([1.0, 2.5, 4.0],), ([3.0, -1.0, 0.5, 7.0],)], solution=lambda values: [2 * v for v in values]
+)
+TABLE = Exercise(
+    cases=[([[1, 2], [3, 4]],), ([[5, 0], [7, 8], [1, 9]],)], solution=lambda rows: [[-x for x in row] for row in rows]
+)
+COUPLES = Exercise(
+    cases=[(["a", "b"],), (["c", "d", "e"],)], solution=lambda names: {(a, b) for a in names for b in names if a < b}
+)
+SPREAD = Exercise(cases=[([1.0, 4.0],), ([2.0, 7.0, 3.0],)], solution=lambda values: (max(values), min(values)))
+SIZE = Exercise(
+    cases=[(1,), (5,), (20,), (60,), (2,), (30,)],
+    solution=lambda n: "small" if n < 4 else "medium" if n < 40 else "large",
+)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "attempt", "says"),
+    [
+        (NUMBERED, len, "how many entries"),
+        (NUMBERED, lambda words: (numbered(words), len(words)), "first part of yours"),
+        (NUMBERED, lambda words: numbered(words)[:1], "from inside its loop"),
+        (NUMBERED, lambda words: numbered(words)[-1:], "made anew"),
+        (NUMBERED, lambda words: [{"text": w, "at": n} for n, w in enumerate(words)], "keys of the dicts are not"),
+        (NUMBERED, lambda words: [{w: n} for n, w in enumerate(words)], "Asked for are `word`, `place`"),
+        (REPEATED, sorted, "but sorted"),
+        (REPEATED, lambda words: list(dict.fromkeys(words)), "should come twice"),
+        (REPEATED, lambda words: [*words, words[0]], "too many at the end"),
+        (WRAPPED, lambda words: [[word, word.upper()] for word in words], "dict with one key"),
+        (WRAPPED, lambda words: [one for word in words for one in (word, word.upper())], "all in one list"),
+        (PLACE, lambda values, value: values.index(value) or None if value in values else None, "None instead of 0"),
+        (PLACE, lambda values, value: values.index(value) + 1 if value in values else None, "yours is 1 too high"),
+        (RUNNING, lambda values: list(2 * np.cumsum(values)), "running sum"),
+        (RUNNING, lambda values: [0.0, *(2 * v for v in values[:-1])], "one place too late"),
+        (RUNNING, lambda values: [2 * v - sum(values) for v in values], "off by the same amount"),
+        (RUNNING, lambda values: [2 * v / max(values) for v in values], "up to a factor"),
+        (TABLE, lambda rows: [[-x for x in rows[0]], *([0, 0] for _ in rows[1:])], "first row is always right"),
+        (TABLE, lambda rows: [[-x for x in row[:-1]] for row in rows], "last value is missing"),
+        (COUPLES, lambda names: {(a, b) for a in names for b in names if a <= b}, "paired with itself"),
+        (SPREAD, lambda values: max(values) - min(values), "the difference of those"),
+        (SIZE, lambda n: "small" if n < 10 else "medium" if n < 40 else "large", "'medium' is right"),
+        (
+            SIZE,
+            lambda n: "medium" if n < 3 or n > 40 else "small" if n < 10 else "large",
+            "'medium' is there and should",
+        ),
+    ],
+)
+def test_what_is_wrong_with_entries_rows_and_names_is_told(exercise, attempt, says):
+    assert says in grade(exercise, attempt).hint
+
+
+def test_zeros_and_ones_in_another_order_are_no_fact():
+    marks = Exercise(cases=[([1, 0, 0, 1],), ([0, 1, 1],)], solution=lambda values: [*values])
+    assert "order" not in grade(marks, lambda values: sorted(values)[::-1] if len(values) > 3 else [1, 1, 0]).hint
+
+
+def test_a_row_put_together_with_every_other_is_seen_by_its_diagonal():
+    first = Exercise(
+        cases=[([[1, 2], [3, 4]],), ([[5, 6, 7], [8, 9, 1], [2, 3, 4]],)], solution=lambda rows: [r[0] for r in rows]
+    )
+    assert (
+        "on the diagonal"
+        in grade(first, lambda rows: [[row[0] + n - m for n, _ in enumerate(rows)] for m, row in enumerate(rows)]).hint
+    )
