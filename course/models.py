@@ -321,7 +321,10 @@ def _write(lm: Pretrained, folder: Path, new: Path) -> None:
         model.generation_config.eos_token_id = lm.ends()
     with _quiet():
         model.to(torch.float32 if largest > most else torch.float16).save_pretrained(new)
-        lm.tokenizer.save_pretrained(new)
+        tokenizer = copy.copy(lm.tokenizer)
+        if lm.template.jinja != template_of(tokenizer).jinja:  # it was given to the model
+            tokenizer.chat_template = lm.template.jinja
+        tokenizer.save_pretrained(new)
     for file in new.glob("*.safetensors"):
         write_digest(file)
     if (folder / "config.json").exists():

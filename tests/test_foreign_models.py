@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from course.preferences import fit_preferences, sequence_logps
 from course.rewards import fit_reward, load_reward, new_reward_model, true_reward
 from course.rl import PPOConfig, ppo
 from course.rollouts import chat_prompts, generate, response_logps, sample
-from course.templates import template_of
+from course.templates import LLAMA2, template_of
 from course.train import chat_examples, document_examples, fit
 from course.world import Request, ask
 from tests.foreign import (
@@ -288,6 +289,15 @@ def test_what_ends_a_turn_survives_saving(tmp_path):
     again = load(tmp_path / "again", "cpu")
     assert again.ends() == lm.ends() and again.template.end == GEMMA.end
     assert set(lm.ends()) <= set(again.model.generation_config.eos_token_id)  # for the library as well
+
+
+def test_a_template_that_was_given_to_a_model_survives_saving(tmp_path):
+    lm = load(save_folder(tmp_path / "lm", HOUSES["SmolLM2"]), "cpu")
+    given = replace(lm, template=LLAMA2)
+    save(given, tmp_path / "again")
+    again = load(tmp_path / "again", "cpu")
+    assert again.encode(CHAT) == given.encode(CHAT) != lm.encode(CHAT) and again.ends() == given.ends()
+    assert lm.tokenizer.chat_template == HOUSES["SmolLM2"].jinja
 
 
 TEXT = "Hello"
