@@ -88,12 +88,15 @@ def check_examples(examples: Sequence[Example], name: str = "examples") -> None:
     """Return quietly if every example can be learnt from or measured.
 
     Raises:
-        ValueError: no examples, an example whose lists differ in length, or one with no label to learn; calls
+        ValueError: no examples, one that is none, whose lists differ in length, or with no label to learn; calls
             the list by the given name and an example by its place in it, from 0.
     """
-    if not examples:
+    if not len(examples):
         raise ValueError(f"There are no {name}: the list is empty. Look at what your filters dropped.")
     for i, example in enumerate(examples):
+        if not isinstance(example, Mapping) or not {"input_ids", "labels"} <= example.keys():
+            what = f"{name}[{i}] is no dict of `input_ids` and `labels`: {example!r:.60}"
+            raise ValueError(f"{what}. Give a list of such dicts, as `chat_examples` makes them.")
         if len(example["input_ids"]) != len(example["labels"]):
             lengths = f"{len(example['input_ids'])} input_ids and {len(example['labels'])} labels"
             raise ValueError(f"{name}[{i}] has {lengths}; make the labels with make_labels.")

@@ -96,6 +96,8 @@ class Pretrained:
     def check_tokens(self, ids: Sequence[int]) -> None:
         """Raise ValueError if a token has no embedding, as when it was added to the tokenizer alone."""
         rows = self.model.get_input_embeddings().num_embeddings
+        if ids and min(ids) < 0:
+            raise ValueError(f"{min(ids)} is the number of no token.")
         if ids and max(ids) >= rows:
             token = self.tokenizer.convert_ids_to_tokens(max(ids))
             what = f"Token {max(ids)} ({token!r}) has no place in the model's embedding of {rows} tokens"

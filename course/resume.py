@@ -188,7 +188,8 @@ def fingerprint(examples: Sequence[Mapping[str, Sequence[int]]], settings: list[
     """What tells one run from another; without what a reference says (`ref_...`), which is known by its weights."""
     digest = hashlib.sha256(json.dumps(settings).encode())
     for example in examples:
-        digest.update(json.dumps(sorted(pair for pair in example.items() if not pair[0].startswith("ref_"))).encode())
+        kept = sorted(pair for pair in example.items() if not pair[0].startswith("ref_"))
+        digest.update(json.dumps(kept, default=lambda array: array.tolist()).encode())
     return digest.hexdigest()
 
 

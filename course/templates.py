@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from course.formats import ROLES, Message
 from course.formats.problems import describe
+from course.formats.records import unread
 from course.jinja import Cut, Piece, cutter, try_out, without_marks
 from course.text import half_character
 
@@ -145,6 +146,8 @@ def _check(messages: Sequence[Message]) -> None:
     if isinstance(messages, dict):
         mend = 'pass record["messages"]' if "messages" in messages else "convert it to a conversation first"
         raise ValueError(f"This is a record ({', '.join(map(str, messages))}) and not its list of messages: {mend}.")
+    if hasattr(messages, "tolist"):
+        raise ValueError("The messages are an array, not a list: read the records with load_records.")
     if not messages:
         raise ValueError("There is no turn to write down: give at least one message.")
     for i, message in enumerate(messages):
@@ -157,6 +160,8 @@ def _check(messages: Sequence[Message]) -> None:
             raise ValueError(f"messages[{i}].content is {message.get('content')!r}, not text; write a string.")
         if half := half_character(message["content"]):
             raise ValueError(f"messages[{i}].content holds half of a character ({half}); write the whole one.")
+        for problem in unread(message, f"messages[{i}]"):
+            raise ValueError(str(problem))
 
 
 def _marker_id(tokenizer: "PreTrainedTokenizerBase", text: str, name: str) -> int:

@@ -23,6 +23,7 @@ from course.formats import Message, as_messages
 from course.formats.problems import describe
 from course.losses.sft import token_losses
 from course.models import LM, Pretrained, precision, require_list, seeded
+from course.numerics import check_settings
 from course.plots import LiveCurve
 from course.resume import Run, State, TrainingStopped, deferred_interrupt, drive, evaluating, fingerprint
 from course.templates import Template
@@ -37,7 +38,10 @@ READ_AT_ONCE = 32  # examples in a forward pass that only measures
 def document_examples(lm: LM, documents: Iterable[str], length: int) -> list[dict[str, list[int]]]:
     """Documents, each begun by the first token (the last, if there is none), joined and cut: every token is learnt."""
     require_list(documents, "documents")
-    encoded = lm.tokenizer(list(documents), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    documents = list(documents)
+    if bad := [i for i, document in enumerate(documents) if not isinstance(document, str)]:
+        raise ValueError(f"documents[{bad[0]}] is {describe(documents[bad[0]])}, not text.")
+    encoded = lm.tokenizer(documents, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     begin = lm.tokenizer.bos_token_id
     rows = blocks(encoded, length, lm.tokenizer.eos_token_id if begin is None else begin).tolist()
     return [{"input_ids": row, "labels": row} for row in rows]
@@ -164,11 +168,12 @@ def fit(
         state: a file to save to and resume from.
     Raises:
         TrainingStopped: the loss or its gradient is not a number, or the state file cannot be used.
-        ValueError: no examples, an example (or a held-out one) without a labelled token, or a count below 1.
+        ValueError: no examples, one (or a held-out one) that has no labelled token or that the model cannot read, or a
+            setting out of range.
     """
-    check_examples(examples)
+    _check_readable(lm, examples)
     if held_out:
-        check_examples(held_out, "held_out")
+        _check_readable(lm, held_out, "held_out")
 
     def step_fn(batches: list[list[Example]]) -> Learnt:
         lm.model.train()
@@ -245,9 +250,11 @@ def loop(
     Raises:
         TrainingStopped, ValueError: as `fit`, but for the examples.
     """
-    for name in ("epochs", "batch_size", "accumulate"):
-        if getattr(recipe, name) < 1:
-            raise ValueError(f"{name}={getattr(recipe, name)}: give at least 1.")
+    check_settings(recipe, ("epochs", "batch_size", "accumulate"), ("learning_rate", "clip"))
+    if not (0 <= recipe.warmup <= 1 and recipe.weight_decay >= 0):
+        raise ValueError(
+            f"warmup={recipe.warmup} is a share from 0 to 1, weight_decay={recipe.weight_decay} from 0 on."
+        )
     plan = _plan(len(examples), recipe)
     steps_per_epoch = len(plan) // recipe.epochs
     optimizer = _optimizer(model, recipe.learning_rate, recipe.weight_decay)
@@ -309,9 +316,9 @@ def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]]) -> float:
     """Mean loss per labelled token over the examples, in nats.
 
     Raises:
-        ValueError: no examples, or one without a labelled token; names it by its place in the list.
+        ValueError: no examples, or one that cannot be measured; names it by its place in the list.
     """
-    check_examples(examples)
+    _check_readable(lm, examples)
     lm.model.eval()
     near = sorted(examples, key=lambda example: len(example["input_ids"]))  # less padding
     total, count = 0.0, 0
@@ -320,6 +327,19 @@ def mean_loss(lm: LM, examples: Sequence[dict[str, list[int]]]) -> float:
         total += float(labelled_losses(lm, batch).sum())
         count += _labelled(batch)
     return total / count
+
+
+def _check_readable(lm: LM, examples: Sequence[Example], name: str = "examples") -> None:
+    """Raise ValueError as `check_examples`, or if one has tokens that the model does not know or more than it reads."""
+    check_examples(examples, name)
+    for i, example in enumerate(examples):
+        try:
+            lm.check_tokens([*example["input_ids"], *(label for label in example["labels"] if label != IGNORE)])
+        except ValueError as error:
+            raise ValueError(f"{name}[{i}]: {error}") from error
+        if not lm.fits(size := len(example["input_ids"])):
+            mend = "Cut it with `course.batching.clip`, or leave it out."
+            raise ValueError(f"{name}[{i}] has {size} tokens, and the model's context is {lm.context}. {mend}")
 
 
 def _labelled(batch: dict[str, Tensor]) -> int:

@@ -327,7 +327,7 @@ def test_a_question_must_have_a_text():
     lm = lm_of(LLAMA3)
     with pytest.raises(ValueError, match=r"questions\[0\] has no `\.text`: 'Hi'"):
         chat_prompts(lm, ["Hi"])
-    with pytest.raises(ValueError, match="Prompt 0 is a text where token ids"):
+    with pytest.raises(ValueError, match="Prompt 0 is no list of token ids: 'Hi'"):
         sample(lm, ["Hi"], max_new_tokens=2)
 
 

@@ -11,6 +11,7 @@ import threading
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -580,10 +581,11 @@ def test_an_exploding_run_is_stopped():
         fit(tiny(), EXAMPLES, epochs=30, learning_rate=1e30, clip=1e30)
 
 
-def test_any_exception_leaves_the_model_in_evaluation_mode():
+def test_any_exception_leaves_the_model_in_evaluation_mode(monkeypatch):
     lm = tiny()
-    with pytest.raises(IndexError):
-        fit(lm, [{"input_ids": [5, 9999], "labels": [5, 9999]}], **SETTINGS)
+    with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
+        patched.setattr(train, "add_sft_gradient", lambda *args: 1 // 0)
+        fit(lm, EXAMPLES, **SETTINGS)
     assert not lm.model.training
     with pytest.raises(ZeroDivisionError):
         fit(lm, EXAMPLES, after_epoch=lambda n: 1 // 0, **SETTINGS)
@@ -615,10 +617,68 @@ def test_examples_with_all_labels_masked_are_named():
         mean_loss(lm, [masked])
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch_size", "accumulate"])
-def test_counts_below_one(name):
-    with pytest.raises(ValueError, match=f"{name}=0: give at least 1"):
-        fit(tiny(), EXAMPLES, **{name: 0})
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        *[
+            (name, value, "give at least 1")
+            for name in ("epochs", "batch_size", "accumulate")
+            for value in (0, 1.5, "2")
+        ],
+        *[
+            (name, value, "give a number above 0")
+            for name in ("learning_rate", "clip")
+            for value in (0.0, -1, math.nan)
+        ],
+        *[("warmup", value, "is a share from 0 to 1") for value in (-0.1, 1.5, math.nan)],
+        ("weight_decay", -0.1, "from 0 on"),
+    ],
+)
+def test_settings_that_would_teach_nothing_or_the_contrary(name, value, said):
+    with pytest.raises(ValueError, match=rf"{name}={value!r}.* ?{said}"):
+        fit(tiny(), EXAMPLES, **{name: value})
+
+
+UNREADABLE = {
+    "of another tokenizer": ({"input_ids": [5, 10**6], "labels": [5, 10**6]}, "Token 1000000 .* has no place"),
+    "a number below 0": ({"input_ids": [5, -3, 6], "labels": [5, -3, 6]}, "-3 is the number of no token"),
+    "a mask of another library": ({"input_ids": [5, 6, 7], "labels": [-1, 6, 7]}, "-1 is the number of no token"),
+    "too long": ({"input_ids": [5] * 513, "labels": [5] * 513}, "has 513 tokens, and the model's context is 512"),
+    "no labels": ({"input_ids": [5, 6]}, "is no dict of `input_ids` and `labels`"),
+    "a record": ({"messages": []}, "is no dict of `input_ids` and `labels`"),
+    "a text": ("Hi", "is no dict of `input_ids` and `labels`: 'Hi'"),
+}
+
+
+@pytest.mark.parametrize(("example", "said"), UNREADABLE.values(), ids=UNREADABLE)
+def test_an_example_that_the_model_cannot_read_is_named(example, said):
+    lm = tiny()
+    with pytest.raises(ValueError, match=rf"examples\[1\].*{said}"):
+        fit(lm, [EXAMPLES[0], example])
+    with pytest.raises(ValueError, match=rf"held_out\[0\].*{said}"):
+        fit(lm, EXAMPLES, held_out=[example])
+    with pytest.raises(ValueError, match=rf"examples\[0\].*{said}"):
+        mean_loss(lm, [example])
+
+
+@pytest.mark.parametrize("array", [np.array, torch.tensor])
+def test_examples_of_arrays_are_learnt_from_and_kept_as_lists_are(array, tmp_path):
+    rows = [{name: array(tokens) for name, tokens in example.items()} for example in EXAMPLES]
+    assert fit(tiny(), rows, **SETTINGS, state=tmp_path / "a.state").losses == fit(tiny(), EXAMPLES, **SETTINGS).losses
+
+
+@pytest.mark.parametrize("document", [None, 5, {"text": "Hi"}, ["Hi"]])
+def test_a_document_that_is_no_text_is_named(document):
+    with pytest.raises(ValueError, match=r"documents\[1\] is .*, not text"):
+        document_examples(tiny(), ["Hi", document], 4)
+
+
+def test_a_message_is_learnt_whole_or_not_at_all():
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello.", "tool_calls": [{"f": 1}]}]
+    with pytest.raises(ValueError, match=r"records\[0\]: messages\[1\].tool_calls: is .* not read here"):
+        chat_examples(tiny(), [{"messages": turns}])
+    with pytest.raises(ValueError, match=r"records\[0\]: The messages are an array, not a list.*load_records"):
+        chat_examples(tiny(), [{"messages": np.array(turns[:1])}])
 
 
 # --- from text to examples --------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def validate(records: Iterable[Any], kind: str) -> None:
         ValueError: there is no such kind, or there are no records, or a dict of them.
         TypeError: a table, or nothing that holds records.
     """
-    if rows(records) is not records:
+    if rows(records) is not records or not hasattr(records, "__len__"):
         raise TypeError(f"This is a {type(records).__name__}, not a list of records: pass load_records(..., {kind!r}).")
     _accept([(f"row {row}", record) for row, record in enumerate(records)], kind, "records", [])
 

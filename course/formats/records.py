@@ -101,6 +101,11 @@ def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
         meant = [f"Call it {name!r}." for name in ROLES if plain in (name, *ELSEWHERE[name])]
         yield Problem(f"{field}.role", f"unknown role {quote(role)}", (*meant, use)[0])
     yield from _check_text(turn, "content", f"{field}.")
+    yield from unread(turn, field)
+
+
+def unread(turn: dict[str, Any], field: str) -> Iterator[Problem]:
+    """Parts of a message that say something and that nothing here reads."""
     for name in UNREAD:
         if (found := quote(turn.get(name))) not in ("None", "''", "[]", "1", "1.0"):
             mend = "Remove it to learn the turn without it, or remove the record."

@@ -18,7 +18,7 @@ import torch
 
 from course import SEED
 from course.batching import Example, answer_example, check_examples
-from course.formats import Record, validate
+from course.formats import Record, as_messages, validate
 from course.losses.preference import PreferenceLoss
 from course.models import LM, require_list
 from course.preferences.methods import DPO, KTO, Method
@@ -192,6 +192,7 @@ def encode_singles(lm: LM, records: Sequence[Record], rng: random.Random) -> lis
         ValueError: no answer is left, or all records have the same prompt, so that no answer is mismatched.
     """
     validate(records, "unpaired")
+    records = [as_messages(record) for record in records]
     partners = _mismatched([json.dumps(record["prompt"]) for record in records], rng)
     items: list[Item] = []
     lost = Counter()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from course.losses.policy import KL_KINDS
+from course.numerics import check_settings
 from course.resume import Progress
 
 PANELS = {
@@ -65,9 +66,8 @@ class PPOConfig:
     offload: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("rollout_batch_size", "epochs", "mini_batch_size", "max_new_tokens", "sft_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give at least 1.")
+        counts = ("rollout_batch_size", "epochs", "mini_batch_size", "max_new_tokens", "sft_batch")
+        check_settings(self, counts, ("learning_rate", "value_learning_rate", "clip", "max_grad_norm"))
         if self.kl_estimator not in KL_KINDS:  # known only after the first answers otherwise
             raise ValueError(f"There is no KL estimate {self.kl_estimator!r}; choose from {', '.join(KL_KINDS)}.")
 

@@ -3,9 +3,11 @@
 Serves every lesson that reads what a model writes.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from torch import Tensor
@@ -70,10 +72,10 @@ def generate(
     """
     require_list(prompts, "prompts")
     require_list(stop, "stop")
-    ids = [document_start(lm, prompt) if isinstance(prompt, str) else list(prompt) for prompt in prompts]
-    if max_new_tokens < 1 or temperature < 0:
+    if max_new_tokens < 1 or not 0 <= temperature < math.inf:
         raise ValueError(f"max_new_tokens={max_new_tokens} must be at least 1, temperature={temperature} at least 0.")
-    check_room(lm, ids, max_new_tokens)
+    texts = (document_start(lm, prompt) if isinstance(prompt, str) else prompt for prompt in prompts)
+    ids = check_room(lm, texts, max_new_tokens)
     ends = lm.ends(honour_turns)
     config = GenerationConfig(
         max_new_tokens=max_new_tokens,
@@ -123,17 +125,19 @@ def _without_own_settings(lm: LM) -> Iterator[None]:
         lm.model.generation_config = own
 
 
-def check_room(lm: LM, ids: Sequence[Sequence[int]], new: int) -> None:
-    """Return quietly if each prompt has a token and leaves room for `new` more in the model's context.
+def check_room(lm: LM, prompts: Iterable[Sequence[int]], new: int) -> list[list[int]]:
+    """The prompts as lists, if each has a token and leaves room for `new` more in the model's context.
 
     Raises:
         ValueError: one does not; names it by its place in the list.
     """
-    for i, row in enumerate(ids):
-        if isinstance(row, str):
-            raise ValueError(
-                f"Prompt {i} is a text where token ids are asked: encode it, for instance by `chat_prompts`."
-            )
+    ids: list[list[int]] = []
+    for i, prompt in enumerate(prompts):
+        try:
+            ids.append(row := [index(token) for token in prompt])
+        except TypeError as error:
+            what = f"Prompt {i} is no list of token ids: {prompt!r:.60}"
+            raise ValueError(f"{what}. Encode it, for instance by `chat_prompts`.") from error
         if not row:
             raise ValueError(f"Prompt {i} is empty. Give it at least one token, for instance the document start.")
         lm.check_tokens(row)
@@ -142,6 +146,7 @@ def check_room(lm: LM, ids: Sequence[Sequence[int]], new: int) -> None:
                 f"Prompt {i} has {len(row)} tokens; with {new} new ones it exceeds the model's context of "
                 f"{lm.context}. Shorten the prompt or lower max_new_tokens."
             )
+    return ids
 
 
 def check_scores(logps: Tensor, rows: Tensor, token: int) -> None:

@@ -130,9 +130,8 @@ def sample(
     if max_new_tokens < 1 or not 0 <= temperature < math.inf:
         raise ValueError(f"max_new_tokens={max_new_tokens} is at least 1, temperature={temperature} at least 0.")
     require_list(prompts, "prompts")
-    if not prompts:
+    if not (prompts := check_room(lm, prompts, max_new_tokens)):
         raise ValueError("There are no prompts: give at least one list of token ids.")
-    check_room(lm, prompts, max_new_tokens)
     device, filler = lm.device, lm.tokenizer.pad_token_id
     ends = torch.tensor(lm.ends(), dtype=torch.long, device=device)
     prompt_ids, prompt_mask, positions = (t.to(device) for t in pad_left(prompts, filler))

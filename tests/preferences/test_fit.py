@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course.formats import DataError, preference_to_unpaired
+from course.formats import DataError, as_messages, preference_to_unpaired
 from course.losses.preference import dpo_loss
 from course.models import LM, clone, with_lora
 from course.preferences import DPO, IPO, KTO, ORPO, SimPO, fit, fit_preferences, sequence_logps
@@ -167,6 +167,15 @@ def test_a_partner_always_has_another_prompt(prompts, seed):
     else:
         partners = fit._mismatched(prompts, random.Random(seed))
         assert all(prompts[k] != prompts[i] for i, k in enumerate(partners))
+
+
+def test_kto_takes_records_of_texts_and_of_messages_together():
+    texts = [
+        {"prompt": "Hi", "completion": "Lima.", "label": True},
+        {"prompt": "Ho", "completion": "No.", "label": False},
+    ]
+    mixed = [texts[0], as_messages(texts[1])]
+    assert fit_preferences(tiny(), mixed, KTO()).losses == fit_preferences(tiny(), texts, KTO()).losses
 
 
 def test_kto_learns_from_good_answers_alone_too():

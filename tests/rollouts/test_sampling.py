@@ -396,6 +396,15 @@ def test_rollouts_with_numbers_out_of_range(lm, wrong):
         sample(lm, [[5]], **{"max_new_tokens": 4} | wrong)
 
 
+@pytest.mark.parametrize("wrong", [5, None, "Hi", 0.5, [1.5], ["Hi"], [[5]], {"role": "user"}, [-1]])
+@pytest.mark.parametrize("function", [sample, generate])
+def test_what_is_no_prompt_of_token_ids_is_named(lm, function, wrong):
+    if function is generate and wrong == "Hi":
+        return  # a text to carry on
+    with pytest.raises(ValueError, match=r"Prompt 1 is no list of token ids: .*Encode it|-1 is the number of no token"):
+        function(lm, [[5], wrong], max_new_tokens=2)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
 @pytest.mark.parametrize("function", [response_logits, response_logps])
 def test_log_probabilities_need_a_temperature(lm, function, temperature):
