@@ -9,6 +9,7 @@ stored in the notebook. Works with plotly 5.24 (Colab) to 7.
 
 import itertools
 import math
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -26,7 +27,8 @@ PATTERNS = ("", "/", "x", ".", "-", "\\", "|")
 MOST_POINTS = 400  # drawn for each series
 MOST_BINS = 40
 ABOVE, PLOT, BELOW, LEGEND_ROW = 60, 240, 56, 22  # pixels: title, the plot itself, its x axis, one row of names
-SMALL = 110  # pixels: one of several plots
+SMALL, LINE = 110, 17  # pixels: one of several plots, a line of its title
+WIDEST = 26  # characters in such a line, so that it fits half of a narrow page
 
 _AXIS = {
     "automargin": True,
@@ -113,10 +115,17 @@ def panels(series: Mapping[str, Mapping[str, tuple[Numbers, Numbers]]], title: s
     _some(series, title)
     names = list(dict.fromkeys(name for curves in series.values() for name in curves))
     rows = math.ceil(len(series) / 2)
-    plot = rows * (SMALL + BELOW) - BELOW  # from the top of the first row to the bottom of the last
+    titles = [textwrap.wrap(panel, WIDEST) for panel in series]
+    more = LINE * (max(map(len, titles)) - 1)  # pixels, for titles of several lines
+    plot = rows * (SMALL + BELOW + more) - BELOW - more  # from the top of the first row to the bottom of the last
     fig = _figure(title, None, "", names=names)
-    titles = [literal(panel) for panel in series]
-    fig.set_subplots(rows, 2, subplot_titles=titles, horizontal_spacing=0.12, vertical_spacing=BELOW / plot)
+    fig.set_subplots(
+        rows,
+        2,
+        subplot_titles=["<br>".join(map(literal, lines)) for lines in titles],
+        horizontal_spacing=0.12,
+        vertical_spacing=(BELOW + more) / plot,
+    )
     for i, (panel, curves) in enumerate(series.items()):
         _some(curves, panel)
         place = {"row": i // 2 + 1, "col": i % 2 + 1}
@@ -125,7 +134,8 @@ def panels(series: Mapping[str, Mapping[str, tuple[Numbers, Numbers]]], title: s
         lowest = i >= len(series) - 2
         fig.update_xaxes(title={"text": literal(x) if lowest else None, "font_size": 13}, **place)
     fig.update_annotations(font_size=13)
-    fig.update_layout(height=fig.layout.height - PLOT + plot + 10, margin_t=ABOVE + 10, legend_y=-BELOW / plot)
+    height = fig.layout.height - PLOT + plot + 10 + more
+    fig.update_layout(height=height, margin_t=ABOVE + 10 + more, legend_y=-BELOW / plot)
     return fig
 
 

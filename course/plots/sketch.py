@@ -11,6 +11,8 @@ from html import escape, unescape
 
 import plotly.graph_objects as go
 
+from course.plots.figures import LINE
+
 WIDTH = 760
 STROKES = {"dash": "9 4", "dot": "2 3", "dashdot": "9 3 2 3", "longdash": "14 4", "longdashdot": "14 3 2 3"}
 
@@ -33,7 +35,8 @@ def sketch(fig: go.Figure) -> str:
         parts += _plot(traces, layout[f"xaxis{number}"], layout[f"yaxis{number}"], inner, grid)
     for note in layout.annotations:
         x, y = inner[0] + note.x * inner[2], inner[1] + (1 - note.y) * inner[3]
-        parts.append(_text(x, y - 6, note.text, size=13, anchor="middle"))
+        for line, words in enumerate(reversed(note.text.split("<br>"))):
+            parts.append(_text(x, y - 6 - LINE * line, words, size=13, anchor="middle"))
     if layout.showlegend:
         parts += _names([trace for trace in fig.data if trace.showlegend is not False], height)
     body = "\n".join(parts)

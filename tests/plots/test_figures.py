@@ -156,6 +156,16 @@ def test_panels_of_one_name_need_no_legend_and_more_rows_more_room() -> None:
     assert many.layout.height - few.layout.height == 3 * (figures.SMALL + figures.BELOW)
 
 
+def test_a_long_title_of_a_panel_gets_lines_and_room_for_them() -> None:
+    """Half of a page 900 pixels wide has room for 26 characters."""
+    curve = {"": ([1], [1])}
+    plain, long = (
+        panels({title: curve, "b": curve, "c": curve}, "t", "x") for title in ("a", "margin (chosen - rejected reward)")
+    )
+    assert long.layout.annotations[0].text == "margin (chosen - rejected<br>reward)"
+    assert long.layout.height - plain.layout.height == 2 * figures.LINE  # above each row
+
+
 def test_bad_panels_are_named() -> None:
     with pytest.raises(ValueError, match="'t' has nothing to draw"):
         panels({}, "t", "x")

@@ -65,12 +65,12 @@ def test_what_is_no_number_leaves_a_gap():
 
 
 def test_values_in_different_units_get_a_plot_each():
-    panels = {"reward": "Reward", "kl": "KL", "length": "Length"}
+    panels = {"reward": "Reward", "kl": "KL from the reference (nats per answer)", "length": "Length"}
     curve = LiveCurve("PPO", 9, x="iteration", panels=panels)
     for step in range(4):
         curve.replay(step, reward=step, kl=step / 1000, length=1000 * step)
     root = drawn(curve.figure())
-    assert {"Reward", "KL", "Length", "iteration"} <= set(texts(root))
+    assert {"Reward", "KL from the reference", "(nats per answer)", "Length", "iteration"} <= set(texts(root))
     spans = [max(y for _, y in points) - min(y for _, y in points) for points in polylines(root)]
     assert len(spans) == 3 and max(spans) - min(spans) < 1  # each fills its own plot
 

@@ -30,7 +30,7 @@ from course.world import Question
 TITLES = {name: title for name, title in PANELS.items() if name != "beta"} | {
     "kl": "KL (nats per answer)",
     "value error": "error of the values",
-    "reward std": "standard deviation of the rewards",
+    "reward std": "std of the rewards",
     "gradient": "norm of the policy's gradient",
 }
 """What is measured in each iteration, before its update except for gradient and clip fraction: name -> title."""

@@ -4,21 +4,16 @@ Serves notebook 10 (claim H8). The thresholds were set on the stored runs of see
 them.
 """
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-import plotly.graph_objects as go
-
 from course.numerics import tied
-from course.plots.figures import INK, PALETTE, TEMPLATE
 
 History = Mapping[str, Sequence[float]]
 """Name of a curve -> a number for each iteration, as in the `curves` of a run."""
 
 LATE = 3  # iterations at the end of a run that are averaged
-ROW = 58  # pixels: one question of the drawing
 
 
 @dataclass(frozen=True)
@@ -110,31 +105,9 @@ def triage(history: History) -> str:
     return next((rule.name for rule in RULES if rule.found(history)), "healthy")
 
 
-def decision_order() -> go.Figure:
-    """The rules as a picture: the questions from the top down, and at the right where to look when the answer is no."""
-    layout = {"template": TEMPLATE, "title": {"text": "In which order to look at a run"}}
-    fig = go.Figure(layout=layout | {"margin": {"l": 10, "r": 10, "t": 50, "b": 10}})
-    fig.update_xaxes(visible=False, fixedrange=True, range=[0, 1])
-    fig.update_yaxes(visible=False, fixedrange=True, range=[len(RULES) + 0.5, -0.5])
-    fig.layout.height = ROW * (len(RULES) + 1) + 50
-    for row, rule in enumerate(RULES):
-        _box(fig, 0.0, 0.47, row, f"<b>{row + 1}.</b> {rule.question}", INK)
-        _box(fig, 0.56, 1.0, row, rule.look, PALETTE[1])
-        _arrow(fig, 0.47, row, 0.56, row, PALETTE[1])
-        _arrow(fig, 0.08, row + 0.36, 0.08, row + 0.64, INK)
-        for x, y, text in ((0.515, row - 0.2, "no"), (0.105, row + 0.5, "yes")):
-            fig.add_annotation(x=x, y=y, text=text, showarrow=False, font={"size": 11, "color": INK})
-    _box(fig, 0.0, 0.47, len(RULES), "Nothing found: read the answers all the same.", PALETTE[2])
-    return fig
-
-
-def _box(fig: go.Figure, left: float, right: float, row: int, text: str, color: str) -> None:
-    line = {"color": color, "width": 1.5}
-    fig.add_shape(type="rect", x0=left, x1=right, y0=row - 0.36, y1=row + 0.36, line=line, fillcolor="white")
-    lines = "<br>".join(textwrap.wrap(text, 46, break_on_hyphens=False))
-    fig.add_annotation(x=left + 0.01, y=row, text=lines, showarrow=False, xanchor="left", align="left", font_size=12)
-
-
-def _arrow(fig: go.Figure, x0: float, y0: float, x1: float, y1: float, color: str) -> None:
-    look = {"arrowcolor": color, "arrowwidth": 1.5, "arrowhead": 2, "axref": "x", "ayref": "y"}
-    fig.add_annotation(x=x1, y=y1, ax=x0, ay=y0, xref="x", yref="y", text="", **look)
+def decision_order() -> list[dict[str, str]]:
+    """The rules as rows of a table, in their order: the question, and where to look when the answer is no."""
+    asked = [
+        {"question": f"{number}. {rule.question}", "if not, look at": rule.look} for number, rule in enumerate(RULES, 1)
+    ]
+    return [*asked, {"question": "Nothing found: read the answers all the same."}]
