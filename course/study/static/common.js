@@ -239,8 +239,11 @@ function browserStore(kind, ids) {
       } catch { return false; }
     },
     all: () => ids.map((id) => [id, read(id)]).filter(([, entry]) => entry),
-    put(id, value, over = null) {
-      try { localStorage.setItem(key(id), JSON.stringify({ value, at: Date.now(), over })); } catch { /* said by `works` */ }
+    holds: (id, value) => same(read(id)?.value, value),
+    put(id, value, over) {
+      try { localStorage.setItem(key(id), JSON.stringify({ value, at: Date.now(), over })); } catch {
+        try { localStorage.removeItem(key(id)); } catch { /* nothing is kept */ } // an older answer must not come back in its place
+      }
     },
     // Only what is settled: another tab may have put a newer answer there.
     remove(id, ...values) {
@@ -256,7 +259,7 @@ const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 const SOON = 700; // milliseconds after which an answer that is not confirmed is said to be not saved
 const RETRY = 10000; // milliseconds between two requests to try it again
-const NO_STORAGE = "This browser keeps nothing for this page: your answers last until you leave it.";
+const NO_STORAGE = "This browser does not store your answers, since its storage is full or blocked: your answers last until you leave this page.";
 
 // Draw a widget into `el` and keep it in step with `model` (anywidget's, or localModel's below).
 function mount(model, el, live) {
@@ -275,12 +278,27 @@ function mount(model, el, live) {
   const ids = model.get("ids") ?? [];
   const store = browserStore(kind, ids);
   let state = { ...model.get("state") };
-  let elsewhere = {}; // what another widget of the page has done with our items, and has the kernel keep
+  // What this view passes on, {value, at, over} by id: from an earlier session, or, with `by` as well, done in another widget
+  // of the page, which has the kernel keep it.
+  const handed = {};
+  const fresh = new Set(); // ids of answers that were given in this view and are not on the disk yet
   let watched = [];
   let late = true; // whether the last answer is older than SOON
   let timer;
 
-  const waits = (id) => live && Boolean(kind) && state[id] !== undefined && !same(state[id], model.get("kept")?.[id]) && !same(state[id], elsewhere[id]);
+  const settled = (id) => state[id] === undefined || same(state[id], model.get("kept")?.[id]);
+  const waits = (id) => live && Boolean(kind) && !settled(id) && !handed[id]?.by;
+  // To the kernel, with a mark on what has waited.
+  const send = () => {
+    const passed = Object.entries(handed).filter(([id, { value }]) => same(state[id], value));
+    const marked = passed.map(([id, { value, at, over }]) => [id, { ...value, waited: { at, over } }]);
+    model.set("state", { ...state, ...Object.fromEntries(marked) });
+    try { model.save_changes(); } catch { /* there is no kernel to hear it */ }
+  };
+  const take = (id, entry) => {
+    handed[id] = entry;
+    state = { ...state, [id]: entry.value };
+  };
   const study = {
     root,
     live, // whether a kernel listens
@@ -295,9 +313,12 @@ function mount(model, el, live) {
     },
     save(id, value) {
       state = { ...state, [id]: value };
-      if (kind) store.put(id, value, model.get("kept")?.[id]);
-      model.set("state", state);
-      try { model.save_changes(); } catch { /* there is no kernel to hear it */ }
+      if (kind) {
+        store.put(id, value, model.get("kept")?.[id] ?? null);
+        fresh.add(id);
+        delete handed[id];
+      }
+      send();
       late = false;
       clearTimeout(timer);
       timer = setTimeout(() => { late = true; paintNotice(); }, SOON);
@@ -306,13 +327,15 @@ function mount(model, el, live) {
   };
 
   const paintNotice = () => {
-    const reason = model.get("notice") ?? "";
+    const stored = (some) => some.every((id) => store.holds(id, state[id]));
+    const reason = live || stored([...fresh]) ? model.get("notice") ?? "" : NO_STORAGE;
     const waiting = Object.keys(state).filter(waits);
     const shown = waiting.length > 0 && late;
     const words = !shown ? [reason] : [
       `Not saved yet: ${waiting.length === 1 ? "1 answer" : `${waiting.length} answers`}.`,
       reason || "The kernel is busy, or it has stopped or been restarted. If so, run all cells again (Run > Run All Cells).",
-      store.works() ? "Until it is saved, it waits in this browser, and it is tried again." : "This browser stores nothing, so it is lost when you leave this page.",
+      stored(waiting) ? "Until it is saved, it waits in this browser, and it is tried again."
+        : "This browser does not store it, since its storage is full or blocked, so it is lost when you leave this page.",
     ];
     const text = words.filter(Boolean).join(" ");
     if (notice.textContent !== text) notice.textContent = text;
@@ -326,20 +349,26 @@ function mount(model, el, live) {
   const unwatch = () => { watched.forEach(([event, listener]) => model.off(event, listener)); watched = []; };
   const redraw = () => { unwatch(); root.replaceChildren(); draw(study); paintNotice(); };
   const confirm = () => {
-    for (const id of ids) if (live && kind && !waits(id)) store.remove(id, state[id], handed[id]);
+    for (const id of live && kind ? ids : []) {
+      if (!settled(id)) continue;
+      store.remove(id, state[id], handed[id]?.value);
+      fresh.delete(id);
+      delete handed[id];
+    }
     paintNotice();
   };
   const onState = () => {
-    if (same(model.get("state"), state)) return; // it is our own change
-    if (same(unmarked(model.get("state")), state)) return;
-    state = unmarked(model.get("state"));
+    const told = unmarked(model.get("state"));
+    for (const id of ids) if (fresh.has(id) || handed[id]?.by) told[id] = state[id]; // the kernel has yet to hear of it
+    if (Object.keys({ ...told, ...state }).every((id) => same(told[id], state[id]))) return; // it is our own change
+    state = told;
     redraw();
     confirm();
   };
   const onElsewhere = ({ detail: { kind: where, id, value, from } }) => {
     if (from === root || !kind || where !== kind || !ids.includes(id) || same(state[id], value)) return;
-    elsewhere = { ...elsewhere, [id]: value };
-    state = { ...state, [id]: value };
+    fresh.delete(id);
+    take(id, { value, at: Date.now(), over: model.get("kept")?.[id] ?? null, by: from });
     redraw();
   };
   model.on("change:state", onState);
@@ -348,18 +377,14 @@ function mount(model, el, live) {
   model.on("change:notice", paintNotice);
   window.addEventListener("pt-saved", onElsewhere);
 
-  // What an earlier session left in the browser goes to the kernel, marked as what has waited.
   const left = live && kind ? store.all().filter(([id, { value }]) => !same(value, model.get("kept")?.[id])) : [];
-  const handed = Object.fromEntries(left.map(([id, { value }]) => [id, value]));
-  if (left.length) {
-    state = { ...state, ...handed };
-    model.set("state", { ...state, ...Object.fromEntries(left.map(([id, { value, at, over }]) => [id, { ...value, waited: { at, over } }])) });
-    model.save_changes();
-  }
+  left.forEach(([id, entry]) => take(id, entry)); // what an earlier session left in the browser
+  if (left.length) send();
   redraw();
   confirm();
   const retry = live && setInterval(() => {
     if (!Object.keys(state).some(waits)) return;
+    send();
     try { model.send({ retry: true }); } catch { /* there is no kernel to hear it */ }
   }, RETRY);
   return () => {
