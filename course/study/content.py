@@ -300,6 +300,7 @@ def _problem(details: Any, value: dict[str, Any], node: Any) -> tuple[int, str]:
     loc = [part for part in details["loc"] if part not in QUESTION_TYPES]  # the union puts its tag into the path
     given, ctx = reprlib.repr(details["input"]), details.get("ctx", {})
     tag = reprlib.repr(ctx.get("tag"))
+    fault = "model_type" if details["type"] in ("model_attributes_type", "dict_type") else details["type"]
     message = {
         "missing": "it is missing; add it",
         "extra_forbidden": "there is no such field; remove it or correct its name",
@@ -309,11 +310,11 @@ def _problem(details: Any, value: dict[str, Any], node: Any) -> tuple[int, str]:
         "finite_number": f"{given} is no finite number; write one in digits, as in 0.25 or 1e3",
         "greater_than_equal": f"{given} is below 0; write 0 or more",
         "list_type": f"{given} is not a list; start each item on a line of its own with a hyphen",
-        "model_attributes_type": f"{given} is not a set of fields; write `id:` and the others on lines of their own",
+        "model_type": f"{given} is not a set of fields; write each as `name: text` on a line of its own",
         "too_short": f"it has too few items; it needs {ctx.get('min_length')} or more",
         "union_tag_not_found": f"`type` is missing; write one of {', '.join(QUESTION_TYPES)}",
         "union_tag_invalid": f"the type {tag} is unknown; write one of {', '.join(QUESTION_TYPES)}",
-    }.get(details["type"], details["msg"].removeprefix("Value error, "))
+    }.get(fault, details["msg"].removeprefix("Value error, "))
     if loc == ["lesson"]:
         message = f'{given} is not a lesson; write its two digits in quotes, as in "01"'
     names = [f"{part + 1}" if isinstance(part, int) else part for part in loc]

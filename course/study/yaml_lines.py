@@ -98,7 +98,8 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], yaml.Node]:
 
 
 def cut(text: str, longest: int = QUOTED) -> str:
-    """A text as an error may quote it."""
+    """A text as an error may quote it: not too long, and without signs that steer a terminal."""
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
     return text if len(text) <= longest else f"{text[:longest]} ..."
 
 

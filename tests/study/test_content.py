@@ -154,6 +154,18 @@ MISTAKES = {
         "line 4: the field `back` stands there twice",
     ),
     "a text for an item": (question("just words"), "question number 1: 'just words' is not a set of fields"),
+    "a text for a card": (
+        'lesson: "01"\ntitle: T\ncards: [just words]\n',
+        "line 3: card number 1: 'just words' is not a set of fields",
+    ),
+    "a list for fields": (
+        'lesson: "01"\ntitle: T\nexercises: [{id: 01-a, title: t, task: t, mistakes: [m], hints: [h], solution: s}]\n',
+        "line 3: exercise 01-a, mistakes: ['m'] is not a set of fields",
+    ),
+    "signs that steer a terminal": (
+        question('{id: "01-\\e[31m\\u202e", type: short, prompt: p, answer: a, rubric: [r]}'),
+        r'"01-\x1b[31m\u202e" is not an id',
+    ),
     "lesson as a number": (
         "lesson: 01\ntitle: T\n",
         "line 1: lesson: 1 is not a lesson; write its two digits in quotes",
