@@ -46,8 +46,12 @@ def export_html(notebook: str | Path, to: str | Path | None = None) -> Path:
 
     try:
         book = nbformat.reads(source.read_text(encoding="utf-8"), as_version=4)
-    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
-        raise ValueError(f"{source} is no notebook that can be read: {error}") from error
+        nbformat.validate(book)
+    except OSError:
+        raise
+    except Exception as error:  # of a file that is no notebook, nbformat's reader raises whatever it meets first
+        why = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        raise ValueError(f"{source} is no notebook that can be read: {why}") from error
     for cell in book.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})

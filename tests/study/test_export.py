@@ -1,5 +1,6 @@
 """A notebook as one HTML page that asks nobody for anything."""
 
+import json
 import re
 import subprocess
 import sys
@@ -67,10 +68,26 @@ def test_the_command_says_where_the_page_is_and_what_was_wrong(tmp_path, capsys)
     source = notebook(tmp_path / "a.ipynb", "text")
     assert main(["export", str(source)]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "a.html") and (tmp_path / "a.html").is_file()
-    (tmp_path / "b.ipynb").write_text("[1]")
-    for wrong in ("missing.ipynb", "b.ipynb"):
-        assert main(["export", str(tmp_path / wrong)]) == 1
-        assert wrong in capsys.readouterr().err
+    assert main(["export", str(tmp_path / "missing.ipynb")]) == 1
+    assert "missing.ipynb" in capsys.readouterr().err
+
+
+DAMAGE = {
+    "a list": lambda book: [1],
+    "a number for cells": lambda book: book | {"cells": 1},
+    "a number for a text": lambda book: book | {"cells": [book["cells"][0] | {"source": [1]}]},
+    "an unknown cell": lambda book: book | {"cells": [book["cells"][0] | {"cell_type": "x"}]},
+    "no format": lambda book: {"cells": book["cells"]},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_notebook_is_said_in_a_line(tmp_path, capsys, damage):
+    path = notebook(tmp_path / "b.ipynb", "text")
+    path.write_text(json.dumps(damage(json.loads(path.read_text()))))
+    assert main(["export", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "b.ipynb is no notebook that can be read" in said and said.count("\n") == 1
 
 
 def test_the_command_needs_no_torch():
