@@ -30,7 +30,7 @@ def refresh(source: Path = ROOT / "notebooks", target: Path = ROOT / FOLDER) -> 
         FileNotFoundError: there is no notebook in `source`.
         OSError: the copies cannot be written.
     """
-    published = sorted(source.glob("*.ipynb"))
+    published = sorted(filter(Path.is_file, source.glob("*.ipynb")))
     if not published:
         raise FileNotFoundError(f"There are no notebooks in {source}. Run this in a clone of the course.")
     target.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def refresh(source: Path = ROOT / "notebooks", target: Path = ROOT / FOLDER) -> 
             if mine.exists() and mine.read_bytes() != new:
                 said.append(f"{path.name} was brought up to date.")
             _write(mine, new, copied)
-        elif copied.get(path.name) != _digest(new) and mine.read_bytes() != new:
+        elif copied.get(path.name) != _digest(new) and not (mine.is_file() and mine.read_bytes() == new):
             beside = _free_name(mine, copied)
             _write(beside, new, copied)
             said.append(f"{path.name} is yours, with your changes. The course's new version is {beside.name}.")
@@ -82,7 +82,7 @@ def _copied(target: Path) -> dict[str, str]:
     try:
         found = json.loads((target / NOTE).read_text(encoding="utf-8"))
         return {str(name): str(digest) for name, digest in found.items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 

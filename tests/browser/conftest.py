@@ -71,10 +71,10 @@ class Lab:
         cells = page.locator(".jp-CodeCell").count
         deadline = time.monotonic() + PATIENCE / 1000
         while True:  # JupyterLab now and then drops a command that comes just after the kernel became idle
-            page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+            page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")  # waits until all have run
             try:
                 last = page.locator(".jp-CodeCell .jp-InputPrompt").nth(cells() - 1)
-                last.get_by_text("]:").filter(has_not_text="[ ]").filter(has_not_text="[*]").wait_for(timeout=20_000)
+                last.get_by_text("]:").filter(has_not_text="[ ]").filter(has_not_text="[*]").wait_for(timeout=3_000)
                 return
             except Exception:
                 if time.monotonic() > deadline:

@@ -213,9 +213,9 @@ def test_a_saved_notebook_shows_its_widgets_the_next_day(lab: Lab, context: Brow
     answer(page, "125")
     expect(page.locator(".pt-question:visible")).to_have_count(2)
     expect_kept(page, lab, "01-cost", "125")
-    page.wait_for_function("""() => {
+    page.wait_for_function(r"""() => {
         const {outputs} = window.jupyterapp.shell.currentWidget.content.widgets[1].model.toJSON();
-        return JSON.stringify(outputs).includes('125');
+        return JSON.stringify(outputs).includes('\\"text\\": \\"125\\"');
     }""")
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")

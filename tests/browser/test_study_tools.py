@@ -208,7 +208,7 @@ def test_a_page_without_storage_works_and_says_so(context):
     section(page, 0).get_by_role("radio").nth(1).check()
     check(section(page, 0))
     expect(status(section(page, 0))).to_contain_text("✓ Correct.")
-    expect(page.locator(".pt-notice")).to_contain_text("your answers last until you leave it")
+    expect(page.locator(".pt-notice")).to_contain_text("they last until you leave this page")
 
 
 def test_two_widgets_in_one_page_draw_their_own_content(show, monkeypatch):
@@ -575,14 +575,15 @@ def test_in_jupyterlab_keys_stay_inside_and_answers_survive_a_restart(lab, noteb
     expect(page.locator(".pt-deck-head")).to_contain_text("1 of 3 known")
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"])
-def test_in_jupyterlab_every_theme_is_readable(lab, notebook, context: BrowserContext, theme):
+def test_in_jupyterlab_every_theme_is_readable(lab, notebook, context: BrowserContext):
     page = lab.open(context, notebook)
-    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-    page.wait_for_timeout(500)
-    expect(page.locator(".pt-study")).to_have_count(3)
-    assert page.evaluate(LOW_CONTRAST) == []
-    assert page.evaluate(SMALL_TARGETS) == []
+    for theme in ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"):
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+        page.wait_for_timeout(300)
+        expect(page.locator(".pt-study")).to_have_count(3)
+        assert page.evaluate(LOW_CONTRAST) == []
+        assert page.evaluate(SMALL_TARGETS) == []
 
 
 def test_in_jupyterlab_the_static_face_is_typeset_and_runs_nothing(lab, hostile, tmp_path, context: BrowserContext):

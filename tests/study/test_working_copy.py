@@ -57,7 +57,7 @@ def test_a_copy_that_was_removed_comes_back_and_new_lessons_come(folders):
     assert refresh(source, target) == [] and texts(target) == {"a": "a 1", "b": "b 1", "c": "c 1"}
 
 
-@pytest.mark.parametrize("note", ["", "[]", "{", '{"a.ipynb": 3}', None])
+@pytest.mark.parametrize("note", ["", "[]", "{", "[" * 100_000, '{"a.ipynb": 3}', None])
 def test_without_a_readable_note_nothing_of_the_learner_is_written_over(folders, note):
     source, target = folders
     refresh(source, target)
@@ -75,6 +75,16 @@ def test_files_of_the_learners_own_and_what_is_in_the_way_stay(folders):
     (target / "b.ipynb").write_text("was here before")
     refresh(source, target)
     assert texts(target) == {"a": "a 1", "b": "was here before", "b_new": "b 1", "own": "own"}
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, lambda place: place.symlink_to("nowhere")], ids=["folder", "link"])
+def test_what_is_no_file_blocks_no_other_notebook(folders, put):
+    source, target = folders
+    target.mkdir()
+    put(target / "a.ipynb")
+    put(source / "0.ipynb")
+    assert "a_new.ipynb" in refresh(source, target)[0]
+    assert (target / "b.ipynb").read_text() == "b 1" and refresh(source, target) == []
 
 
 def test_no_notebooks_is_said(tmp_path):

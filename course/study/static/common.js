@@ -259,7 +259,7 @@ const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 const SOON = 700; // milliseconds after which an answer that is not confirmed is said to be not saved
 const RETRY = 10000; // milliseconds between two requests to try it again
-const NO_STORAGE = "This browser does not store your answers, since its storage is full or blocked: your answers last until you leave this page.";
+const NO_STORAGE = "This browser does not store your answers, since its storage is full or blocked: they last until you leave this page.";
 
 // Draw a widget into `el` and keep it in step with `model` (anywidget's, or localModel's below).
 function mount(model, el, live) {
