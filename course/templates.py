@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from course.formats import ROLES, Message
-from course.formats.problems import describe
-from course.formats.records import unread
+from course.formats import Message
+from course.formats.records import check_turn
 from course.jinja import Cut, Piece, cutter, try_out, without_marks
 from course.text import half_character
 
@@ -151,17 +150,10 @@ def _check(messages: Sequence[Message]) -> None:
     if not messages:
         raise ValueError("There is no turn to write down: give at least one message.")
     for i, message in enumerate(messages):
-        if not isinstance(message, dict):
-            what = f"messages[{i}] is {describe(message)}, not a message"
-            raise ValueError(f"{what}; write {{'role': ..., 'content': ...}}.")
-        if message.get("role") not in ROLES:
-            raise ValueError(f"messages[{i}].role is {message.get('role')!r}; use one of {', '.join(ROLES)}.")
-        if not isinstance(message.get("content"), str):
-            raise ValueError(f"messages[{i}].content is {message.get('content')!r}, not text; write a string.")
+        if faults := [fault for fault in check_turn(message, f"messages[{i}]") if fault.what != "is empty"]:
+            raise ValueError(str(faults[0]))
         if half := half_character(message["content"]):
             raise ValueError(f"messages[{i}].content holds half of a character ({half}); write the whole one.")
-        for problem in unread(message, f"messages[{i}]"):
-            raise ValueError(str(problem))
 
 
 def _marker_id(tokenizer: "PreTrainedTokenizerBase", text: str, name: str) -> int:

@@ -190,9 +190,9 @@ def test_trl_sees_that_the_end_of_turn_is_learnt(template):
 def test_bad_conversations_are_refused_with_the_turn():
     with pytest.raises(ValueError, match="at least one message"):
         CHATML.render([])
-    with pytest.raises(ValueError, match=r"messages\[1\]\.role is 'bot'"):
+    with pytest.raises(ValueError, match=r"messages\[1\]\.role: unknown role 'bot'\. Call it 'assistant'"):
         CHATML.render([turn("user", "Hi"), turn("bot", "Yes?")])
-    with pytest.raises(ValueError, match=r"messages\[0\]\.content is None"):
+    with pytest.raises(ValueError, match=r"messages\[0\]\.content: is missing"):
         CHATML.encode(TOKENIZER, [{"role": "user", "content": None}])
     with pytest.raises(ValueError, match=r"Llama-2 template refuses .* alternate between user and assistant"):
         LLAMA2.render([turn("system", "Be brief."), turn("user", "Hi"), turn("user", "Hello?")])
@@ -214,7 +214,7 @@ def test_a_record_in_the_place_of_its_messages_is_named():
         CHATML.encode(TOKENIZER, {"messages": chat, "task": "any"})
     with pytest.raises(ValueError, match=r"a record \(instruction, output\) .* convert it to a conversation first"):
         CHATML.encode(TOKENIZER, {"instruction": "Hi", "output": "Yes?"})
-    with pytest.raises(ValueError, match=r"messages\[1\] is text, not a message; write {'role'"):
+    with pytest.raises(ValueError, match=r"messages\[1\]: is text, not a message\. Write {'role'"):
         CHATML.encode(TOKENIZER, [chat[0], "Yes?"])
 
 

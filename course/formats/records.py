@@ -82,12 +82,13 @@ def _check_messages(holder: dict, name: str, starts: str, ends: str) -> Iterator
     elif not (messages := holder[name]):
         yield Problem(name, "is empty", "Add its turns, or remove the record.")
     else:
-        yield from (faults := [fault for i, turn in enumerate(messages) for fault in _check_turn(turn, f"{name}[{i}]")])
+        yield from (faults := [fault for i, turn in enumerate(messages) for fault in check_turn(turn, f"{name}[{i}]")])
         if all(fault.field.endswith(".content") for fault in faults):  # else their order cannot be checked
             yield from _check_order([turn["role"] for turn in messages], name, starts, ends)
 
 
-def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
+def check_turn(turn: Any, field: str) -> Iterator[Problem]:
+    """What is wrong with one message, whichever stand beside it."""
     if not isinstance(turn, dict):
         yield Problem(field, f"is {describe(turn)}, not a message", "Write {'role': ..., 'content': ...}.")
         return
@@ -101,11 +102,6 @@ def _check_turn(turn: Any, field: str) -> Iterator[Problem]:
         meant = [f"Call it {name!r}." for name in ROLES if plain in (name, *ELSEWHERE[name])]
         yield Problem(f"{field}.role", f"unknown role {quote(role)}", (*meant, use)[0])
     yield from _check_text(turn, "content", f"{field}.")
-    yield from unread(turn, field)
-
-
-def unread(turn: dict[str, Any], field: str) -> Iterator[Problem]:
-    """Parts of a message that say something and that nothing here reads."""
     for name in UNREAD:
         if (found := quote(turn.get(name))) not in ("None", "''", "[]", "1", "1.0"):
             mend = "Remove it to learn the turn without it, or remove the record."

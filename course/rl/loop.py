@@ -32,6 +32,7 @@ from course.rl.settings import PANELS, PPOConfig, PPORun, drawn
 from course.rl.steps import score_rollouts, update
 from course.rl.value import ValueModel
 from course.rollouts import Rollouts, chat_prompts, sample
+from course.rollouts.generation import check_room
 from course.world import Question, Request
 
 
@@ -76,7 +77,9 @@ def ppo(
             or cannot be written.
         ValueError: no prompts, one that leaves no room in the model's context, or settings that do not fit together.
     """
-    rows = _encode(policy, prompts, settings)
+    if not prompts:
+        raise ValueError("There are no prompts: give at least one question.")
+    rows = check_room(policy, chat_prompts(policy, prompts), settings.max_new_tokens)
     if iterations < 1:
         raise ValueError(f"iterations={iterations}: give at least 1.")
     if settings.sft_coefficient:
@@ -141,20 +144,6 @@ def _as_it_is(policy: LM, shares: bool) -> LM:
     """A copy to be the reference. If it shares the weights that training leaves alone, only adapters are held twice."""
     kept = {id(p): p for p in policy.model.parameters() if shares and not p.requires_grad}
     return replace(policy, model=copy.deepcopy(policy.model, kept).requires_grad_(False))
-
-
-def _encode(policy: LM, prompts: Sequence[Question | Request], settings: PPOConfig) -> list[list[int]]:
-    if not prompts:
-        raise ValueError("There are no prompts: give at least one question.")
-    rows = chat_prompts(policy, prompts)
-    if long := [i for i, row in enumerate(rows) if not policy.fits(len(row) + settings.max_new_tokens)]:
-        room = policy.context - settings.max_new_tokens
-        raise ValueError(
-            f"{len(long)} of {len(rows)} prompts leave no room for {settings.max_new_tokens} new tokens in the model's "
-            f"context, first prompts[{long[0]}] with {len(rows[long[0]])} tokens where {room} are the most. Leave them "
-            "out, or lower max_new_tokens."
-        )
-    return rows
 
 
 def _next(count: int, answers: int, iteration: int, seed: int) -> list[int]:
