@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from course import stops
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 ROOT = Path(__file__).resolve().parent.parent
+settings.register_profile("course", settings(), deadline=None)  # a busy machine is no failure
+settings.load_profile("course")
 
 
 def require_browser() -> str:

@@ -7,7 +7,6 @@ code that raises, whose line is shown instead, because the hints must stay at ha
 """
 
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 from course.study.content import ContentError, ExerciseText, load_lesson, pick
@@ -89,8 +88,8 @@ class ExerciseCheck(StudyWidget):
         return self.text.mistakes.get(self.verdict.mistake or "", "") or self.verdict.hint
 
     def static_html(self) -> str:
-        said = "" if self.verdict.kind == "not attempted" else f"<pre>{escape(self.plain())}</pre>"
-        chain = f"<pre><code>{escape(self.text.solution.strip())}</code></pre>"
+        said = "" if self.verdict.kind == "not attempted" else f"<pre>{static_text(self.plain())}</pre>"
+        chain = f"<pre><code>{static_text(self.text.solution.strip())}</code></pre>"
         names = [*(f"Hint {n}" for n in range(1, len(self.text.hints) + 1)), "Solution"]
         for name, hint in zip(reversed(names), [None, *reversed(self.text.hints)], strict=True):
             before = f"<div>{to_html(hint, raw_math=True)}</div>" if hint else ""

@@ -20,6 +20,7 @@ from course.study.markup import static_text, to_html
 from course.study.progress import Transaction, progress
 from course.study.schedule import due, due_text, due_times, review
 from course.study.widget import StudyWidget, read_static
+from course.text import show_direction
 
 FIRST_LESSON = "There is no earlier lesson, so nothing to recall yet. From the next lesson on, three cards wait here."
 NOT_OPENED = "Cards of the lessons that you have opened come back here. You have opened none before this one."
@@ -131,11 +132,14 @@ class Flashcards(StudyWidget):
             for side, text in (("front", c.front), ("back", c.back))
         ]
         sheets = "\n".join(
-            f'<section class="card"><p class="from">{escape(self.title)}, card {i} of {len(self.cards)}'
+            f'<section class="card"><p class="from">{static_text(self.title)}, card {i} of {len(self.cards)}'
             f'{", answer" if side == "back" else ""}</p><div class="{side}">{to_html(text)}</div></section>'
             for i, side, text in sides
         )
-        parts = {"title": escape(self.plain()), "cards": sheets}  # in one pass, since a title may say {{cards}}
+        parts = {
+            "title": escape(show_direction(self.plain())),
+            "cards": sheets,
+        }  # in one pass, since a title may say {{cards}}
         return re.sub(r"\{\{(title|cards)\}\}", lambda found: parts[found[1]], read_static("print.html"))
 
     def save_print(self, path: str | Path) -> Path:

@@ -15,8 +15,10 @@ from html import escape
 from pathlib import Path
 
 from course.study.content import Lesson, load_all, load_lesson
+from course.study.markup import static_text
 from course.study.progress import RESET, ProgressError, progress
 from course.study.schedule import due_times
+from course.text import show_direction
 
 KIND = "lesson"
 HEADERS = ("Lesson", "State", "Questions right", "Exercises solved", "Cards due")
@@ -74,13 +76,13 @@ class Overview(list[LessonScore]):
     def _repr_html_(self) -> str:
         rows = "".join(_html_row("td", _linked(score)) for score in self)
         head = _html_row("th", HEADERS)
-        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table><p>{escape(self._said())}</p>"
+        return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table><p>{self._said()}</p>"
 
     def __repr__(self) -> str:
         rows = [HEADERS, *(score.cells() for score in self)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        return "\n".join([*lines, "", self._said()])
+        return show_direction("\n".join([*lines, "", self._said()]))
 
     def _said(self) -> str:
         done, due = sum(score.state == "done" for score in self), sum(score.due for score in self)
@@ -149,7 +151,7 @@ def _grade(answer: dict[str, object]) -> int:
 
 
 def _linked(score: LessonScore) -> list[str]:
-    first, *others = map(escape, score.cells())
+    first, *others = map(static_text, score.cells())
     found = sorted(Path.cwd().glob(f"{score.lesson}_*.ipynb"), key=lambda path: path.stem)
     return [f'<a href="{escape(found[0].name)}">{first}</a>' if found else first, *others]
 

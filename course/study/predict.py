@@ -11,12 +11,11 @@ nothing; one made after it was seen is marked as such.
 
 import math
 from collections.abc import Sequence
-from html import escape
 from itertools import pairwise
 from typing import Any
 
 from course.study.compare import plain
-from course.study.markup import to_html
+from course.study.markup import static_text, to_html
 from course.study.widget import StudyWidget
 
 STATIC_POINTS = 12
@@ -101,7 +100,7 @@ class Prediction(_Guess):
         return f"Your guess first ({self.data['id']}): {self.prompt}"
 
     def static_html(self) -> str:
-        return f"<p><strong>Your guess first</strong></p>{self._prompt}<p>{escape(_asked_for(self.data))}</p>"
+        return f"<p><strong>Your guess first</strong></p>{self._prompt}<p>{static_text(_asked_for(self.data))}</p>"
 
 
 class Reveal(_Guess):
@@ -113,7 +112,7 @@ class Reveal(_Guess):
         return f"Measured ({self.data['id']}): {_said(self.data)}"
 
     def static_html(self) -> str:
-        folded = f"<details><summary>{OPEN_RESULT}</summary><p>{escape(_said(self.data))}</p></details>"
+        folded = f"<details><summary>{OPEN_RESULT}</summary><p>{static_text(_said(self.data))}</p></details>"
         return f"<p><strong>Measured</strong></p>{self._prompt}{folded}"
 
 

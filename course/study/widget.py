@@ -69,6 +69,7 @@ import traitlets
 from IPython.display import DisplayHandle, display
 
 from course.study.progress import KAGGLE, RESET, progress
+from course.text import show_direction
 
 STATIC = Path(__file__).parent / "static"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -195,7 +196,7 @@ class StudyWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """All that there is to show, in one bundle, for those who ask for one."""
         html = self._standalone({}) if face() == "standalone" else self.static_html()
-        readable = {"text/html": html, "text/plain": self.plain()}
+        readable = {"text/html": html, "text/plain": show_direction(self.plain())}
         if face() != "live":
             return readable, {}
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -216,7 +217,9 @@ class StudyWidget(anywidget.AnyWidget):
     def _refresh_face(self) -> None:
         """The stored page should know what was answered, for the next day and for an export."""
         if self._face is not None:
-            self._face.update({"text/html": self._standalone(dict(self.state)), "text/plain": self.plain()}, raw=True)
+            self._face.update(
+                {"text/html": self._standalone(dict(self.state)), "text/plain": show_direction(self.plain())}, raw=True
+            )
 
     def _keep(self) -> None:
         """Write down what is not on the disk yet, also what failed before. `kept` then tells the script."""

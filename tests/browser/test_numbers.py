@@ -190,7 +190,7 @@ FORMS = [
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), min_size=1, max_size=20))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_number_is_read_as_itself_in_every_form(read, numbers):
     cases = [(form(number), number) for number in numbers for form in FORMS]
     for (text, number), it in zip(cases, read([[text, "nats"] for text, _ in cases]), strict=True):
@@ -199,7 +199,7 @@ def test_every_number_is_read_as_itself_in_every_form(read, numbers):
 
 
 @given(st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=30))
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_grouped_whole_numbers_are_read_as_themselves_or_said_to_be_doubtful(read, numbers):
     cases = [(f"{number:,}".replace(",", sign), number) for number in numbers for sign in ",. '_\u2009"]
     for (text, number), it in zip(cases, read([[text] for text, _ in cases]), strict=True):
@@ -207,7 +207,7 @@ def test_grouped_whole_numbers_are_read_as_themselves_or_said_to_be_doubtful(rea
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(1, 99), st.integers(1, 99)), min_size=1, max_size=30))
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_fractions_are_read_as_themselves(read, parts):
     cases = [(f"{a}/{b}", a / b) for _, a, b in parts]
     cases += [(f"{whole} {a}/{b}", whole + a / b) for whole, a, b in parts if a < b]
@@ -223,7 +223,7 @@ def test_fractions_are_read_as_themselves(read, parts):
         max_size=50,
     )
 )
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_typed_is_a_finite_number_or_none(read, texts):
     for it in read([[text, "%"] for text in texts]):  # JSON has no NaN: it would arrive as None in `value`
         assert it is None or isinstance(it["value"], int | float)

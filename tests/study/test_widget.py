@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from course.study import chat, content, flashcards, my_progress, predict, quiz
 from course.study import widget as module
 from course.study.lessons import reset
 from course.study.progress import progress
@@ -197,6 +198,34 @@ def test_kaggle_is_known_by_its_folder_and_the_environment_wins(tmp_path, monkey
     assert module.face() == "standalone"
     monkeypatch.setenv("COURSE_FACE", "live")
     assert module.face() == "live"
+
+
+HOSTILE = "\u202e<b>x</b> \\(\\href{javascript:1}{y}\\)"
+LESSON = {
+    "lesson": "66",
+    "title": HOSTILE,
+    "questions": [
+        {"id": "66-n", "type": "numeric", "prompt": HOSTILE, "answer": 1.0, "tolerance": 0.0, "unit": HOSTILE}
+    ],
+    "cards": [{"id": "66-c", "front": HOSTILE, "back": HOSTILE}],
+}
+LESSON["questions"][0]["explanation"] = HOSTILE
+
+
+def test_hostile_text_is_shown_as_it_stands_wherever_it_is_shown(tmp_path, monkeypatch):
+    """No sign turns the text around, and no reader finds a tag or a formula in it."""
+    (tmp_path / "66.yaml").write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in LESSON.items()))
+    monkeypatch.setattr(content, "FOLDER", tmp_path)
+    number, choice = predict("n", HOSTILE, low=0, high=1, unit=HOSTILE), predict("c", HOSTILE, choices=[HOSTILE, "b"])
+    curve = predict("x", HOSTILE, low=0, high=1, x=[0, 1], x_label=HOSTILE, y_label=HOSTILE)
+    shown = [quiz("66"), flashcards("66"), chat({HOSTILE: str}, [HOSTILE], title=HOSTILE)]
+    shown += [number, number.reveal(1), choice, choice.reveal(HOSTILE), curve, curve.reveal([0, 1])]
+    faces = [face for widget in shown for face in (widget.static_html(), widget._repr_mimebundle_()[0]["text/plain"])]
+    faces += [my_progress()._repr_html_(), repr(my_progress()), flashcards("66").print_html()]
+    assert not [face for face in faces if "\u202e" in face]
+    html = [face for face in faces if face.startswith("<")]
+    assert len(html) == len(shown) + 2
+    assert not [face for face in html if "<b>x" in face or "\\(\\href" in re.sub("<title>.*?</title>", "", face)]
 
 
 def test_all_faces_are_the_same_on_every_run():
