@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -303,17 +304,19 @@ def save(lm: Pretrained, folder: Path | str) -> None:
     new = _beside(folder, "new")
     try:
         _write(lm, folder, new)
-    except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
+    except Exception as error:
         shutil.rmtree(new, ignore_errors=True)
+        if (
+            not isinstance(error, OSError | SafetensorError | ValueError) and type(error) is not Exception
+        ):  # tokenizers'
+            raise
         what = f"The model cannot be saved in {folder} ({error}). A model that was there before is not lost"
         mend = "load this one again" if isinstance(error, ValueError) else "make room, or name another folder"
         raise OSError(f"{what}; {mend}.") from error
 
 
 def _write(lm: Pretrained, folder: Path, new: Path) -> None:
-    model = copy.deepcopy(lm.model)
-    if isinstance(model, PeftModel):
-        model = model.merge_and_unload()
+    model = merged(lm)
     most, largest = torch.finfo(torch.float16).max, _largest(model)
     if largest > most:
         print(f"A weight of {largest:,.0f} is too large for float16 ({most:,.0f}): saved as float32, twice the size.")
@@ -366,6 +369,12 @@ def _finish_swap(folder: Path) -> None:
     shutil.rmtree(old)
 
 
+def merged(lm: Pretrained) -> PreTrainedModel:
+    """A copy of the model, its LoRA adapters merged into the weights that they adapt."""
+    model = copy.deepcopy(lm.model)
+    return model.merge_and_unload() if isinstance(model, PeftModel) else model
+
+
 def clone(lm: LM, name: str | None = None) -> LM:
     """A copy whose training leaves the original alone."""
     return replace(lm, name=name or lm.name, model=copy.deepcopy(lm.model))
@@ -380,14 +389,14 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def with_lora(lm: LM, rank: int = 16, seed: int = SEED) -> LM:
-    """A copy with LoRA adapters of the given rank on all linear layers; only they are trainable.
+    """A copy with LoRA adapters of the given rank on all linear layers; only they are trainable. Older ones are merged.
 
     Alpha is twice the rank, so that their scale does not change with it. The seed draws the matrices A; B starts at 0.
     """
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
     with warnings.catch_warnings(), seeded(seed, lm.device):
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for something by its old name
-        return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(copy.deepcopy(lm.model), config).eval())
+        return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(merged(lm), config).eval())
 
 
 def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast:

@@ -622,6 +622,19 @@ def test_lora_trains_its_adapters_only(lm):
     assert not any("lora" in name for name, _ in lm.model.named_parameters())
 
 
+def test_adapters_on_a_model_that_has_some_are_added_to_what_it_learnt(lm, tmp_path):
+    lesson = [{"input_ids": IDS[0].tolist(), "labels": IDS[0].tolist()}] * 4
+    first = with_lora(lm, rank=2)
+    fit(first, lesson, epochs=1, learning_rate=1e-2)
+    second = with_lora(first, rank=4)
+    assert torch.allclose(logits(second), logits(first), atol=1e-5)
+    fit(second, lesson, epochs=1, learning_rate=1e-2)
+    assert not torch.allclose(logits(second), logits(first), atol=1e-3)
+    save(second, tmp_path / "second")
+    again = load(tmp_path / "second", "cpu")
+    assert torch.allclose(logits(again), logits(second), atol=1e-2)
+
+
 def test_one_step_of_lora_leaves_the_weights_below_alone(lm):
     adapted = with_lora(lm, rank=2)
     before = {name: weight.clone() for name, weight in adapted.model.named_parameters()}

@@ -92,11 +92,15 @@ def fit_preferences(
     Raises:
         DataError: a record is not of the kind that the method learns from; lists every fault with its row.
         TrainingStopped: as `fit`.
-        ValueError: no records, none that is of use, a reference for a method without one, a share out of range or
-            without demonstrations, or a count below 1.
+        ValueError: no records, none that is of use, a reference for a method without one or of another tokenizer, a
+            share out of range or without demonstrations, or a setting out of range.
     """
     if reference is not None and not method.has_reference:
         raise ValueError(f"{type(method).__name__} has no reference: leave `reference` out.")
+    if reference is not None and reference.tokenizer.get_vocab() != lm.tokenizer.get_vocab():
+        raise ValueError(
+            f"The reference {reference.name!r} has another tokenizer than the policy: its numbers would lie."
+        )
     if not 0 <= sft_share < 1:
         raise ValueError(f"sft_share={sft_share} must be at least 0 and below 1.")
     if sft_share:

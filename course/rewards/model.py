@@ -11,7 +11,6 @@ from itertools import chain
 from pathlib import Path
 
 import torch
-from peft import PeftModel
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
@@ -19,7 +18,7 @@ from course import SEED
 from course.batching import Example, pad, read_by_length
 from course.formats import Message, Record, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
-from course.models import LM, CannotLoad, Pretrained, open_checkpoint, precision, seeded
+from course.models import LM, CannotLoad, Pretrained, merged, open_checkpoint, precision, seeded
 from course.resume import Run, deferred_interrupt
 from course.rewards.functions import RewardFunction
 from course.templates import until_end
@@ -81,9 +80,7 @@ def new_reward_model(lm: LM, seed: int = SEED) -> RewardModel:
     Raises:
         ValueError: transformers has no such model that gives scores.
     """
-    base = copy.deepcopy(lm.model)
-    if isinstance(base, PeftModel):
-        base = base.merge_and_unload()
+    base = merged(lm)
     config = copy.deepcopy(base.config)
     config.num_labels, config.problem_type, config.pad_token_id = 1, None, lm.tokenizer.pad_token_id
     try:

@@ -4,14 +4,12 @@ Serves notebook 09. It begins as a copy of the policy with another head; Ouyang 
 reward model.
 """
 
-import copy
 from typing import Self
 
-from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from course.models import LM, precision
+from course.models import LM, merged, precision
 from course.rollouts import Rollouts
 
 
@@ -33,9 +31,7 @@ class ValueModel(nn.Module):
     @classmethod
     def of(cls, source: LM) -> Self:
         """A copy of the source's transformer with a new head; LoRA adapters are merged, and all weights are trained."""
-        model = copy.deepcopy(source.model)
-        if isinstance(model, PeftModel):
-            model = model.merge_and_unload()
+        model = merged(source)
         width = model.get_output_embeddings().weight.shape[1]  # of its vectors; in some models not `hidden_size`
         return cls(getattr(model, model.base_model_prefix), width).requires_grad_(True).eval()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from course.formats import DataError, as_messages, preference_to_unpaired
 from course.losses.preference import dpo_loss
-from course.models import LM, clone, with_lora
+from course.models import LM, clone, new_tokenizer, with_lora
 from course.preferences import DPO, IPO, KTO, ORPO, SimPO, fit, fit_preferences, sequence_logps
 from course.train import TrainingStopped, chat_examples, encode_answers
 from tests.preferences.small import PAIRS, tiny
@@ -86,6 +86,13 @@ def test_a_reference_that_is_given_is_the_one_that_counts():
     assert abs(far.losses[0] - math.log(2)) > 1e-4
     with pytest.raises(ValueError, match="ORPO has no reference"):
         fit_preferences(tiny(), PAIRS, ORPO(), reference=tiny())
+
+
+def test_a_reference_of_another_tokenizer_is_refused():
+    lm, other = tiny(), tiny()
+    other = replace(other, tokenizer=new_tokenizer(["Other words."], size=300))
+    with pytest.raises(ValueError, match="reference 'tiny' has another tokenizer"):
+        fit_preferences(lm, PAIRS, reference=other)
 
 
 def test_of_a_policy_with_adapters_these_are_part_of_the_reference():
