@@ -116,6 +116,12 @@ EXERCISES: dict[str, Exercise] = {
             "nothing_without_stop": _cut_at(0, 0),
             "last_token_lost": _cut_at(0, -1),
             "the_rest": _after_stop,
+            "first_removed": lambda token_ids, stop_id: (
+                [token for n, token in enumerate(token_ids) if n != token_ids.index(stop_id)]
+                if stop_id in token_ids
+                else token_ids
+            ),
+            "id_as_length": lambda token_ids, stop_id: token_ids[:stop_id],
         },
     ),
 }

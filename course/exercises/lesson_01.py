@@ -1,5 +1,7 @@
 """Exercises of lesson 01: the loss of a base model, and what worked examples in a prompt cost."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,6 +47,9 @@ EXERCISES: dict[str, Exercise] = {
             "no_softmax": lambda logits, ids: -logits[:-1].gather(1, ids[1:, None]).mean(),
             "of_the_mean": lambda logits, ids: -logits[:-1].softmax(-1).gather(1, ids[1:, None]).mean().log(),
             "every_token": lambda logits, ids: -logits[:-1].log_softmax(-1)[:, ids[1:]].mean(),
+            "last_alone": lambda logits, ids: F.cross_entropy(logits[-2:-1], ids[-1:]),
+            "wrapped_round": lambda logits, ids: F.cross_entropy(logits, ids.roll(-1)),
+            "accuracy": lambda logits, ids: (logits[:-1].argmax(-1) == ids[1:]).float().mean(),
         },
     ),
     "01-prompt-tokens": Exercise(
@@ -67,6 +72,9 @@ EXERCISES: dict[str, Exercise] = {
             "number_of_shots": lambda shots, question, queries: (len(shots) + question) * queries,
             "one_query": lambda shots, question, queries: sum(shots) + question,
             "history": lambda shots, question, queries: queries * sum(shots) + question * queries * (queries + 1) // 2,
+            "product": lambda shots, question, queries: (math.prod(shots) + question) * queries,
+            "shots_times_both": lambda shots, question, queries: sum(shots) * (question + queries),
+            "one_more_for_each": lambda shots, question, queries: (sum(shots) + len(shots) + question) * queries,
         },
     ),
 }

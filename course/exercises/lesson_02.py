@@ -131,6 +131,26 @@ EXERCISES: dict[str, Exercise] = {
             "header_behind": lambda turns: [
                 value for turn in turns for value in [int(turn[0] == "assistant")] * (turn[2] + turn[3]) + [0] * turn[1]
             ],
+            "assistant_alone": lambda turns: assistant_mask([turn for turn in turns if turn[0] == "assistant"]),
+            "ends_left_out": lambda turns: assistant_mask(
+                [(role, header, content, 0) for role, header, content, _ in turns]
+            ),
+            "header_twice": lambda turns: [
+                value
+                for role, header, content, end in turns
+                for value in [0] * header + [int(role == "assistant")] * (header + content + end)
+            ],
+            "one_for_the_header": lambda turns: [
+                value
+                for role, header, content, end in turns
+                for value in [0] + [int(role == "assistant")] * (header - 1 + content + end)
+            ],
+            "from_the_first_answer_on": lambda turns: [
+                value
+                for n, (_, header, content, end) in enumerate(turns)
+                for value in [0] * header
+                + [int(any(turn[0] == "assistant" for turn in turns[: n + 1]))] * (content + end)
+            ],
         },
     ),
     "02-find-the-difference": Exercise(
@@ -167,6 +187,14 @@ EXERCISES: dict[str, Exercise] = {
             "last_equal": lambda served, trained: (
                 None if served == trained else find_the_difference(served, trained) - 1
             ),
+            "from_the_end": lambda served, trained: next(
+                (n for n, (a, b) in enumerate(zip(served[::-1], trained[::-1], strict=False)) if a != b), None
+            ),
+            "sorted_before": lambda served, trained: find_the_difference(sorted(served), sorted(trained)),
+            "both_tokens": lambda served, trained: next(
+                ((a, b) for a, b in zip(served, trained, strict=False) if a != b), None
+            ),
+            "longer_by": lambda served, trained: abs(len(served) - len(trained)) or None,
         },
     ),
     "02-dedupe": Exercise(
@@ -222,6 +250,9 @@ EXERCISES: dict[str, Exercise] = {
                 texts, lambda text: "".join(c for c in text.lower() if c.isalnum() or c.isspace())
             ),
             "copies": lambda texts: [text for n, text in enumerate(texts) if _normal(text) in map(_normal, texts[:n])],
+            "lower_kept": lambda texts: [text.lower() for text in dedupe(texts)],
+            "words_as_a_set": lambda texts: dedupe(texts, lambda text: " ".join(sorted(set(_normal(text).split())))),
+            "first_word": lambda texts: dedupe(texts, lambda text: _normal(text).split()[0]),
         },
     ),
 }

@@ -129,6 +129,18 @@ EXERCISES: dict[str, Exercise] = {
             "reshaped": lambda logits, labels: F.cross_entropy(
                 logits[:, :-1].reshape(len(logits), logits.shape[2], -1), labels[:, 1:]
             ),
+            "over_time": lambda logits, labels: F.nll_loss(
+                logits.log_softmax(1)[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
+            ),
+            "shift_by_two": lambda logits, labels: F.cross_entropy(
+                logits[:, :-2].flatten(0, 1), labels[:, 2:].flatten()
+            ),
+            "mixed_order": lambda logits, labels: F.cross_entropy(
+                logits[:, :-1].flatten(0, 1), labels[:, 1:].T.flatten()
+            ),
+            "other_token": lambda logits, labels: F.cross_entropy(
+                logits[:, :-1].flatten(0, 1), labels[:, 1:].remainder(logits.shape[-1]).flatten()
+            ),
         },
     ),
     "03-make-labels": Exercise(
@@ -165,6 +177,10 @@ EXERCISES: dict[str, Exercise] = {
             "trained_alone": lambda ids, mask, attention: ids[(mask == 1) & (attention == 1)],
             "mask_of_both": lambda ids, mask, attention: mask * attention,
             "padding_zero": lambda ids, mask, attention: torch.where(mask == 1, ids * attention, IGNORE),
+            "one_of_the_two": _labels(lambda mask, attention: mask != attention),
+            "shifted_back": lambda ids, mask, attention: F.pad(
+                make_labels(ids, mask, attention)[:, :-1], (1, 0), value=IGNORE
+            ),
         },
     ),
     "03-lora-parameters": Exercise(
@@ -196,6 +212,11 @@ EXERCISES: dict[str, Exercise] = {
             "share_of_both": _lora(_both, lambda trained, full: trained / (full + trained)),
             "percent": _lora(_both, lambda trained, full: 100 * trained / full),
             "share_upside_down": _lora(_both, lambda trained, full: full / trained),
+            "sum_of_sides_below": lambda shapes, rank: (
+                lora_parameters(shapes, rank)[0],
+                lora_parameters(shapes, rank)[0] / sum(out + inner for out, inner in shapes),
+            ),
+            "sides_multiplied": _lora(lambda out, inner, rank: out * rank * rank * inner),
         },
     ),
 }

@@ -72,6 +72,11 @@ def _noise(
     return measured
 
 
+def _choices(utilities: list[tuple[float, float]], temperature: float) -> list[float]:
+    """Probability of the first answer in each pair."""
+    return [1 / (1 + math.exp((b - a) / temperature)) for a, b in utilities]
+
+
 def _mean(values: Any) -> float:
     values = list(values)
     return sum(values) / len(values)
@@ -236,6 +241,14 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "one_product": _noise(agree=lambda p: p * (1 - p)),
             "certain": _noise(agree=lambda p: 1.0, right=lambda p: 1.0),
+            "divided_afterwards": lambda utilities, temperature: (
+                _mean(_both_ways(p / temperature) for p in _choices(utilities, 1.0)),
+                _mean(_likelier(p / temperature) for p in _choices(utilities, 1.0)),
+            ),
+            "less_likely": _noise(right=lambda p: min(p, 1 - p)),
+            "never_wrong": _noise(right=lambda p: 1.0),
+            "likelier_twice": _noise(agree=lambda p: max(p, 1 - p) ** 2),
+            "not_one_product": _noise(agree=lambda p: 1 - p * (1 - p)),
         },
     ),
     "06-ratings-to-pairs": Exercise(
@@ -251,6 +264,7 @@ EXERCISES: dict[str, Exercise] = {
             "all points are equal": [(["b", "a", "c"], [[2, 2, 2]])],
             "the pairs are not sorted as they come": [(["z", "m", "a"], [[3, 2, 1], [1, 2, 3]])],
             "the raters agree": [(["a", "b"], [[3, 1], [5, 2]])],
+            "two raters see the same tie": [(["a", "b", "c"], [[3, 3, 1], [2, 2, 5]])],
         },
         mistakes={
             "across_raters": _across_raters,
@@ -280,6 +294,29 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "neighbours": lambda answers, ratings: _compared(
                 pair for row in ratings for pair in pairwise(zip(row, answers, strict=True))
+            ),
+            "majority": lambda answers, ratings: (
+                [
+                    pair
+                    for pair in sorted(set(ratings_to_pairs(answers, ratings)[0]))
+                    if ratings_to_pairs(answers, ratings)[0].count(pair) > len(ratings) / 2
+                ],
+                ratings_to_pairs(answers, ratings)[1],
+            ),
+            "each_rater_apart": lambda answers, ratings: (
+                [ratings_to_pairs(answers, [row])[0] for row in ratings],
+                ratings_to_pairs(answers, ratings)[1],
+            ),
+            "ties_once": lambda answers, ratings: (
+                ratings_to_pairs(answers, ratings)[0],
+                len(
+                    {
+                        pair
+                        for row in ratings
+                        for pair in combinations(range(len(answers)), 2)
+                        if row[pair[0]] == row[pair[1]]
+                    }
+                ),
             ),
         },
     ),
@@ -315,6 +352,18 @@ EXERCISES: dict[str, Exercise] = {
             "left_only": _clicks(lambda swapped, key: not swapped if key == "1" else None),
             "swapped_dropped": _clicks(lambda swapped, key: key == "1" if key in "12" and not swapped else None),
             "swapped_for_one_key": _clicks(lambda swapped, key: {"1": not swapped, "2": False}.get(key)),
+            "ties_both_ways": lambda clicks: [
+                record
+                for click in clicks
+                for record in (
+                    _records(click[0], [click[1:3], click[2:0:-1]]) if click[4] == "t" else clicks_to_records([click])
+                )
+            ],
+            "keys_as_answers": lambda clicks: [
+                {"prompt": click[0], "chosen": click[4], "rejected": "21"[click[4] == "2"]}
+                for click in clicks
+                if click[4] in "12"
+            ],
         },
     ),
 }

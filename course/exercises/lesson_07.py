@@ -161,6 +161,10 @@ EXERCISES: dict[str, Exercise] = {
             "cut_off": Sign(_cut_off),
             "ratio": lambda chosen, rejected: -F.logsigmoid(chosen / rejected).mean(),
             "separate": lambda chosen, rejected: -(F.logsigmoid(chosen) - F.logsigmoid(rejected)).mean(),
+            "accuracy": lambda chosen, rejected: (chosen <= rejected).float().mean(),
+            "squared": lambda chosen, rejected: (1 - torch.sigmoid(chosen - rejected)).square().mean(),
+            "across_the_batch": lambda chosen, rejected: -(chosen - rejected).log_softmax(0).mean(),
+            "size": lambda chosen, rejected: -F.logsigmoid((chosen - rejected).abs()).mean(),
         },
     ),
     "07-scores-at-end": Exercise(
@@ -205,6 +209,9 @@ EXERCISES: dict[str, Exercise] = {
             "sum": lambda values, attention: (values * attention).sum(1),
             "largest": lambda values, attention: values.masked_fill(attention == 0, -math.inf).amax(1),
             "places": lambda values, attention: (attention * torch.arange(attention.shape[1])).argmax(1),
+            "last_two": lambda values, attention: torch.stack(
+                [row[kept == 1][-2:].mean() for row, kept in zip(values, attention, strict=True)]
+            ),
         },
     ),
     "07-calibration": Exercise(
@@ -251,6 +258,21 @@ EXERCISES: dict[str, Exercise] = {
             ],
             "count_as_share": lambda probabilities, won, bins: [
                 (p, share, n / len(won)) for p, share, n in calibration(probabilities, won, bins)
+            ],
+            "gaps": lambda probabilities, won, bins: [
+                (p, abs(p - share), n) for p, share, n in calibration(probabilities, won, bins)
+            ],
+            "upper_edges": lambda probabilities, won, bins: [
+                ((_last_bin(p, bins) + 1) / bins, share, n) for p, share, n in calibration(probabilities, won, bins)
+            ],
+            "sums": lambda probabilities, won, bins: [
+                (p * n, share, n) for p, share, n in calibration(probabilities, won, bins)
+            ],
+            "fullest_first": lambda probabilities, won, bins: sorted(
+                calibration(probabilities, won, bins), key=lambda part: -part[2]
+            ),
+            "count_in_front": lambda probabilities, won, bins: [
+                (n, p, share) for p, share, n in calibration(probabilities, won, bins)
             ],
         },
     ),

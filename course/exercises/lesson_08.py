@@ -1,5 +1,6 @@
 """Exercises of lesson 08: the data of rejection sampling, the expected best of a pool (N1), and who wins (N2)."""
 
+import math
 from collections.abc import Callable
 from math import comb
 
@@ -191,6 +192,18 @@ EXERCISES: dict[str, Exercise] = {
             "texts_alone": lambda stream: [
                 tuple(turn["content"] for turn in record["messages"]) for record in keep_best(stream)
             ],
+            "longest": lambda stream: keep_best([(question, answer, len(answer)) for question, answer, _ in stream]),
+            "scores_as_answers": lambda stream: [
+                _record(question, str(max(score for other, _, score in stream if other == question)))
+                for question in dict.fromkeys(one[0] for one in stream)
+            ],
+            "one_conversation": lambda stream: [
+                {"messages": [turn for record in keep_best(stream) for turn in record["messages"]]}
+            ],
+            "answers_alone": lambda stream: [{"messages": record["messages"][1:]} for record in keep_best(stream)],
+            "alphabetical": lambda stream: sorted(
+                keep_best(stream), key=lambda record: record["messages"][0]["content"]
+            ),
         },
     ),
     "08-expected-best": Exercise(
@@ -231,6 +244,10 @@ EXERCISES: dict[str, Exercise] = {
             "last_block_short": lambda scores, n: float(
                 torch.stack([scores[at : at + n].max() for at in range(0, len(scores), n)]).mean()
             ),
+            "orders_counted": lambda scores, n: math.factorial(n) * best_of_pool(scores, n),
+            "median": lambda scores, n: float(torch.combinations(scores, n).amax(1).median()),
+            "each_maximum_once": lambda scores, n: float(torch.combinations(scores, n).amax(1).unique().mean()),
+            "tuples_below": lambda scores, n: best_of_pool(scores, n) * comb(len(scores), n) / len(scores) ** n,
         },
     ),
     "08-chances-to-win": Exercise(
@@ -276,6 +293,17 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "best_only": lambda probabilities, rewards, n: (rewards == rewards.max()).float(),
             "tilted": lambda probabilities, rewards, n: (probabilities.log() + n * rewards).softmax(0),
+            "all_worse": lambda probabilities, rewards, n: (
+                torch.stack([probabilities[rewards < reward].sum() for reward in rewards]) ** n
+            ),
+            "others_not_better": lambda probabilities, rewards, n: (
+                probabilities * torch.stack([probabilities[rewards <= reward].sum() for reward in rewards]) ** (n - 1)
+            ),
+            "any_draw_not_better": lambda probabilities, rewards, n: (
+                n
+                * probabilities
+                * torch.stack([probabilities[rewards <= reward].sum() for reward in rewards]) ** (n - 1)
+            ),
         },
     ),
 }

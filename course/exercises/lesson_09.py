@@ -1,6 +1,7 @@
 """Exercises of lesson 09: token rewards, advantages, the clipped loss (Ziegler 2019, 2.2; Schulman 2016 and 2017)."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -199,6 +200,15 @@ EXERCISES: dict[str, Exercise] = {
                 scores, (ref - logps).exp() - 1 - (ref - logps), 0 * ref, mask, beta
             ),
             "every_row": _on_every_row,
+            "upside_down_mask": lambda scores, logps, ref, mask, beta: (
+                reward_tokens(scores, 0 * logps, 0 * ref, mask, beta) - beta * (logps - ref) * (1 - mask)
+            ),
+            "only_rises": lambda scores, logps, ref, mask, beta: reward_tokens(
+                scores, (logps - ref).clamp(min=0), 0 * ref, mask, beta
+            ),
+            "weighed_by_probability": lambda scores, logps, ref, mask, beta: reward_tokens(
+                scores, logps.exp() * (logps - ref), 0 * ref, mask, beta
+            ),
         },
     ),
     "09-gae": Exercise(
@@ -245,6 +255,15 @@ EXERCISES: dict[str, Exercise] = {
                 gamma,
                 lam,
             ),
+            "next_error_only": lambda rewards, values, gamma, lam: [
+                one + gamma * lam * following
+                for one, following in pairwise([*advantages_of(rewards, values, gamma, 0.0), 0.0])
+            ],
+            "powers_from_the_start": lambda rewards, values, gamma, lam: [
+                sum((gamma * lam) ** k * d for k, d in enumerate(advantages_of(rewards, values, gamma, 0.0)) if k >= t)
+                for t in range(len(rewards))
+            ],
+            "exchanged": lambda rewards, values, gamma, lam: advantages_of(rewards, values, lam, gamma),
         },
     ),
     "09-clipped-loss": Exercise(
@@ -300,6 +319,15 @@ EXERCISES: dict[str, Exercise] = {
             "padding": _loss(mean=lambda terms, mask: terms.mean()),
             "sum": _loss(mean=lambda terms, mask: (terms * mask).sum()),
             "each_answer": _loss(mean=lambda terms, mask: ((terms * mask).sum(1) / mask.sum(1)).mean()),
+            "terms_added": _loss(terms=lambda r, a, clip: r * a + r.clamp(1 - clip, 1 + clip) * a),
+            "terms_averaged": _loss(terms=lambda r, a, clip: (r * a + r.clamp(1 - clip, 1 + clip) * a) / 2),
+            "logarithm_clipped": lambda logps, old, a, mask, clip: _loss(
+                terms=lambda r, a, clip: torch.min(r * a, r.log().clamp(-clip, clip).exp() * a)
+            )(logps, old, a, mask, clip),
+            "advantage_clipped": _loss(terms=lambda r, a, clip: r * a.clamp(1 - clip, 1 + clip)),
+            "other_lower_bound": _loss(
+                terms=lambda r, a, clip: torch.min(r * a, r.clamp(1 / (1 + clip), 1 + clip) * a)
+            ),
         },
     ),
 }

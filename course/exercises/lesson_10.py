@@ -220,6 +220,17 @@ EXERCISES: dict[str, Exercise] = {
                 / max(1, sum(agrees is kind for _, agrees in replies))
                 for kind in (False, True)
             ),
+            "evasive": lambda replies: flattery([(opinion, agrees is None) for opinion, agrees in replies]),
+            "total_twice": lambda replies: (_total(replies), _total(replies)),
+            "less_the_denied": lambda replies: tuple(
+                _agreed(replies, kind)
+                - _agreed([(opinion, None if agrees is None else not agrees) for opinion, agrees in replies], kind)
+                for kind in (False, True)
+            ),
+            "one_more_below": lambda replies: tuple(
+                _agreed(replies, kind) * (n := sum(opinion is kind for opinion, _ in replies)) / (n + 1)
+                for kind in (False, True)
+            ),
         },
     ),
     "10-cautious": Exercise(
@@ -273,6 +284,20 @@ EXERCISES: dict[str, Exercise] = {
             "one_in_the_unit": lambda scores, usual: (
                 (scores - usual.mean(1, keepdim=True)) / (usual.std(1, keepdim=True) + 1)
             ).amin(0),
+            "middle_model": _by(lambda units: units.median(0).values),
+            "summed": _by(lambda units: units.sum(0)),
+            "smallest_size": _by(lambda units: units.abs().amin(0)),
+            "range": lambda scores, usual: (
+                (scores - usual.amin(1, keepdim=True)) / (usual.amax(1, keepdim=True) - usual.amin(1, keepdim=True))
+            ).amin(0),
+            "mean_distance": lambda scores, usual: (
+                (scores - usual.mean(1, keepdim=True))
+                / (usual - usual.mean(1, keepdim=True)).abs().mean(1, keepdim=True)
+            ).amin(0),
+            "unit_of_the_answers": lambda scores, usual: (
+                (scores - usual.mean(1, keepdim=True)) / scores.std(1, keepdim=True)
+            ).amin(0),
+            "mean_less_spread": _by(lambda units: units.mean(0) - units.std(0)),
         },
     ),
     "10-when-to-stop": Exercise(
@@ -322,6 +347,18 @@ EXERCISES: dict[str, Exercise] = {
             "middle": lambda proxy, truth, window: when_to_stop(proxy, truth, window) - window // 2,
             "one_wider": lambda proxy, truth, window: (
                 when_to_stop(proxy, truth, window + 1) if len(truth) > window else window
+            ),
+            "median": lambda proxy, truth, window: max(
+                range(window, len(truth) + 1), key=lambda i: sorted(truth[i - window : i])[window // 2]
+            ),
+            "both_added": lambda proxy, truth, window: when_to_stop(
+                proxy, [p + t for p, t in zip(proxy, truth, strict=True)], window
+            ),
+            "lowest_in_window": lambda proxy, truth, window: max(
+                range(window, len(truth) + 1), key=lambda i: min(truth[i - window : i])
+            ),
+            "proxy_falls": lambda proxy, truth, window: next(
+                (i for i in range(1, len(proxy)) if proxy[i] < proxy[i - 1]), len(proxy)
             ),
         },
     ),
@@ -411,6 +448,37 @@ EXERCISES: dict[str, Exercise] = {
             "sum_of_three": _but(kl=lambda curves: sum(curves["kl"][-3:]) > 8),
             "exactly_zero": _but(signal=lambda curves: max(curves["reward_std"]) == 0),
             "mean_kl_is_zero": _but(gradient=lambda curves: abs(sum(curves["kl"]) / len(curves["kl"])) <= 0.001),
+            "last_four": _but(kl=lambda curves: sum(curves["kl"][-4:]) / len(curves["kl"][-4:]) > 8),
+            "last_two": _but(
+                kl=lambda curves: sum(curves["kl"][-2:]) / 2 > 8,
+                reward=lambda curves: _parted(curves, lambda numbers: sum(numbers[-2:]) / 2),
+            ),
+            "last_spread": _but(signal=lambda curves: curves["reward_std"][-1] < 1e-5),
+            "true_rises": _but(
+                reward=lambda curves: (
+                    _late(curves["reward"]) > curves["reward"][0] and _late(curves["true"]) > curves["true"][0] + 0.15
+                )
+            ),
+            "reward_falls": _but(
+                reward=lambda curves: (
+                    _late(curves["reward"]) < curves["reward"][0] and _late(curves["true"]) < curves["true"][0] - 0.15
+                )
+            ),
+            "true_not_fallen": _but(
+                reward=lambda curves: (
+                    _late(curves["reward"]) > curves["reward"][0] and _late(curves["true"]) > curves["true"][0] - 0.15
+                )
+            ),
+            "some_without_kl": _but(gradient=lambda curves: min(map(abs, curves["kl"])) <= 0.001),
+            "last_kl_zero": _but(gradient=lambda curves: abs(curves["kl"][-1]) <= 0.001),
+            "kl_forgotten": _but(kl=lambda curves: False),
+            "prompt_forgotten": _but(prompt=lambda curves: False),
+            "gradient_before_signal": _first(_RULES, "prompt", "gradient"),
+            "a_tenth": _but(kl=lambda curves: _late(curves["kl"]) > 0.8),
+            "capitals": lambda curves: triage(curves).capitalize(),
+            "signal_forgotten": _but(signal=lambda curves: False),
+            "gradient_forgotten": _but(gradient=lambda curves: False),
+            "reward_forgotten": _but(reward=lambda curves: False),
         },
     ),
     "10-repair": Exercise(
@@ -456,6 +524,9 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "centred": lambda logps, old, adv, mask: loss_gradient(logps, old, adv - adv.mean(), mask),
             "loss_itself": lambda logps, old, adv, mask: loss_gradient(logps, old, adv, mask).sum(),
+            "step_taken": lambda logps, old, adv, mask: logps - loss_gradient(logps, old, adv, mask),
+            "mean_alone": lambda logps, old, adv, mask: -_detached(logps, old, adv, mask),
+            "sign_alone": lambda logps, old, adv, mask: _detached(logps, old, adv, mask) * mask.sum(),
         },
     ),
 }

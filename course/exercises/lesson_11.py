@@ -257,6 +257,19 @@ EXERCISES: dict[str, Exercise] = {
             ).sum(),
             "best_token": lambda logits, ids, is_answer: (logits[:-1].log_softmax(-1).amax(-1) * is_answer[1:]).sum(),
             "base_2": lambda logits, ids, is_answer: answer_logp(logits, ids, is_answer) / math.log(2),
+            "perplexity": lambda logits, ids, is_answer: (-answer_logp(logits, ids, is_answer) / is_answer.sum()).exp(),
+            "smallest": lambda logits, ids, is_answer: (
+                logits[:-1].log_softmax(-1)[torch.arange(len(ids) - 1), ids[1:]] * is_answer[1:]
+            ).min(),
+            "first_alone": lambda logits, ids, is_answer: logits[:-1].log_softmax(-1)[
+                torch.arange(len(ids) - 1), ids[1:]
+            ][is_answer[1:] == 1][0],
+            "last_alone": lambda logits, ids, is_answer: logits[:-1].log_softmax(-1)[
+                torch.arange(len(ids) - 1), ids[1:]
+            ][is_answer[1:] == 1][-1],
+            "wrong_way": lambda logits, ids, is_answer: (
+                logits[1:].log_softmax(-1)[torch.arange(len(ids) - 1), ids[:-1]] * is_answer[:-1]
+            ).sum(),
         },
     ),
     "11-hidden-rewards": Exercise(
@@ -300,6 +313,15 @@ EXERCISES: dict[str, Exercise] = {
             "divided_by_first": lambda policy, reference, beta: [
                 math.log(p / q) / math.log(policy[0] / reference[0]) for p, q in zip(policy, reference, strict=True)
             ],
+            "log_odds": _of(lambda p, q, beta: beta * math.log(p / (1 - p))),
+            "shift_added": lambda policy, reference, beta: [
+                value + beta * math.log(policy[0] / reference[0])
+                for value in _of(lambda p, q, beta: beta * math.log(p / q), shifted=False)(policy, reference, beta)
+            ],
+            "beta_on_the_policy": _of(lambda p, q, beta: beta * math.log(p) - math.log(q)),
+            "logarithms_divided": _of(lambda p, q, beta: beta * math.log(p) / math.log(q)),
+            "multiplied": _of(lambda p, q, beta: beta * math.log(p * q)),
+            "power": _of(lambda p, q, beta: (p / q) ** beta),
         },
     ),
     "11-doubting-dpo": Exercise(
@@ -368,6 +390,22 @@ EXERCISES: dict[str, Exercise] = {
                 lambda margin, doubt: -((1 - doubt) * F.logsigmoid(margin) + doubt * (1 - F.logsigmoid(margin))).mean(),
             ),
             "one_reference_added": _margin(lambda pc, pr, rc, rr, beta: beta * ((pc - rc) - (pr + rr))),
+            "doubt_on_both": _margin(
+                _right_margin, lambda margin, doubt: -doubt * (F.logsigmoid(margin) + F.logsigmoid(-margin)).mean()
+            ),
+            "belief_on_both": _margin(
+                _right_margin,
+                lambda margin, doubt: -(1 - doubt) * (F.logsigmoid(margin) + F.logsigmoid(-margin)).mean(),
+            ),
+            "margin_moved": _margin(_right_margin, lambda margin, doubt: -F.logsigmoid(margin - doubt).mean()),
+            "doubt_added": _margin(
+                _right_margin, lambda margin, doubt: -(1 - doubt) * F.logsigmoid(margin).mean() + doubt
+            ),
+            "chosen_alone": _margin(lambda pc, pr, rc, rr, beta: beta * (pc - rc)),
+            "squared_distance": _margin(_right_margin, lambda margin, doubt: (margin - 0.5).square().mean()),
+            "divided_by_the_rest": _margin(
+                _right_margin, lambda margin, doubt: _doubtful(margin, doubt) / (1 - 2 * doubt)
+            ),
         },
     ),
     "11-longer-wins": Exercise(
@@ -404,6 +442,18 @@ EXERCISES: dict[str, Exercise] = {
                 sum(d >= 0 for d in _word_differences(pairs)) / sum(d != 0 for d in _word_differences(pairs))
             ),
             "letters_alone": _by_measure(lambda text: len(re.findall(r"\w+", text))),
+            "unique_words": _by_measure(lambda text: len(set(text.split()))),
+            "all_words": lambda pairs: (
+                sum(len(chosen.split()) for chosen, _ in pairs)
+                / sum(len(f"{chosen} {rejected}".split()) for chosen, rejected in pairs)
+            ),
+            "by_two": lambda pairs: (
+                sum(d > 1 for d in _word_differences(pairs)) / sum(d != 0 for d in _word_differences(pairs))
+            ),
+            "longest_word": _by_measure(lambda text: max(map(len, text.split()), default=0)),
+            "net": lambda pairs: (
+                sum((d > 0) - (d < 0) for d in _word_differences(pairs)) / sum(d != 0 for d in _word_differences(pairs))
+            ),
         },
     ),
     "11-contradictions": Exercise(
@@ -464,6 +514,10 @@ EXERCISES: dict[str, Exercise] = {
                 if labels[one] == (labels[other][0], labels[other][2], labels[other][1])
                 for row in (one, other)
             ],
+            "last_of_copies": lambda labels: [
+                row for row in contradictions(labels) if labels[row] not in labels[row + 1 :]
+            ],
+            "repeated": lambda labels: [row for row, label in enumerate(labels) if labels.count(label) > 1],
         },
     ),
     "11-two-margins": Exercise(
@@ -500,6 +554,13 @@ EXERCISES: dict[str, Exercise] = {
                 two_margins(logps, beta)[0],
                 [0.0, *two_margins(logps, beta)[1][:-1]],
             ),
+            "rejected_alone": lambda logps, beta: two_margins([(lost, 0.0) for _, lost in logps], beta),
+            "last_round_alone": lambda logps, beta: [margins[-1] for margins in two_margins(logps, beta)],
+            "references_exchanged": lambda logps, beta: tuple(
+                [beta * ((new[0] - old[1]) - (new[1] - old[0])) for old, new in zip(olds, logps[1:], strict=True)]
+                for olds in (logps[:-1], [logps[0]] * (len(logps) - 1))
+            ),
+            "moving_late": lambda logps, beta: ([0.0, *two_margins(logps, beta)[0][:-1]], two_margins(logps, beta)[1]),
         },
     ),
 }

@@ -133,6 +133,17 @@ EXERCISES: dict[str, Exercise] = {
             "halved": lambda c, r, nc, nr, beta: ipo_per_token(c, r, nc, nr, beta) / 2,
             "root": lambda c, r, nc, nr, beta: ipo_per_token(c, r, nc, nr, beta).sqrt(),
             "mean_lengths": _ipo(lambda c, r, nc, nr: c / nc.mean() - r / nr.mean()),
+            "goal_2_over_beta": _ipo(_means, lambda beta: 2 / beta),
+            "rejected_length": _ipo(lambda c, r, nc, nr: (c - r) / nr),
+            "multiplied": _ipo(lambda c, r, nc, nr: c * nc - r * nr),
+            "squares_subtracted": lambda c, r, nc, nr, beta: (
+                _means(c, r, nc, nr).square() - (1 / (2 * beta)) ** 2
+            ).mean(),
+            "root_lengths": _ipo(lambda c, r, nc, nr: c / nc.sqrt() - r / nr.sqrt()),
+            "whole_numbers": _ipo(lambda c, r, nc, nr: c // nc - r // nr),
+            "huber": lambda c, r, nc, nr, beta: torch.nn.functional.huber_loss(
+                _means(c, r, nc, nr), torch.full_like(c, 1 / (2 * beta))
+            ),
         },
     ),
     "12-reference-point": Exercise(
@@ -183,6 +194,18 @@ EXERCISES: dict[str, Exercise] = {
             "exponential": lambda policy, ref: _shifted(policy, ref).exp().mean(),
             "ceiling": lambda policy, ref: _shifted(policy, ref).mean().clamp(max=0),
             "own_reference": lambda policy, ref: (policy.roll(-1, 1).diagonal() - ref.diagonal()).mean().clamp(min=0),
+            "two_further": lambda policy, ref: _shifted(policy, ref, 2).mean().clamp(min=0),
+            "largest": lambda policy, ref: _shifted(policy, ref).max().clamp(min=0),
+            "median": lambda policy, ref: _shifted(policy, ref).median().clamp(min=0),
+            "last_matched": lambda policy, ref: (
+                torch.cat([_shifted(policy, ref)[:-1], (policy - ref).diagonal()[-1:]]).mean().clamp(min=0)
+            ),
+            "next_prompt_under_the_policy": lambda policy, ref: (
+                (policy.roll(-1, 0) - ref).diagonal().mean().clamp(min=0)
+            ),
+            "beyond_the_matched": lambda policy, ref: (
+                (policy - ref).diagonal().mean() - _shifted(policy, ref).mean()
+            ).clamp(min=0),
         },
     ),
     "12-orpo-push": Exercise(
@@ -222,6 +245,22 @@ EXERCISES: dict[str, Exercise] = {
                 -lam * logsigmoid(_log_odds(chosen.mean()).exp() - _log_odds(rejected.mean()).exp())
             ),
             "logarithm_of_a_negative": _push(lambda logps: logps.mean() - torch.log(torch.expm1(logps.mean()))),
+            "one_plus_p": _push(lambda logps: logps.mean() - torch.log1p(logps.mean().exp())),
+            "last_token": _push(lambda logps: _log_odds(logps[-1])),
+            "odds_divided": lambda chosen, rejected, lam: (
+                -lam * logsigmoid(_log_odds(chosen.mean()) / _log_odds(rejected.mean()))
+            ),
+            "odds_added": lambda chosen, rejected, lam: (
+                -lam * logsigmoid(_log_odds(chosen.mean()) + _log_odds(rejected.mean()))
+            ),
+            "sigmoid_alone": lambda chosen, rejected, lam: (
+                -lam * torch.sigmoid(_log_odds(chosen.mean()) - _log_odds(rejected.mean()))
+            ),
+            "lam_added": lambda chosen, rejected, lam: lam + orpo_push(chosen, rejected, 1.0),
+            "median_token": _push(lambda logps: _log_odds(logps.median())),
+            "one_rest": lambda chosen, rejected, lam: (
+                -lam * logsigmoid(chosen.mean() - rejected.mean() - torch.log(-torch.expm1(chosen.mean())))
+            ),
         },
     ),
 }

@@ -125,6 +125,10 @@ EXERCISES: dict[str, Exercise] = {
             "odds": lambda given, swapped: math.exp((given - swapped) / 2),
             "product": lambda given, swapped: _sigmoid(given) * _sigmoid(-swapped),
             "difference_of_probabilities": lambda given, swapped: (_sigmoid(given) - _sigmoid(swapped)) / 2,
+            "doubled": lambda given, swapped: _sigmoid(2 * (given - swapped)),
+            "sum": lambda given, swapped: _sigmoid(given + swapped),
+            "surer_order": lambda given, swapped: max(_sigmoid(given), _sigmoid(-swapped)),
+            "geometric": lambda given, swapped: math.sqrt(_sigmoid(given) * _sigmoid(-swapped)),
         },
     ),
     "13-flip-rate": Exercise(
@@ -150,6 +154,20 @@ EXERCISES: dict[str, Exercise] = {
             "second_twice": lambda given, swapped: (
                 sum(one == other == "B" for one, other in zip(given, swapped, strict=True)) / len(given)
             ),
+            "flips_over_the_rest": lambda given, swapped: (
+                sum(one == other for one, other in zip(given, swapped, strict=True))
+                / max(1, sum(one != other for one, other in zip(given, swapped, strict=True)))
+            ),
+            "one_more_below": lambda given, swapped: flip_rate(given, swapped) * len(given) / (len(given) + 1),
+            "a_somewhere": lambda given, swapped: (
+                sum("A" in pair for pair in zip(given, swapped, strict=True)) / len(given)
+            ),
+            "a_then_b": lambda given, swapped: (
+                sum(pair == ("A", "B") for pair in zip(given, swapped, strict=True)) / len(given)
+            ),
+            "places": lambda given, swapped: [
+                n for n, pair in enumerate(zip(given, swapped, strict=True)) if len(set(pair)) == 1
+            ],
         },
     ),
     "13-without-length": Exercise(
@@ -162,6 +180,7 @@ EXERCISES: dict[str, Exercise] = {
         why="What is left no longer rises or falls with length, so the judge's other reasons decide.",
         special={
             "two answers are equally long": [([0.5, -1.0, 0.25], [0.0, 4.0, -2.0])],
+            "the shorter answers are preferred": [([1.0, -0.5, 0.75], [-2.0, 3.0, -1.0])],
             "the differences in words add up to 0": [([1.0, 0.5, -2.0], [3.0, 2.0, -5.0])],
         },
         mistakes={
@@ -201,6 +220,28 @@ EXERCISES: dict[str, Exercise] = {
             ],
             "slope_with_intercept": lambda log_odds, more_words: [
                 a - _slope_of_means(log_odds, more_words) * b for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "upside_down": lambda log_odds, more_words: [
+                a - b / _slope(log_odds, more_words) for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "sides_exchanged": lambda log_odds, more_words: [
+                b - _slope(log_odds, more_words) * a for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "mean_words": lambda log_odds, more_words: [
+                a - _slope(log_odds, more_words) * sum(more_words) / len(more_words) for a in log_odds
+            ],
+            "slope_of_correlation": lambda log_odds, more_words: [
+                a
+                - b
+                * _slope(log_odds, more_words)
+                * math.sqrt(sum(d * d for d in more_words) / sum(z * z for z in log_odds))
+                for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "half_the_slope": lambda log_odds, more_words: [
+                a - _slope(log_odds, more_words) * b / 2 for a, b in zip(log_odds, more_words, strict=True)
+            ],
+            "size_of_slope": lambda log_odds, more_words: [
+                a - abs(_slope(log_odds, more_words)) * b for a, b in zip(log_odds, more_words, strict=True)
             ],
         },
     ),

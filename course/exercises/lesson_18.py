@@ -61,6 +61,18 @@ EXERCISES: dict[str, Exercise] = {
                 10 * demonstrations + 3.5 * comparisons / max(votes, 1)
             ),
             "other_price": lambda demonstrations, comparisons, votes: 10 * demonstrations + 3.05 * comparisons * votes,
+            "comparisons_alone": lambda demonstrations, comparisons, votes: 3.5 * comparisons * votes,
+            "ten_times_less": lambda demonstrations, comparisons, votes: (
+                10 * demonstrations + 0.35 * comparisons * votes
+            ),
+            "one_dollar": lambda demonstrations, comparisons, votes: demonstrations + 3.5 * comparisons * votes,
+            "pairs_of_votes": lambda demonstrations, comparisons, votes: (
+                10 * demonstrations + 3.5 * comparisons * votes * (votes - 1) / 2
+            ),
+            "multiplied": lambda demonstrations, comparisons, votes: 10 * demonstrations * 3.5 * comparisons * votes,
+            "per_label": lambda demonstrations, comparisons, votes: (
+                labelling_cost(demonstrations, comparisons, votes) / max(1, demonstrations + comparisons)
+            ),
         },
     ),
     "18-pairs": Exercise(
@@ -100,6 +112,19 @@ EXERCISES: dict[str, Exercise] = {
                 if better <= worse
             },
             "no_order": lambda completions, ranks: {frozenset(pair) for pair in pairs_from_ranks(completions, ranks)},
+            "alphabetical": lambda completions, ranks: {
+                tuple(sorted(pair)) for pair in pairs_from_ranks(completions, ranks)
+            },
+            "clear_only": _pairs(lambda better, worse: worse - better > 1),
+            "losers_of_the_worst": lambda completions, ranks: {
+                pair for pair in pairs_from_ranks(completions, ranks) if ranks[completions.index(pair[1])] == max(ranks)
+            },
+            "first_and_second": lambda completions, ranks: {
+                pair
+                for pair in pairs_from_ranks(completions, ranks)
+                if [ranks[completions.index(one)] for one in pair] == [1, 2]
+            },
+            "places": lambda completions, ranks: pairs_from_ranks(list(range(len(ranks))), ranks),
         },
     ),
 }

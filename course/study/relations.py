@@ -9,12 +9,13 @@ import copy
 import dis
 import inspect
 import math
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate, combinations
 from typing import TYPE_CHECKING, Any
 
-from course.study.compare import brief, is_number, plain, same
+from course.study.compare import brief, is_number, kind, plain, same
 
 if TYPE_CHECKING:
     from course.exercises import Exercise
@@ -35,16 +36,24 @@ def relation(exercise: "Exercise", attempt: Callable[..., Any], got: Values, exp
         lambda: _special(exercise, got, expected),
     ):
         return said
-    if said := _fact(exercise, got, expected):
-        return said
     wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
-    if nothing := _nothing([got[n] for n in wrong], [expected[n] for n in wrong]):
-        return f"Where yours is wrong: {nothing[:1].lower()}{nothing[1:]}"
+    # A few names or whole numbers agree by chance with what a changed argument gives.
+    few = len(wrong) < 4 and all(isinstance(one, int | str | None) for one in expected)
+    if said := _fact(exercise, got, expected, few):
+        return said
+    some_got, some_expected = [got[n] for n in wrong], [expected[n] for n in wrong]
+    some = replace(exercise, cases=[exercise.all_cases[n] for n in wrong], special={})
+    said = _nothing(some_got, some_expected)
     if 2 <= len(wrong) < len(got):
-        some = replace(exercise, cases=[exercise.all_cases[n] for n in wrong], special={})
-        if said := _fact(some, [got[n] for n in wrong], [expected[n] for n in wrong], few=len(wrong) < 4):
-            return f"Where yours is wrong: {said[:1].lower()}{said[1:]}"
-    return _first(lambda: _places(got, expected), lambda: _labels(got, expected), lambda: _side(got, expected))
+        said = said or _fact(some, some_got, some_expected, few or len(wrong) < 3, whole=False)
+    if said:
+        return f"Where yours is wrong: {said[:1].lower()}{said[1:]}"
+    return _first(
+        lambda: _places(got, expected),
+        lambda: _labels(got, expected),
+        lambda: _kinds(some_got, some_expected),
+        lambda: _side(got, expected),
+    )
 
 
 def varies(got: Values, again: Callable[[int], Any]) -> str:
@@ -70,11 +79,16 @@ def _known(value: Any) -> bool:
     return value is None or isinstance(value, int | float | str)
 
 
-def _fact(exercise: "Exercise", got: Values, expected: Values, few: bool = False) -> str:
-    """What holds on all of these cases; few of them can agree with a changed argument by chance."""
+def _fact(exercise: "Exercise", got: Values, expected: Values, few: bool, whole: bool = True) -> str:
+    """What holds on all of these cases.
+
+    Args:
+        few: the results are too few, or too alike, to tell what was done with the arguments.
+        whole: these are all cases, so that what is the same in each of them is a fact about the function.
+    """
     return _first(
         lambda: _nothing(got, expected),
-        lambda: "" if few else _constant(got, expected),
+        lambda: _constant(got, expected) if whole else "",
         lambda: "" if few else _arguments(exercise, got),
         lambda: "" if few else _exchanged(exercise, got),
         lambda: _form(got, expected),
@@ -83,7 +97,8 @@ def _fact(exercise: "Exercise", got: Values, expected: Values, few: bool = False
         lambda: _one_value(got, expected),
         lambda: _numbers(exercise, got, expected),
         lambda: _reduced(got, expected),
-        lambda: "" if few else _parts(exercise, got, expected),
+        lambda: _of_each(exercise, got, expected),
+        lambda: _parts(exercise, got, expected) if whole else "",
         lambda: _columns(got, expected),
         lambda: _moved(got, expected),
     )
@@ -195,6 +210,14 @@ _OF_A_TENSOR: dict[str, Callable[[Any], Any]] = {
     "rows and columns of {} change places": lambda x: x.T if x.ndim == 2 else None,
     "{} has the opposite sign": lambda x: -x,
     "{} is without its signs": lambda x: x.abs(),
+    "{} is cut off below 0": lambda x: x.clamp(min=0),
+    "{} is doubled": lambda x: 2 * x,
+    "{} is halved": lambda x: x / 2,
+    "{} is squared": lambda x: x * x,
+    "{} is turned into its exponential": lambda x: x.exp(),
+    "{} is turned into its sigmoid": lambda x: x.sigmoid(),
+    "every entry of {} is the mean of all": lambda x: x * 0 + x.mean(),
+    "every row of {} is the first": lambda x: x * 0 + x[:1] if x.ndim > 1 else None,
     "{} is 0 everywhere": lambda x: x * 0,
     "{} is 1 everywhere": lambda x: x * 0 + 1,
     "0 and 1 change places in {}": lambda x: 1 - x if set(x.flatten().tolist()) <= {0, 1} else None,
@@ -345,6 +368,8 @@ def _with_itself(entry: Any) -> bool:
 
 def _keys(got: Values, expected: Values) -> str:
     """Where entries have the wrong keys: which, if they are always the same."""
+    if any(isinstance(g, list) != isinstance(e, list) for g, e in zip(got, expected, strict=True)):
+        return ""
     pairs = [
         (one, right)
         for g, e in zip(got, expected, strict=True)
@@ -502,6 +527,8 @@ _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "is the square of what it should be": lambda e: e * e,
     "is the square root of what it should be": math.sqrt,
     "is one over what it should be": lambda e: 1 / e,
+    "is what it should be, divided by one minus it": lambda e: e / (1 - e),
+    "is the tangens hyperbolicus of what it should be": math.tanh,
     "is the sigmoid of what it should be": lambda e: 1 / (1 + math.exp(-e)),
     "is what it should be, cut off below 0": lambda e: max(e, 0),
     "is what it should be, cut off above 0": lambda e: min(e, 0),
@@ -548,6 +575,54 @@ def _moved(got: Values, expected: Values) -> str:
     return next((said for test, said in ways if _all(test, *zip(*long, strict=True))), "")
 
 
+def _of_each(exercise: "Exercise", got: Values, expected: Values) -> str:
+    """Where the result is a mean of what comes out for single rows: what yours makes of the same numbers."""
+    example = exercise.all_cases[0]
+    long = [n for n, value in enumerate(example) if isinstance(value, list) or getattr(value, "ndim", 0)]
+    if not long or not all(map(is_number, [*got, *expected])):
+        return ""
+    each = []
+    for case in exercise.all_cases[: len(got)]:
+        rows = [
+            [value[n : n + 1] if at in long else value for at, value in enumerate(case)]
+            for n in range(len(case[long[0]]))
+        ]
+        each.append([plain(exercise.solution(*copy.deepcopy(row))) for row in rows])
+    if not all(same(sum(values) / len(values), e) for values, e in zip(each, expected, strict=True)):
+        return ""
+    ways: dict[str, Callable[[list[float]], float]] = {
+        "largest": max,
+        "smallest": min,
+        "middle one": lambda values: sorted(values)[(len(values) - 1) // 2],
+        "median": statistics.median,
+        "first": lambda values: values[0],
+        "last": lambda values: values[-1],
+        "product": math.prod,
+    }
+    for name, way in ways.items():
+        if all(_is(g, way, values) for g, values in zip(got, each, strict=True)):
+            return f"Yours is the {name} of the numbers that come out for each alone. Take their mean."
+    return ""
+
+
+def _kinds(got: Values, expected: Values) -> str:
+    """Where something of another kind comes out than is asked for, or is inside it."""
+    names = [{_name(one) for one in values} for values in (got, expected)]
+    if len(names[0]) == len(names[1]) == 1 and names[0] != names[1]:
+        return f"You return {names[0].pop()}, and {names[1].pop()} is asked for."
+    inside = [{_name(x) for one in values for x in one} for values in (got, expected)]
+    if len(inside[0]) == len(inside[1]) == 1 and inside[0] != inside[1]:
+        return f"Each entry of yours is {inside[0].pop()}; it should be {inside[1].pop()}."
+    return ""
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, tuple):
+        what = {_name(one).removeprefix("a ") for one in value}
+        return f"a tuple of {len(value)}" + (f" {what.pop()}s" if len(what) == 1 else "")
+    return "a number" if is_number(value) else "a list" if isinstance(value, list) else kind(value)
+
+
 def _numbers(exercise: "Exercise", got: Values, expected: Values) -> str:
     pairs = _pairs(got, expected)
     if any(len({round(pair[n], 6) for pair in pairs if math.isfinite(pair[n])}) < 2 for n in (0, 1)):
@@ -566,6 +641,8 @@ def _numbers(exercise: "Exercise", got: Values, expected: Values) -> str:
     if all(same(float(offset), float(offsets[0])) for offset in offsets):
         size, word = abs(offsets[0]), "too high" if offsets[0] > 0 else "too low"
         return f"Every number of yours is {brief(float(size))} {word}."
+    if said := _line(pairs):
+        return said
     for name, values in _sizes(exercise).items():
         for said, function in (
             (f"multiplied by {name}", lambda e, n: e * n),
@@ -576,6 +653,19 @@ def _numbers(exercise: "Exercise", got: Values, expected: Values) -> str:
             if all(_is(g, lambda e, f=function, size=values[n]: f(e, size), e) for g, e, n in pairs):
                 return f"Yours is what it should be, {said}."
     return ""
+
+
+def _line(pairs: list[tuple[float, float, int]]) -> str:
+    """Where every number is the right one times something and something added, on four different numbers or more."""
+    points = sorted({(e, g) for g, e, _ in pairs})
+    (low, g_low), (high, g_high) = points[0], points[-1]
+    if len(points) < 4 or same(low, high):
+        return ""
+    factor = (g_high - g_low) / (high - low)
+    added = g_low - factor * low
+    if factor == 0 or not all(same(float(g), factor * e + added) for e, g in points):
+        return ""
+    return f"Every number of yours is {brief(factor)} times what it should be, {added:+.6g}."
 
 
 def _is(got: float, function: Callable[[float], float], expected: float) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from course.exercises import EXERCISES
+from course.exercises.lesson_06 import ratings_to_pairs
 from course.study.grading import grade
 from tests.exercises.verdicts import text_of
 
@@ -175,6 +176,15 @@ def window_medians(proxy, truth, window):
                 logits.log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0] * is_answer[1:] * (ids[1:] > 0)
             ).sum(),
         ),
+        (
+            "06-ratings-to-pairs",
+            lambda answers, ratings: (
+                ratings_to_pairs(answers, ratings)[0],
+                sum(
+                    any(row[i] == row[j] for row in ratings) for i, j in itertools.combinations(range(len(answers)), 2)
+                ),
+            ),
+        ),
         ("11-longer-wins", lambda pairs: share_of_longer(pairs, lambda text: len(set(text.split())))),
         ("11-longer-wins", lambda pairs: share_of_longer(set(pairs), lambda text: len(text.split()))),
     ],
@@ -268,6 +278,57 @@ def remembers(texts, seen=set()):  # noqa: B006
     ],
 )
 def test_what_is_said_is_true_of_the_attempt(id, attempt, said, not_said):
+    kind, words = said_of(id, attempt)
+    assert kind == "wrong" and said in words
+    assert not not_said or not_said not in words
+
+
+# ---- what misled once ------------------------------------------------------------------------------------------------
+
+
+def in_order_of_arrival(probabilities, won, bins):
+    parts = {}
+    for p, w in zip(probabilities, won, strict=True):
+        parts.setdefault(min(int(p * bins), bins - 1), []).append((p, w))
+    return [
+        (sum(p for p, _ in part) / len(part), sum(w for _, w in part) / len(part), len(part)) for part in parts.values()
+    ]
+
+
+def slope_without_sign(log_odds, more_words):
+    slope = abs(sum(map(lambda a, b: a * b, log_odds, more_words)) / sum(b * b for b in more_words))
+    return [a - slope * b for a, b in zip(log_odds, more_words, strict=True)]
+
+
+def headers_last(turns):
+    return [x for role, h, c, e in turns for x in [int(role == "assistant")] * (c + e) + [0] * h]
+
+
+@pytest.mark.parametrize(
+    ("id", "attempt", "said", "not_said"),
+    [
+        ("02-assistant-mask", headers_last, "A turn begins with its header", "another order"),
+        (
+            "06-ratings-to-pairs",
+            lambda *given: (sorted(p[::-1] for p in ratings_to_pairs(*given)[0]), ratings_to_pairs(*given)[1]),
+            "begins with the rejected",
+            "",
+        ),
+        ("07-calibration", in_order_of_arrival, "left as they came", ""),
+        ("08-keep-best", lambda stream: {q: a for q, a, _ in stream}, "You return a dict", "keys"),
+        (
+            "10-triage",
+            lambda curves: "prompt" if curves["entropy"][0] < 0.9 else triaged()(curves),
+            "'prompt'",
+            "never right",
+        ),
+        ("10-when-to-stop", window_medians, "median", "counts once"),
+        ("11-contradictions", lambda labels: [], "never looks at", "neighbours"),
+        ("13-flip-rate", lambda given, swapped: float(given == swapped), "as a whole", "Every number"),
+        ("13-without-length", slope_without_sign, "size of the slope", "equally long"),
+    ],
+)
+def test_what_misled_is_said_as_it_is(id, attempt, said, not_said):
     kind, words = said_of(id, attempt)
     assert kind == "wrong" and said in words
     assert not not_said or not_said not in words

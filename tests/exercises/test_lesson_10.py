@@ -208,7 +208,7 @@ def test_triage_right():
 
 @pytest.mark.parametrize("name", ["prompt", "signal", "gradient", "reward", "kl"])
 def test_triage_needs_every_question(name):
-    assert verdict_of(TRIAGE, without(name)) == ("wrong", None)
+    assert verdict_of(TRIAGE, without(name)) == ("wrong", f"{name}_forgotten")
 
 
 def test_triage_of_the_first_value_instead_of_the_late_mean():
