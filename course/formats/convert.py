@@ -21,7 +21,8 @@ _PROMPTED = ("prompt", "chosen", "rejected", "completion", "completions")
 def instruction_to_conversation(record: Record) -> Record:
     """The user's turn is the instruction and, after an empty line, its input; the output is the answer."""
     _require(record, "instruction")
-    asked = [text for text in (record["instruction"], record.get("input")) if text and visible(text).strip()]
+    given = record["instruction"], record.get("input")
+    asked = [text for text in given if isinstance(text, str) and visible(text).strip()]
     messages = [_turn("user", "\n\n".join(asked)), _turn("assistant", record["output"])]
     return {**_others(record, "instruction", "input", "output"), "messages": messages}
 

@@ -20,8 +20,9 @@ from course import SEED
 from course.formats.convert import instruction_to_conversation
 from course.formats.filters import REASONS, fault
 from course.formats.load import own, rows
-from course.formats.problems import DataError, Problem
+from course.formats.problems import DataError, Problem, is_empty_cell
 from course.formats.records import Record, check
+from course.formats.whole import conversation_in
 from course.text import canonical, segments, visible
 
 Verdict = str | None
@@ -135,10 +136,14 @@ def as_conversation(record: Record) -> Record | str:
     except DataError as error:  # it is nested too deep
         return error.problems[0].what
     # In a data set of mixed records every row has all columns, and None in those that are not its own.
-    given = {field for field, value in record.items() if value is not None} if isinstance(record, dict) else set()
+    given = (
+        {field for field, value in record.items() if not is_empty_cell(value)} if isinstance(record, dict) else set()
+    )
     kind = "instruction" if "instruction" in given and "messages" not in given else "conversation"
     chat = record
     if "prompt" in given and "completion" in record and given.isdisjoint(("messages", "instruction")):
+        if isinstance(record["prompt"], str) and (form := conversation_in(record["prompt"])):
+            return f"prompt is a conversation written as {form}"
         sides = {"user": record["prompt"], "assistant": record["completion"]}
         turns = [side if isinstance(side, list) else [{"role": role, "content": side}] for role, side in sides.items()]
         rest = {field: value for field, value in record.items() if field not in ("prompt", "completion")}

@@ -47,6 +47,11 @@ def placed(where: str, problems: Iterable[Problem]) -> list[Problem]:
     return [replace(problem, where=where) for problem in problems]
 
 
+def is_empty_cell(value: Any) -> bool:
+    """Whether it is what a table holds where nothing was written: None or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def is_truth(value: Any) -> bool:
     """Whether it is true or false, NumPy's too."""
     return isinstance(value, bool | np.bool_)
@@ -71,7 +76,7 @@ def quote(value: Any, longest: int = 60) -> str:
 
 def describe(value: Any) -> str:
     """What a value is, in words for an error message."""
-    if isinstance(value, float) and math.isnan(value):
+    if value is not None and is_empty_cell(value):
         return "NaN, which tables write for an empty cell"
     names = {type(None): "nothing", bool | np.bool_: "true/false", Real: "a number"}
     names |= {str: "text", list: "a list", dict: "an object"}

@@ -21,7 +21,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from course.formats.problems import Problem, describe, is_number, is_truth, quote
+from course.formats.problems import Problem, describe, is_empty_cell, is_number, is_truth, quote
 from course.formats.whole import conversation_in, said, whole_conversations
 from course.text import half_character, visible
 
@@ -178,8 +178,8 @@ def _check_numbers(record: Record, field: str) -> Iterator[Problem]:
 
 def _instruction(record: Record) -> Iterator[Problem]:
     yield from _check_text(record, "instruction")
-    write = "Write a string, '' if there is none."
-    if record.get("input") is not None and (fault := _unusable(record, "input", str, write)):
+    write, empty = "Write a string, '' if there is none.", is_empty_cell(record.get("input"))
+    if not empty and (fault := _unusable(record, "input", str, write)):
         yield fault
     yield from _check_text(record, "output")
 

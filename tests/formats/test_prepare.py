@@ -115,6 +115,8 @@ def test_a_data_set_of_mixed_records_gives_what_the_records_give():
     assert len(made.records) == 3
     assert made.counts[1].dropped == {"messages.content is missing": 1, "output is missing": 1}
     assert prepare_sft_data(made.records).records == made.records
+    rows = pandas.DataFrame(mixed).to_dict("records")  # NaN in the columns that a record does not have
+    assert [r["messages"] for r in prepare_sft_data(rows).records] == [r["messages"] for r in made.records]
 
 
 def test_nothing_in_gives_nothing_out():
@@ -195,6 +197,10 @@ def test_all_shapes_become_the_same_conversation(record):
     [
         ({"instruction": "Hi"}, "output is missing"),
         ({"prompt": "Hi", "completion": None}, "messages.content is missing"),
+        (
+            {"prompt": "\n\nHuman: Hi\n\nAssistant:", "completion": " Hello."},
+            "prompt is a conversation written as one text with `Human:` and `Assistant:`",
+        ),
         (chat("Hi", "  "), "messages.content is empty"),
         ({"messages": chat("a", "b")["messages"][:1]}, "messages has no assistant turn"),
         ({"messages": [{"role": "bot", "content": "Hi"}]}, "messages.role unknown role 'bot'"),
