@@ -17,7 +17,7 @@ import traitlets
 from course.study.content import Card, ContentError, Lesson, load_all, load_lesson, require_number
 from course.study.lessons import note_opened, opened_lessons
 from course.study.markup import static_text, to_html
-from course.study.progress import Transaction, progress
+from course.study.progress import ProgressError, Transaction, progress
 from course.study.schedule import due, due_text, due_times, review
 from course.study.widget import StudyWidget, read_static
 from course.text import show_direction
@@ -61,12 +61,15 @@ def warm_up(lesson: str) -> "WarmUp":
     require_number(lesson)
     if not re.fullmatch(r"\d\d", lesson):
         raise ContentError(f'"{lesson}" is not a lesson; write its two digits, as in "02"')
-    opened = opened_lessons()
-    note_opened(lesson)
     earlier = {card.id: card for content in _backwards() if content.lesson < lesson for card in content.cards}
-    cards = {id: card for id, card in earlier.items() if id[:2] in opened}
-    chosen = [cards[id] for id in due(cards, limit=3)]
-    note = "" if chosen else NOTHING_DUE if cards else NOT_OPENED if earlier else FIRST_LESSON
+    try:
+        opened = opened_lessons()
+        cards = {id: card for id, card in earlier.items() if id[:2] in opened}
+        chosen = [cards[id] for id in due(cards, limit=3)]
+        note = "" if chosen else NOTHING_DUE if cards else NOT_OPENED if earlier else FIRST_LESSON
+    except ProgressError as problem:
+        chosen, note = [], str(problem)
+    note_opened(lesson)
     return WarmUp(lesson, chosen, list(earlier.values())[:3], note)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from course.study.content import Numeric, Option, Question, Several, Short, Single, load_lesson, pick
 from course.study.lessons import note_opened
 from course.study.markup import static_text, to_html
-from course.study.progress import Transaction, progress
+from course.study.progress import ProgressError, Transaction, progress
 from course.study.widget import StudyWidget
 
 STATIC_SEED = 0
@@ -53,7 +53,10 @@ def learner_seed() -> int:
             transaction.put("learner", "seed", kept)
         return kept["seed"]
 
-    return progress().atomically(find)
+    try:
+        return progress().atomically(find)
+    except ProgressError:  # the widget says so
+        return STATIC_SEED
 
 
 def in_order(question: Single | Several, seed: int) -> list[Option]:

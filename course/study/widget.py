@@ -68,7 +68,7 @@ import anywidget
 import traitlets
 from IPython.display import DisplayHandle, display
 
-from course.study.progress import KAGGLE, RESET, progress
+from course.study.progress import KAGGLE, RESET, ProgressError, progress
 from course.text import show_direction
 
 STATIC = Path(__file__).parent / "static"
@@ -145,9 +145,12 @@ class StudyWidget(anywidget.AnyWidget):
             data: what the script draws, JSON only. HTML in it must come from `markup.to_html`.
             ids: the items whose earlier entries `recall` looks up.
         """
-        ids = list(ids)
-        state = self.recall(ids)
-        super().__init__(data=data, state=state, kept=state, ids=ids, store=self.kind)
+        ids, notice = list(ids), ""
+        try:
+            state = self.recall(ids)
+        except ProgressError as problem:  # the cells below can run, and what is answered waits in the browser
+            state, notice = {}, str(problem)
+        super().__init__(data=data, state=state, kept=state, ids=ids, store=self.kind, notice=notice)
         self.place = self._place()
         self._face: DisplayHandle | None = None
         self.observe(lambda _: self._keep(), names="state")

@@ -2,13 +2,14 @@
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.study import chat, content, flashcards, my_progress, predict, quiz
+from course.study import chat, check, content, flashcards, my_progress, predict, quiz, warm_up
 from course.study import widget as module
 from course.study.lessons import reset
 from course.study.progress import progress
@@ -198,6 +199,24 @@ def test_kaggle_is_known_by_its_folder_and_the_environment_wins(tmp_path, monkey
     assert module.face() == "standalone"
     monkeypatch.setenv("COURSE_FACE", "live")
     assert module.face() == "live"
+
+
+def test_a_home_that_goes_away_stops_no_cell_and_is_said(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    monkeypatch.setenv("COURSE_HOME", str(home))
+    quiz("01")
+    shutil.rmtree(home)
+    home.write_text("in the way")
+    guess = predict("S1", "How many?", low=0, high=9)
+    asked = quiz("01")
+    for widget in (asked, flashcards("01"), guess, guess.reveal(3), check("01-next-token-loss", None)):
+        assert str(home) in widget.notice
+    assert str(home) in warm_up("02").data["note"]
+    asked.state = {"01-why": {"text": "given meanwhile"}}
+    assert str(home) in asked.notice and asked.kept == {}
+    home.unlink()
+    asked._handle_custom_msg({"retry": True}, [])
+    assert asked.notice == "" and progress().get("quiz", "01-why") == {"text": "given meanwhile"}
 
 
 HOSTILE = "\u202e<b>x</b> \\(\\href{javascript:1}{y}\\)"
