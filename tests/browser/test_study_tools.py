@@ -191,6 +191,20 @@ def test_answers_to_an_earlier_type_of_a_question_are_none(show):
     expect(page.locator(".pt-score")).to_have_text("1 of 5 right, 4 still to answer.")
 
 
+def test_a_stored_grade_or_hint_that_is_none_breaks_nothing(show):
+    odd = {"quiz/01-why": {"text": "mine", "shown": True, "grade": 99}, "hints/01-next-token-loss": {"hints": {"a": 1}}}
+    for widget in (quiz("01"), check_exercise("01-next-token-loss", lambda logits, ids: 0.0)):
+        page = show(page_of(widget))
+        for name, value in odd.items():
+            entry = ["post-training-hands-on/" + name, json.dumps({"value": value, "at": 1})]
+            page.evaluate("([key, entry]) => localStorage.setItem(key, entry)", entry)
+        page.reload()
+        expect(page.locator(".pt-question").last).to_be_visible()
+        expect(page.locator(".pt-study")).not_to_contain_text("[object")
+    page.get_by_role("button", name="Show a hint").click()
+    expect(page.get_by_text("Hint 1", exact=True)).to_be_visible()
+
+
 def test_a_share_in_per_cent_is_read_with_and_without_its_sign(show, monkeypatch):
     monkeypatch.setattr(content, "FOLDER", Path(__file__).parents[2] / "quizzes")
     for text in ("0.98 %", "0.98", "0.98%"):

@@ -6,7 +6,10 @@ const SIGN = { right: "✓ ", wrong: "✗ ", error: "✗ " };
 
 function draw(study) {
   const { data, root } = study;
-  const saved = () => ({ hints: 0, solution: false, ...study.get(data.id) });
+  const saved = () => {
+    const { hints, solution } = study.get(data.id) ?? {};
+    return { hints: Number.isInteger(hints) && hints > 0 ? hints : 0, solution: Boolean(solution) };
+  };
   const attempted = data.kind !== "not attempted";
   const task = h("div", { class: "pt-prompt", html: data.task_html });
   const help = h("div", { class: "pt-after" });

@@ -19,7 +19,7 @@ function kept(study, question) {
 // ---- what an answer is worth: {done, right}, and for choices and numbers what to say ------------------------
 
 function grade(question, saved) {
-  if (question.type === "short") return { done: Boolean(saved.shown && saved.grade), right: saved.grade >= 3 };
+  if (question.type === "short") return { done: Boolean(saved.shown && GRADES[saved.grade - 1]), right: [3, 4].includes(saved.grade) };
   if (!saved.checked) return { done: false, right: false };
   if (question.type === "numeric") return gradeNumber(question, readNumber(saved.text, question.unit)?.value);
   const chosen = question.options.filter((option) => saved.chosen.includes(option.key));
@@ -222,7 +222,8 @@ function paintShort({ question, body, after, saved, save, say, repaint }) {
       body.querySelector("textarea").focus();
     }),
   );
-  if (now.grade) say("noted", `Noted: ${GRADES[now.grade - 1][0]}.`);
+  const graded = GRADES[now.grade - 1];
+  if (graded) say("noted", `Noted: ${graded[0]}.`);
 }
 
 function verdictOf(right, why_html) {
