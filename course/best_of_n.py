@@ -16,7 +16,7 @@ from course import SEED
 from course.models import LM
 from course.numerics import tied
 from course.plots import progress
-from course.rewards import RewardFunction
+from course.rewards import RewardFunction, rewards_of
 from course.rollouts import chat_prompts, sample
 from course.world import Question
 
@@ -118,13 +118,7 @@ def _rewards(
 ) -> list[float]:
     """The reward of each answer of a round. Many are the same, and what is the same is scored once."""
     places = {pair: place for place, pair in enumerate(dict.fromkeys(zip(asked, texts, strict=True)))}
-    given = reward([questions[i] for i, _ in places], [text for _, text in places])
-    if tuple(given.shape) != (len(places),):
-        raise ValueError(f"{name} gave a tensor of shape {tuple(given.shape)} for {len(places)} answers: one for each.")
-    if given.isnan().any():
-        i, text = list(places)[int(given.isnan().int().argmax())]
-        raise ValueError(f"{name} is not a number (nan) for {questions[i].text!r}, answered {text!r}.")
-    scores = given.tolist()
+    scores = rewards_of(reward, [questions[i] for i, _ in places], [text for _, text in places], name).tolist()
     return [scores[places[pair]] for pair in zip(asked, texts, strict=True)]
 
 

@@ -162,7 +162,7 @@ def test_a_reward_that_is_not_a_number_names_the_answer():
         best_of_n(TINY, QUESTIONS, broken, 2, **SHORT)
     with pytest.raises(ValueError, match=r"watch is not a number \(nan\)"):
         best_of_n(TINY, QUESTIONS, letters, 2, watch=broken, **SHORT)
-    with pytest.raises(ValueError, match=r"reward gave a tensor of shape \(1,\) for 6 answers"):
+    with pytest.raises(ValueError, match=r"reward gave shape \(1,\) for 6 answers"):
         best_of_n(TINY, QUESTIONS, lambda prompts, texts: torch.zeros(1), 2, **SHORT)
 
 

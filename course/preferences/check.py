@@ -15,6 +15,7 @@ from statistics import mean
 from typing import Any
 
 from course.formats import DataError, Record, check
+from course.formats.load import rows
 from course.text import word_count
 
 RULES: dict[str, Callable[[str], float]] = {
@@ -123,7 +124,7 @@ def check_pairs(records: Sequence[Record]) -> PairReport:
         DataError: a record is no preference record; lists every fault with its row.
         ValueError: there are no records.
     """
-    if not records:
+    if not (records := list(rows(records))):
         raise ValueError("There are no pairs to check.")
     faults = [
         replace(problem, where=f"row {row}")

@@ -5,5 +5,5 @@ float tensor with one reward for each. The model that is trained on comparisons 
 and `functions.py` makes new ones of others.
 """
 
-from course.rewards.functions import Ensemble, RewardFunction, clipped, length_penalised, true_reward
+from course.rewards.functions import Ensemble, RewardFunction, clipped, length_penalised, rewards_of, true_reward
 from course.rewards.model import RewardModel, accuracy, fit_reward, load_reward, new_reward_model

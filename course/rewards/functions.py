@@ -19,6 +19,24 @@ RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Tensor]
 """Takes N prompts and N texts, returns float32 of shape (N,), on the CPU."""
 
 
+def rewards_of(
+    function: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[str], name: str = "reward"
+) -> Tensor:
+    """What a reward function, or a list or array that it returns, gives N answers, (N,).
+
+    Raises:
+        ValueError: not one number for each answer; `name` is what the error calls it.
+    """
+    given = torch.as_tensor(function(prompts, texts))
+    if tuple(given.shape) != (len(texts),):
+        raise ValueError(f"{name} gave shape {tuple(given.shape)} for {len(texts)} answers: one number for each.")
+    if given.isnan().any():
+        i = int(given.isnan().int().argmax())
+        asked = getattr(prompts[i], "text", prompts[i])
+        raise ValueError(f"{name} is not a number (nan) for {asked!r}, answered {texts[i]!r}.")
+    return given
+
+
 def true_reward(prompts: Sequence[Question | Request], texts: Sequence[str]) -> Tensor:
     """The true score of each answer, 0 to 1, by the world's tables: what every other reward stands in for.
 

@@ -20,7 +20,7 @@ from course.formats import Message, Record, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
 from course.models import LM, CannotLoad, Pretrained, merged, open_checkpoint, precision, seeded
 from course.resume import Run, deferred_interrupt
-from course.rewards.functions import RewardFunction
+from course.rewards.functions import RewardFunction, rewards_of
 from course.templates import until_end
 from course.train import Learnt, Prompt, Recipe, answer_examples, encode_answers, loop
 
@@ -165,7 +165,8 @@ def accuracy(reward: RewardFunction, pairs: Sequence[Record]) -> float:
     """
     validate(pairs, "preference")
     prompts = [pair["prompt"] for pair in pairs]
-    return pairwise_accuracy(*(reward(prompts, [pair[side] for pair in pairs]) for side in ("chosen", "rejected")))
+    sides = ([pair[side] for pair in pairs] for side in ("chosen", "rejected"))
+    return pairwise_accuracy(*(rewards_of(reward, prompts, answers) for answers in sides))
 
 
 def load_reward(name: str | Path = "reward", device: torch.device | str | None = None) -> RewardModel:

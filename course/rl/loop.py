@@ -77,7 +77,7 @@ def ppo(
             or cannot be written.
         ValueError: no prompts, one that leaves no room in the model's context, or settings that do not fit together.
     """
-    if not prompts:
+    if not (prompts := list(prompts)):
         raise ValueError("There are no prompts: give at least one question.")
     rows = check_room(policy, chat_prompts(policy, prompts), settings.max_new_tokens)
     if iterations < 1:

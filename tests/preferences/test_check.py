@@ -3,6 +3,7 @@
 import math
 from itertools import permutations
 
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,3 +171,11 @@ def test_no_records_are_refused():
 def test_a_record_of_another_kind_is_refused_with_its_row(bad):
     with pytest.raises(DataError, match="row 1"):
         check_pairs([pair("p", "a", "b"), bad])
+
+
+def test_a_table_and_a_generator_are_counted_and_no_data_is_named():
+    records = [pair("p", "one", "two words"), pair("q", "one", "two words")]
+    for source in (pandas.DataFrame(records), (record for record in records)):
+        assert check_pairs(source) == check_pairs(records)
+    with pytest.raises(TypeError, match="not as text"):
+        check_pairs("p")

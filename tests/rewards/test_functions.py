@@ -1,11 +1,12 @@
 """What is made of rewards: ensembles, rules, and rewards of other rewards."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course.rewards import Ensemble, clipped, length_penalised, true_reward
+from course.rewards import Ensemble, clipped, length_penalised, rewards_of, true_reward
 from course.world import REQUESTS, ask, score
 from course.world.phrases import REFUSAL
 from tests.rewards.small import MODEL, PROMPTS, TEXTS, model_of
@@ -61,3 +62,16 @@ def test_rewards_of_rewards(low, width, per_word):
 def test_limits_the_wrong_way_round():
     with pytest.raises(ValueError, match=r"low=2\.0 must be below high=1\.0"):
         clipped(lengths, 2.0, 1.0)
+
+
+@pytest.mark.parametrize("made", [list, np.array, torch.tensor])
+def test_what_a_reward_function_gives_is_one_number_for_each_answer(made):
+    def gives(values: list, name: str = "reward") -> torch.Tensor:
+        return rewards_of(lambda prompts, texts: made(values), ["Hi", "Ho"], ["a", "b"], name)
+
+    assert gives([1.0, 2.0]).tolist() == [1.0, 2.0]
+    for values in ([1.0], [1.0, 2.0, 3.0], [[1.0], [2.0]]):
+        with pytest.raises(ValueError, match=r"watch gave shape \(.*\) for 2 answers: one number for each"):
+            gives(values, "watch")
+    with pytest.raises(ValueError, match=r"reward is not a number \(nan\) for 'Ho', answered 'b'"):
+        gives([1.0, float("nan")])
