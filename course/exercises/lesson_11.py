@@ -222,6 +222,11 @@ EXERCISES: dict[str, Exercise] = {
                 torch.tensor([1, 3, 2, 0]),
                 torch.tensor([0, 1, 1, 0]),
             ),
+            (
+                torch.tensor([[0.0, 2.0], [1.5, 0.0], [0.0, 0.5], [3.0, 0.0], [0.0, 0.0]]),
+                torch.tensor([0, 1, 1, 1, 0]),
+                torch.tensor([0, 1, 1, 1, 1]),
+            ),
         ],
         solution=answer_logp,
         special={
@@ -461,6 +466,7 @@ EXERCISES: dict[str, Exercise] = {
             ([("p", "a", "b"), ("q", "a", "b"), ("p", "b", "a")],),
             ([("p", "a", "b"), ("q", "b", "a"), ("p", "a", "b"), ("p", "a", "c"), ("q", "a", "b"), ("q", "a", "b")],),
             ([("p", "a", "b"), ("p", "b", "c"), ("q", "c", "b"), ("p", "a", "b"), ("r", "a", "c")],),
+            ([("p", "a", "b"), ("p", "b", "a"), ("q", "a", "b"), ("q", "b", "a")],),
         ],
         solution=contradictions,
         why="Rows that contradict each other cannot both be learnt, and where they cluster, something broke.",

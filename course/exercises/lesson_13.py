@@ -99,7 +99,7 @@ def _is_one_number(got: Any, expected: Any) -> bool:
 
 EXERCISES: dict[str, Exercise] = {
     "13-soft-label": Exercise(
-        cases=[(1.5, -0.5), (0.4, 0.8), (-3.0, 2.0), (6.0, -7.0), (0.0, 0.0)],
+        cases=[(1.5, -0.5), (0.4, 0.8), (-3.0, 2.0), (6.0, -7.0), (0.0, 0.0), (0.5, -0.3)],
         solution=soft_label,
         why="Swap the two answers and it becomes one minus itself: no place is favoured any longer.",
         special={

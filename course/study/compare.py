@@ -203,13 +203,23 @@ def where(got: Any, expected: Any, place: str = "") -> str:
     elif isinstance(got, Set) and isinstance(expected, Set):
         return _sets(set(got), set(expected))
     if not (is_number(got) and is_number(expected)) and kind(got) != kind(expected):
-        return f"{at}yours is {kind(got)}; {kind(expected)} should come out.".removeprefix(" ")
+        return f"{at}yours is {kind(got)}; {kind(expected)} should come out.{_parting(got, expected, place)}"
     if not place:
         return ""
     one, other = brief(expected), brief(got)
     if one == other:
         one, other = repr(expected)[:LONGEST], repr(got)[:LONGEST]
     return f"The first difference is at position {place}: {one} should be there, and yours has {other}."
+
+
+def _parting(got: Any, expected: Any, place: str) -> str:
+    """Where two lists of different lengths part, if their first entries agree."""
+    if not isinstance(got, list) or not isinstance(expected, list):
+        return ""
+    n = next((n for n, (a, b) in enumerate(zip(got, expected, strict=False)) if not same(a, b)), None)
+    n = min(len(got), len(expected)) if n is None else n
+    one, other = (brief(values[n]) if n < len(values) else "nothing" for values in (expected, got))
+    return f" The first difference is at position {place}[{n}]: {one} should be there, and yours has {other}."
 
 
 def _sets(got: set[Any], expected: set[Any]) -> str:

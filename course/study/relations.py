@@ -38,14 +38,17 @@ def relation(exercise: "Exercise", attempt: Callable[..., Any], got: Values, exp
         return said
     wrong = [n for n in range(len(got)) if not same(got[n], expected[n])]
     # A few names or whole numbers agree by chance with what a changed argument gives.
-    few = len(wrong) < 4 and all(isinstance(one, int | str | None) for one in expected)
+    few = len(wrong) < 4 and any(
+        all(isinstance(one, str | None) or (is_number(one) and one in range(20)) for one in values)
+        for values in (got, expected)
+    )
     if said := _fact(exercise, got, expected, few):
         return said
     some_got, some_expected = [got[n] for n in wrong], [expected[n] for n in wrong]
     some = replace(exercise, cases=[exercise.all_cases[n] for n in wrong], special={})
     said = _nothing(some_got, some_expected)
-    if 2 <= len(wrong) < len(got):
-        said = said or _fact(some, some_got, some_expected, few or len(wrong) < 3, whole=False)
+    if 3 <= len(wrong) < len(got):
+        said = said or _fact(some, some_got, some_expected, few, whole=False)
     if said:
         return f"Where yours is wrong: {said[:1].lower()}{said[1:]}"
     return _first(
@@ -89,15 +92,15 @@ def _fact(exercise: "Exercise", got: Values, expected: Values, few: bool, whole:
     return _first(
         lambda: _nothing(got, expected),
         lambda: _constant(got, expected) if whole else "",
-        lambda: "" if few else _arguments(exercise, got),
+        lambda: _arguments(exercise, got) if whole and not few else "",
         lambda: "" if few else _exchanged(exercise, got),
         lambda: _form(got, expected),
+        lambda: "" if few else _of_each(exercise, got, expected),
         lambda: "" if few else _changed(exercise, got),
         lambda: _not_a_number(got, expected),
         lambda: _one_value(got, expected),
         lambda: _numbers(exercise, got, expected),
         lambda: _reduced(got, expected),
-        lambda: _of_each(exercise, got, expected),
         lambda: _parts(exercise, got, expected) if whole else "",
         lambda: _columns(got, expected),
         lambda: _moved(got, expected),
@@ -157,7 +160,10 @@ def _nothing(got: Values, expected: Values) -> str:
     if not all(one is None for one in got) or any(one is None for one in expected):
         return ""
     if all(is_number(one) and one == 0 for one in expected):
-        return "Your function returns None instead of 0. 0 counts as false: ask `is None` where None is meant."
+        return (
+            "Your function returns None instead of 0. Either place 0 is never looked at, or a 0 is taken for false; "
+            "then ask `is None`."
+        )
     return "Your function returns None. Not every way through it ends in a `return`."
 
 
@@ -251,13 +257,14 @@ def _changed(exercise: "Exercise", got: Values) -> str:
     if len(long) < 2 or any(len({len(case[n]) for n in long}) > 1 for case in exercise.all_cases):
         return ""
     named = ", ".join(f"`{names[n]}`" for n in long[:-1]) + f" and `{names[long[-1]]}`"
-    for words, change in _OF_A_SEQUENCE.items():
+    tensors = all(hasattr(example[n], "ndim") for n in long)
+    for words, change in (_OF_A_SEQUENCE | _OF_A_TENSOR if tensors else _OF_A_SEQUENCE).items():
 
         def of_all(arguments: list[Any], change: Callable[[Any], Any] = change) -> list[Any]:
             return [change(value) if n in long else value for n, value in enumerate(arguments)]
 
         if _fits(exercise, got, of_all):
-            words = words.replace("{} is ", "{} are ")
+            words = words.replace("{} is ", "{} are ").replace("{} has ", "{} have ")
             return f"Yours is what comes out when {words.format(named)}."
     return ""
 
@@ -599,10 +606,9 @@ def _of_each(exercise: "Exercise", got: Values, expected: Values) -> str:
         "last": lambda values: values[-1],
         "product": math.prod,
     }
-    for name, way in ways.items():
-        if all(_is(g, way, values) for g, values in zip(got, each, strict=True)):
-            return f"Yours is the {name} of the numbers that come out for each alone. Take their mean."
-    return ""
+    fits = [name for name, way in ways.items() if all(_is(g, way, one) for g, one in zip(got, each, strict=True))]
+    said = "Yours is the {} of the numbers that come out for each entry alone. Take their mean."
+    return said.format(" or the ".join(fits)) if fits else ""
 
 
 def _kinds(got: Values, expected: Values) -> str:
@@ -627,6 +633,8 @@ def _numbers(exercise: "Exercise", got: Values, expected: Values) -> str:
     pairs = _pairs(got, expected)
     if any(len({round(pair[n], 6) for pair in pairs if math.isfinite(pair[n])}) < 2 for n in (0, 1)):
         return ""
+    if all(g in (0, 1) and 0 <= e <= 1 for g, e, _ in pairs) and not all(e in (0, 1) for _, e, _ in pairs):
+        return "Every number of yours is 0 or 1. Is something cut or rounded (`int`, `//`), or looked at only once?"
     for said, function in _FUNCTIONS.items():
         if all(_is(g, function, e) for g, e, _ in pairs):
             return f"Every number of yours {said}."
@@ -740,7 +748,12 @@ def _parts(exercise: "Exercise", got: Values, expected: Values) -> str:
     if len(wrong) > 1:
         return said
     mine, theirs = [g[wrong[0]] for g in got], [e[wrong[0]] for e in expected]
-    more = _form(mine, theirs) or _numbers(exercise, mine, theirs) or _side(mine, theirs)
+    more = _first(
+        lambda: _form(mine, theirs),
+        lambda: _numbers(exercise, mine, theirs),
+        lambda: _kinds(mine, theirs),
+        lambda: _side(mine, theirs),
+    )
     return f"{said} In that part: {more[0].lower()}{more[1:]}" if more else said
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from course.exercises import Exercise
 from course.study.grading import grade
@@ -169,6 +170,15 @@ COUPLES = Exercise(
     cases=[(["a", "b"],), (["c", "d", "e"],)], solution=lambda names: {(a, b) for a in names for b in names if a < b}
 )
 SPREAD = Exercise(cases=[([1.0, 4.0],), ([2.0, 7.0, 3.0],)], solution=lambda values: (max(values), min(values)))
+HALVES = Exercise(
+    cases=[
+        (torch.tensor([1.0, -0.5]), torch.tensor([-1.0, 0.5])),
+        (torch.tensor([2.0, 0.0, -1.0]), torch.tensor([0.5, 0.25, 3.0])),
+        (torch.tensor([0.5, -2.0]), torch.tensor([0.1, 1.0])),
+        (torch.tensor([0.75]), torch.tensor([-3.0])),
+    ],
+    solution=lambda mine, theirs: (mine - theirs).sigmoid().mean(),
+)
 SIZE = Exercise(
     cases=[(1,), (5,), (20,), (60,), (2,), (30,)],
     solution=lambda n: "small" if n < 4 else "medium" if n < 40 else "large",
@@ -199,6 +209,17 @@ SIZE = Exercise(
         (TABLE, lambda rows: [[-x for x in row[:-1]] for row in rows], "last value is missing"),
         (COUPLES, lambda names: {(a, b) for a in names for b in names if a <= b}, "paired with itself"),
         (SPREAD, lambda values: max(values) - min(values), "the difference of those"),
+        (SPREAD, lambda values: (max(values), [9.0, *values]), "that part: you return a list, and a number"),
+        (HALVES, lambda mine, theirs: HALVES.solution(2 * mine, 2 * theirs), "`mine` and `theirs` are doubled"),
+        (HALVES, lambda mine, theirs: (mine - theirs).sigmoid().max(), "the largest or the first of the numbers"),
+        (HALVES, lambda mine, theirs: float((mine > theirs).float().mean() > 0.5), "is 0 or 1"),
+        (HALVES, lambda mine, theirs: 3 * HALVES.solution(mine, theirs) - 1, "3 times what it should be, -1"),
+        (
+            COUPLES,
+            lambda names: {a + b for a in names for b in names if a < b},
+            "a text; it should be a tuple of 2 texts",
+        ),
+        (NUMBERED, str, "You return a text, and a list is asked for"),
         (SIZE, lambda n: "small" if n < 10 else "medium" if n < 40 else "large", "'medium' is right"),
         (
             SIZE,
