@@ -1,13 +1,11 @@
-"""When two computed numbers count as equal, and which settings are none.
+"""When two computed numbers count as equal.
 
 Serves every part that decides on computed numbers. A model's scores come out a few units in the last place apart on
 another processor, with another number of threads or in another batch. So nothing decides by `==`, or by 0, on what was
 computed: these functions do, or the inputs do.
 """
 
-from collections.abc import Iterable
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # numbers of Python's own need no torch
     from torch import Tensor
@@ -48,13 +46,3 @@ def no_spread(values: "Tensor", size: "float | Tensor" = 1.0) -> bool:
 def sign(value: float) -> int:
     """1, -1, or 0 for what is 0 up to `TOLERANCE` or no number (nan)."""
     return int(value > TOLERANCE) - int(value < -TOLERANCE)
-
-
-def check_settings(settings: Any, counts: Iterable[str], rates: Iterable[str]) -> None:
-    """Raise ValueError unless these attributes are whole numbers from 1 on, and those numbers above 0."""
-    for name in counts:
-        if not isinstance(value := getattr(settings, name), Integral) or value < 1:
-            raise ValueError(f"{name}={value!r}: give at least 1, as a whole number.")
-    for name in rates:
-        if not isinstance(value := getattr(settings, name), Real) or not value > 0:
-            raise ValueError(f"{name}={value!r}: give a number above 0.")

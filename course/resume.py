@@ -10,9 +10,10 @@ import signal
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,6 +61,16 @@ class Run(Progress):
     @property
     def done(self) -> int:
         return len(self.losses)
+
+
+def check_settings(settings: Any, counts: Iterable[str], rates: Iterable[str]) -> None:
+    """Raise ValueError unless these attributes are whole numbers from 1 on, and those numbers above 0."""
+    for name in counts:
+        if not isinstance(value := getattr(settings, name), Integral) or value < 1:
+            raise ValueError(f"{name}={value!r}: give at least 1, as a whole number.")
+    for name in rates:
+        if not isinstance(value := getattr(settings, name), Real) or not value > 0:
+            raise ValueError(f"{name}={value!r}: give a number above 0.")
 
 
 class TrainingStopped(RuntimeError):

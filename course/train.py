@@ -23,9 +23,17 @@ from course.formats import Message, as_messages
 from course.formats.problems import describe
 from course.losses.sft import token_losses
 from course.models import LM, Pretrained, precision, require_list, seeded
-from course.numerics import check_settings
 from course.plots import LiveCurve
-from course.resume import Run, State, TrainingStopped, deferred_interrupt, drive, evaluating, fingerprint
+from course.resume import (
+    Run,
+    State,
+    TrainingStopped,
+    check_settings,
+    deferred_interrupt,
+    drive,
+    evaluating,
+    fingerprint,
+)
 from course.templates import Template
 from course.world import Question, Request
 

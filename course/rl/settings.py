@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from course.losses.policy import KL_KINDS
-from course.numerics import check_settings
-from course.resume import Progress
+from course.resume import Progress, check_settings
 
 PANELS = {
     "reward": "reward",
