@@ -745,7 +745,5 @@ def test_what_is_no_conversation_is_named_with_the_mend():
         chat_examples(lm, [RECORD, instruction])
     with pytest.raises(ValueError, match="records is one record where a list is asked"):
         chat_examples(lm, RECORD)  # one record in the place of a list
-    with pytest.raises(
-        ValueError, match=r"records\[1\]: messages\[0\]\.role: unknown role 'bot'\. Call it 'assistant'\."
-    ):
+    with pytest.raises(ValueError, match=r"records\[1\]: messages\[0\]\.role: unknown role 'bot'\. Call it"):
         chat_examples(lm, [RECORD, {"messages": [{"role": "bot", "content": "Hi"}]}])
