@@ -57,9 +57,13 @@ def kept(lab: Lab, kind: str, id: str) -> dict | None:
 
 
 def expect_kept(page: Page, lab: Lab, id: str, text: str) -> None:
-    """Waits until this answer is on the disk."""
+    """Waits until this answer is on the disk, and that it was checked where it is one to check.
+
+    A number is saved twice by `answer`: when its field is left, and checked.
+    """
     for _ in range(100):
-        if (kept(lab, "quiz", id) or {}).get("text") == text:
+        entry = kept(lab, "quiz", id) or {}
+        if entry.get("text") == text and (entry.get("checked") or id != "01-cost"):
             return
         page.wait_for_timeout(100)
     raise AssertionError(f"{id}: {kept(lab, 'quiz', id)}, not {text!r}")
@@ -215,13 +219,13 @@ def test_a_saved_notebook_shows_its_widgets_the_next_day(lab: Lab, context: Brow
     expect_kept(page, lab, "01-cost", "125")
     page.wait_for_function(r"""() => {
         const {outputs} = window.jupyterapp.shell.currentWidget.content.widgets[1].model.toJSON();
-        return JSON.stringify(outputs).includes('\\"text\\": \\"125\\"');
+        return JSON.stringify(outputs).includes('\\"checked\\": true');
     }""")
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     page.close()
     stored = nbformat.read(lab.folder / name, 4)
-    assert '"text": "125"' in stored.cells[1].outputs[-1].data["text/html"], "the page as it is stored knows the answer"
+    assert '"checked": true' in stored.cells[1].outputs[-1].data["text/html"], "the page as it is stored knows the answer"
 
     page = context.new_page()
     page.set_viewport_size({"width": 1100, "height": 3000})
