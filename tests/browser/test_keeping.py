@@ -225,7 +225,7 @@ def test_a_saved_notebook_shows_its_widgets_the_next_day(lab: Lab, context: Brow
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     page.close()
     stored = nbformat.read(lab.folder / name, 4)
-    assert '"checked": true' in stored.cells[1].outputs[-1].data["text/html"], "the page as it is stored knows the answer"
+    assert '"checked": true' in stored.cells[1].outputs[-1].data["text/html"], "what is stored knows the answer"
 
     page = context.new_page()
     page.set_viewport_size({"width": 1100, "height": 3000})
