@@ -29,14 +29,14 @@ from transformers import (
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
-from transformers.utils import logging as transformers_logging
 
 from course import SEED
 from course.formats import Message
 from course.numerics import tied
+from course.smollm2 import PACKAGED, CannotFetch, fetched, first_line, is_kept, remove
 from course.templates import CHATML, DOCUMENT, END, START, Encoded, Template, template_of
 from course.text import half_character
-from course.weights import Unfit, check_weights, sound_config, write_digest
+from course.weights import FETCHED, Unfit, check_weights, quiet, sound_config, write_digest
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
@@ -159,7 +159,8 @@ def load(name: str | Path, device: torch.device | str | None = None) -> LM:
     is one. No token is added: a tokenizer with a single special token, like GPT-2's, keeps it for everything.
 
     Args:
-        name: an embedded checkpoint ("base", "sft"), a folder in the hub's format, or a name on the hub.
+        name: an embedded checkpoint ("base", "sft"), "smollm2", a real model that is fetched once (`course.smollm2`),
+            a folder in the hub's format, or a name on the hub.
         device: where to put it; the best one present if not given.
     Raises:
         CannotLoad: no such name, no network, or damaged files. The message names the mend.
@@ -178,18 +179,26 @@ def open_checkpoint(
         CannotLoad: as `load`; also when the checkpoint is of the other kind.
     """
     folder = CHECKPOINTS / str(name) if str(name) in embedded() else Path(name)
+    was_kept = False
+    if str(name) in PACKAGED and not folder.exists():
+        was_kept = is_kept(str(name))
+        try:
+            folder = fetched(str(name))
+        except CannotFetch as error:
+            raise CannotLoad(str(error)) from error
     _finish_swap(folder)
     local = (folder / "config.json").exists() or (folder / "adapter_config.json").exists()
     if not local and str(name) in SHIPPED:
         raise CannotLoad(f"The checkpoint {str(name)!r}, which comes with the course, is missing. {_mend(str(name))}")
     if not local and (folder.exists() or str(name).count("/") != 1):
-        what = f"There is no model {str(name)!r}. Embedded: {', '.join(embedded())}. Otherwise give a folder that holds"
+        known = f"Embedded: {', '.join(embedded())}; fetched once: {', '.join(PACKAGED)}"
+        what = f"There is no model {str(name)!r}. {known}. Otherwise give a folder that holds"
         hub = "or a hub name such as 'HuggingFaceTB/SmolLM2-135M'"
         raise CannotLoad(f"{what} config.json, model.safetensors and tokenizer.json, {hub}.")
     try:
-        with _quiet():
+        with quiet():
             if not local:  # what is checked of a folder is checked of what the hub sends, before it is opened
-                folder = Path(snapshot_download(str(name), allow_patterns=_FETCHED))
+                folder = Path(snapshot_download(str(name), allow_patterns=FETCHED))
             config = sound_config(folder)
             scores = "ForSequenceClassification" in "".join(config.architectures or [])
             if scores and kind is AutoModelForCausalLM:
@@ -205,6 +214,10 @@ def open_checkpoint(
             Pretrained(str(name), model, tokenizer, template).check_tokens(list(tokenizer.get_vocab().values()))
             _name_special_tokens(tokenizer, template)
     except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
+        if was_kept and isinstance(error, ValueError | OSError) and not isinstance(error, Unfit):
+            print(f"What is kept of {str(name)!r} in {folder} is damaged ({first_line(error)}): it is fetched anew.")
+            remove(str(name))
+            return open_checkpoint(name, kind, device)
         raise CannotLoad(_why_not(str(name), folder.exists(), error)) from error
     return model.to(device or best_device()).eval(), tokenizer, template
 
@@ -259,7 +272,7 @@ def _mend(name: str) -> str:
 
 
 def _why_not(name: str, local: bool, error: Exception) -> str:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    first = first_line(error)
     if "custom code" in first:
         return f"{name!r} would have to run Python code of its own to load, and this course never does. Choose another."
     if "Unrecognized configuration class" in first:
@@ -272,20 +285,6 @@ def _why_not(name: str, local: bool, error: Exception) -> str:
         return f"The checkpoint {name!r} is damaged or incomplete ({first}). {_mend(name)}"
     mend = f"Check the name and the network. These need no network: {', '.join(SHIPPED)}."
     return f"{name!r} could not be fetched from the hub ({first}). {mend}"
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Keep transformers' loading bars and notes out of notebooks."""
-    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def save(lm: Pretrained, folder: Path | str) -> None:
@@ -319,7 +318,7 @@ def _write(lm: Pretrained, folder: Path, new: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)
     if isinstance(lm, LM):
         model.generation_config.eos_token_id = lm.ends()
-    with _quiet():
+    with quiet():
         model.to(torch.float32 if largest > most else torch.float16).save_pretrained(new)
         tokenizer = copy.copy(lm.tokenizer)
         if lm.template.jinja != template_of(tokenizer).jinja:  # it was given to the model
@@ -339,7 +338,6 @@ def _write(lm: Pretrained, folder: Path, new: Path) -> None:
     _finish_swap(folder)
 
 
-_FETCHED = ["*.json", "*.jinja", "model*.safetensors", "*.model", "merges.txt", "vocab.txt"]
 _OF_A_MODEL = (
     *("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "config.json", "adapter_config.json"),
     *("generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*"),

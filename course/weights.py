@@ -7,11 +7,14 @@ import hashlib
 import json
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, PreTrainedConfig
+from transformers.utils import logging as transformers_logging
 
 LIMITS = {
     **{"num_hidden_layers": (1, 1000), "hidden_size": (1, 2**17), "intermediate_size": (1, 2**20)},
@@ -19,6 +22,9 @@ LIMITS = {
     **{"num_attention_heads": (1, 2**12), "num_local_experts": (0, 2**12)},
 }
 """The least and the most that a configuration may hold; the largest models of today stay well below."""
+
+FETCHED = ["*.json", "*.jinja", "model*.safetensors", "*.model", "merges.txt", "vocab.txt"]
+"""What is fetched of a model on the hub."""
 
 DIGEST = "sha256"
 _PLAIN = {"F64", "F32", "F16", "BF16"}
@@ -120,3 +126,17 @@ def write_digest(file: Path) -> None:
         old.seek(start)
         shutil.copyfileobj(old, opened)
     new.replace(file)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' loading bars and notes out of notebooks."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
