@@ -235,7 +235,9 @@ def test_code_that_came_with_a_model_is_never_run(folder, kind):
 @pytest.mark.parametrize("name", ["bass", "", ".", "base ", "a/b/c", "https://hub/x", "/nowhere/at/all", "tests/world"])
 def test_an_unknown_name_lists_the_embedded_ones(name):
     embedded = "base, judge, mixed, reward, sft"
-    with pytest.raises(CannotLoad, match=rf"no model {name!r}\. Embedded: {embedded}; fetched once: smollm2\. .*config\.json"):
+    with pytest.raises(
+        CannotLoad, match=rf"no model {name!r}\. Embedded: {embedded}; fetched once: smollm2\. .*config\.json"
+    ):
         load(name)
 
 
