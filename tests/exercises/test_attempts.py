@@ -325,7 +325,7 @@ def headers_last(turns):
         ("10-when-to-stop", window_medians, "median", "counts once"),
         ("11-contradictions", lambda labels: [], "never looks at", "neighbours"),
         ("13-flip-rate", lambda given, swapped: float(given == swapped), "as a whole", "Every number"),
-        ("13-without-length", slope_without_sign, "size of the slope", "equally long"),
+        ("13-without-length", slope_without_sign, "absolute value of the slope", "equally long"),
     ],
 )
 def test_what_misled_is_said_as_it_is(id, attempt, said, not_said):
