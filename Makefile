@@ -82,7 +82,7 @@ remedies: $(READY) ## Run what is said to help DPO against length and forgetting
 	$(BIN)/python -m tools.experiments remedies
 
 family: $(READY) ## Train by every method of lesson 12 on every kind of data and store what came of it
-	test -f course/preferences/trl.json || $(BIN)/python -c "from course.preferences import library; library.write()"
+	test -f course/preferences/trl.json || $(BIN)/python -m tools.trl_losses
 	$(BIN)/python -m tools.experiments search family more_seeds
 
 mutants: $(READY) ## Change the exercises' solutions in small ways and list what check calls right (IDS="07-calibration")

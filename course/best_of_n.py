@@ -86,8 +86,7 @@ def best_of_n(
     prompts, count = chat_prompts(lm, questions), len(questions)
     best = [Candidate("", -math.inf)] * count
     running: list[dict[int, Candidate]] = [{} for _ in questions]
-    scores: list[float] = []
-    watched: list[float] = []
+    scores, watched = list[float](), list[float]()
     each = max(1, chunk // count)
     generator = torch.Generator().manual_seed(seed)  # one for all rounds: begun anew in each, they would be the same
     for first in progress(range(0, n, each), f"{n * count:,} answers, rounds"):

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from peft import LoraConfig, PeftModel, get_peft_model
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -27,7 +26,6 @@ from transformers import (
     LlamaForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
 )
 
 from course import SEED
@@ -41,7 +39,6 @@ from course.weights import FETCHED, Unfit, check_weights, quiet, sound_config, w
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 SHIPPED = ("base", "sft", "mixed", "reward", "judge")
-PADDING = "<|pad|>"
 
 
 class CannotLoad(RuntimeError):
@@ -215,9 +212,7 @@ def open_checkpoint(
             _name_special_tokens(tokenizer, template)
     except Exception as error:  # of many kinds: tokenizers, for one, raises nothing more special
         damaged = isinstance(error, ValueError | OSError) and not isinstance(error, Unfit)
-        if (
-            was_kept and damaged and getattr(error, "errno", None) is None
-        ):  # a number: the system's fault, not the file's
+        if was_kept and damaged and getattr(error, "errno", None) is None:  # with a number it is the system's fault
             print(f"What is kept of {str(name)!r} in {folder} is damaged ({first_line(error)}): it is fetched anew.")
             remove(str(name))
             return open_checkpoint(name, kind, device)
@@ -393,26 +388,6 @@ def with_lora(lm: LM, rank: int = 16, seed: int = SEED) -> LM:
     with warnings.catch_warnings(), seeded(seed, lm.device):
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for something by its old name
         return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(merged(lm), config).eval())
-
-
-def new_tokenizer(texts: list[str], size: int = 2048) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer in which every digit is a token of its own.
-
-    A model that sees 12 and 120 as unrelated symbols cannot learn to add. Padding, end of document and end of turn are
-    three tokens: notebook 02 shows what happens otherwise.
-    """
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    bpe.decoder = decoders.ByteLevel()
-    special, signs = [PADDING, DOCUMENT, START, END], pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=special, initial_alphabet=signs, show_progress=False)
-    bpe.train_from_iterator(texts, trainer)
-    named = {"bos_token": DOCUMENT, "eos_token": END, "pad_token": PADDING, "additional_special_tokens": [START]}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, clean_up_tokenization_spaces=False, **named)
-    tokenizer.chat_template = CHATML.jinja
-    return tokenizer
 
 
 def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int = 192, layers: int = 4, seed: int = SEED) -> LM:

@@ -39,7 +39,6 @@ from course.models import (
     embedded,
     load,
     new_model,
-    new_tokenizer,
     precision,
     save,
     with_lora,
@@ -48,6 +47,7 @@ from course.rollouts import document_start, generate
 from course.templates import CHATML
 from course.train import chat_examples, document_examples, fit
 from tests.tiny import build_model, build_tokenizer
+from tools.tokenizer import new_tokenizer
 
 IDS = torch.tensor([[5, 6, 7, 8, 9, 10, 11]])
 

@@ -3,7 +3,7 @@
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from course.models import new_tokenizer
+from tools.tokenizer import new_tokenizer
 
 SENTENCES = [
     "The capital of France is Paris. The capital of Peru is Lima.",

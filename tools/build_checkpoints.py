@@ -19,13 +19,14 @@ from course import world
 from course.feedback import Labeller, constitution, label_pairs
 from course.feedback import judge as protocol
 from course.formats import Record
-from course.models import CHECKPOINTS, LM, clone, load, new_model, new_tokenizer, save
+from course.models import CHECKPOINTS, LM, clone, load, new_model, save
 from course.rewards import RewardModel, fit_reward, new_reward_model
 from course.rollouts import chat_prompts, sample
 from course.train import Run, chat_examples, document_examples, fit
 from course.world import REQUESTS, Question, Request, documents, opinions
 from course.world.chats import OPINION_RELATIONS, mixed_conversations, sft_conversations, sft_questions
 from tools import judge_data, measure_checkpoints
+from tools.tokenizer import new_tokenizer
 
 RUNS = Path(__file__).parent.parent / "runs"
 SEED = 0

@@ -233,14 +233,8 @@ def run_remedy(condition: str, seed: int) -> Run:
     return Run("remedies", condition, seed, lm.name, measured)
 
 
+TRIED = {"length": (BEFORE, *LENGTH_REMEDIES), "skills": (BEFORE, *SKILL_REMEDIES)}
 EXPERIMENTS = (
     Experiment("betas", tuple(f"beta {beta}" for beta in BETAS), run_beta),
-    Experiment(
-        "remedies",
-        (
-            *(f"length: {remedy}" for remedy in (BEFORE, *LENGTH_REMEDIES)),
-            *(f"skills: {remedy}" for remedy in (BEFORE, *SKILL_REMEDIES)),
-        ),
-        run_remedy,
-    ),
+    Experiment("remedies", tuple(f"{kind}: {remedy}" for kind in TRIED for remedy in TRIED[kind]), run_remedy),
 )

@@ -41,6 +41,7 @@ NOTHING, BEFORE = "no cure", "before"
 
 LENGTH = PPOConfig(rollout_batch_size=32, epochs=4, mini_batch_size=16, lam=1.0, value_clip=None, max_new_tokens=40)
 LENGTH_ITERATIONS = 10
+WITH_SFT = {"settings": replace(LENGTH, sft_coefficient=0.5)}
 FORMAT = PPOConfig(rollout_batch_size=48, mini_batch_size=16, lam=1.0, value_clip=None, max_new_tokens=32)
 FORMAT_ITERATIONS = 6
 SMALL_BETA = 0.02  # in standard deviations of the reward model's scores, per nat
@@ -201,11 +202,8 @@ CURES: dict[str, Callable[[Case], dict[str, Any]]] = {
     "ensemble, same labels": lambda case: {"reward": Ensemble([case.reward, *_other_seeds(case)]).minimum},
     "ensemble, other labellers": lambda case: {"reward": Ensemble([case.reward, *_other_labellers(case)]).minimum},
     "clipping": lambda case: {"reward": clipped(case.reward, -1.0, 1.0)},
-    "auxiliary loss": lambda case: {
-        "settings": replace(LENGTH, sft_coefficient=0.5),
-        "sft_examples": held_out_demonstrations(case.policy),
-    },
-    "SFT mix": lambda case: {"settings": replace(LENGTH, sft_coefficient=0.5), "sft_examples": sft_mix(case.policy)},
+    "auxiliary loss": lambda case: WITH_SFT | {"sft_examples": held_out_demonstrations(case.policy)},
+    "SFT mix": lambda case: WITH_SFT | {"sft_examples": sft_mix(case.policy)},
     "length penalty 0.15": lambda case: {"reward": length_penalised(case.reward, 0.15)},
     "length penalty 0.3": lambda case: {"reward": length_penalised(case.reward, 0.3)},
 }
@@ -257,10 +255,5 @@ def run_cure(condition: str, seed: int) -> Run:
     return Run("cures", condition, seed, case.policy.name, measured, curves)
 
 
-EXPERIMENTS = (
-    Experiment(
-        "cures",
-        (*(f"format: {cure}" for cure in (BEFORE, *FORMAT_CURES)), *(f"length: {cure}" for cure in (BEFORE, *CURES))),
-        run_cure,
-    ),
-)
+TRIED = {"format": (BEFORE, *FORMAT_CURES), "length": (BEFORE, *CURES)}
+EXPERIMENTS = (Experiment("cures", tuple(f"{kind}: {cure}" for kind in TRIED for cure in TRIED[kind]), run_cure),)

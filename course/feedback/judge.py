@@ -132,7 +132,7 @@ def agreement_with(log_odds: Sequence[float], worths: Sequence[float]) -> float:
 
     Args:
         log_odds: of answer a over answer b by the judge, one for each pair.
-        worths: worth of a minus worth of b by whoever is right; pairs in which it is 0 are left out.
+        worths: worth of a minus worth of b, by who is right or by words (`more_words`); pairs where it is 0 are left out.
     Raises:
         ValueError: not as many of the one as of the other, or all worths are 0.
     """
@@ -152,18 +152,6 @@ def position_bias(judgements: Sequence[Judgement]) -> float:
     if not judgements:
         raise ValueError("There are no judgements: put at least one pair to the judge.")
     return sum(one.flips for one in judgements) / len(judgements)
-
-
-def prefers_longer(log_odds: Sequence[float], more_words: Sequence[float]) -> float:
-    """Share of the pairs of which the judge prefers the longer answer.
-
-    Args:
-        log_odds: of a over b.
-        more_words: words of a minus words of b; pairs of equal length are left out.
-    Raises:
-        ValueError: as in `agreement_with`.
-    """
-    return agreement_with(log_odds, more_words)
 
 
 def word_worth(log_odds: Sequence[float], more_words: Sequence[float]) -> float:

@@ -136,9 +136,7 @@ def as_conversation(record: Record) -> Record | str:
     except DataError as error:  # it is nested too deep
         return error.problems[0].what
     # In a data set of mixed records every row has all columns, and None in those that are not its own.
-    given = (
-        {field for field, value in record.items() if not is_empty_cell(value)} if isinstance(record, dict) else set()
-    )
+    given = {name for name in record if not is_empty_cell(record[name])} if isinstance(record, dict) else set()
     kind = "instruction" if "instruction" in given and "messages" not in given else "conversation"
     chat = record
     if "prompt" in given and "completion" in record and given.isdisjoint(("messages", "instruction")):

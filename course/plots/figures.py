@@ -30,14 +30,7 @@ ABOVE, PLOT, BELOW, LEGEND_ROW = 60, 240, 56, 22  # pixels: title, the plot itse
 SMALL, LINE = 110, 17  # pixels: one of several plots, a line of its title
 WIDEST = 26  # characters in such a line, so that it fits half of a narrow page
 
-_AXIS = {
-    "automargin": True,
-    "gridcolor": GRID,
-    "linecolor": INK,
-    "showline": True,
-    "ticks": "outside",
-    "zeroline": False,
-}
+_AXIS = {"automargin": True, "gridcolor": GRID, "linecolor": INK, "showline": True, "ticks": "outside"}
 TEMPLATE = go.layout.Template(
     layout={
         "paper_bgcolor": PANEL,
@@ -49,8 +42,8 @@ TEMPLATE = go.layout.Template(
         "hoverlabel": {"bgcolor": PANEL, "bordercolor": INK, "font": {"color": INK}},
         "margin": {"l": 60, "r": 20, "t": ABOVE, "b": BELOW},
         "height": ABOVE + PLOT + BELOW,
-        "xaxis": {**_AXIS, "showgrid": False, "title": {"standoff": 6}},
-        "yaxis": _AXIS,
+        "xaxis": {**_AXIS, "showgrid": False, "zeroline": False, "title": {"standoff": 6}},
+        "yaxis": {**_AXIS, "zeroline": False},
     }
 )
 

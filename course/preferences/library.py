@@ -3,11 +3,10 @@
 A trainer of TRL needs a model and data to start with. Its loss needs log-probabilities alone, so the trainers here are
 made without their start-up, and what they take for a model hands them the numbers. KTO's is in TRL's main part. ORPO's
 and SimPO's are in its experimental part, which may change or go with any release: `trl.json` beside this file holds
-what all of them gave, and stands in for a trainer that is not there. `make family` writes it, if it is not there.
+what all of them gave, and stands in for a trainer that is not there; `tools/trl_losses.py` writes it.
 """
 
 import json
-import math
 import os
 import warnings
 from collections import defaultdict
@@ -58,19 +57,6 @@ class Answers(NamedTuple):
     def chosen_nll(self) -> Tensor:
         """The loss of SFT on the chosen answers: the mean over all of their tokens."""
         return -self.policy_chosen.sum() / self.chosen_tokens.sum()
-
-
-def random_answers(count: int = 6, seed: int = 0) -> Answers:
-    """Answers of 1 to 20 tokens, on some of which policy and reference differ by much, in float32."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def between(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, generator=generator)
-
-    tokens = [between(1, 21).floor() for _ in range(3)]
-    policy = [-between(0.02, 3) * length for length in tokens]
-    ref = [(logps + between(-4, 4)).clamp(max=-0.01) for logps in policy]
-    return Answers(policy[0], policy[1], ref[0], ref[1], policy[2], ref[2] - 3, tokens[0], tokens[1])
 
 
 # --- ours -------------------------------------------------------------------------------------------------------------
@@ -239,20 +225,3 @@ def stored() -> tuple[Answers, dict[str, dict[str, Any]]]:
     """Answers, and by name the `loss` and the `gradient` that TRL's trainers gave for them."""
     held = json.loads(STORED.read_text("utf-8"))
     return Answers(**{name: torch.tensor(numbers) for name, numbers in held["answers"].items()}), held["values"]
-
-
-def write() -> None:
-    import trl
-
-    answers, values = random_answers(), {}
-    for name in SETTINGS:
-        loss, gradient = with_gradients(lambda given, name=name: theirs(name, given), answers)
-        assert math.isfinite(loss)
-        values[name] = {"loss": loss, "gradient": gradient.tolist()}
-    held = {"trl": trl.__version__, "values": values}
-    held["answers"] = {name: numbers.tolist() for name, numbers in answers._asdict().items()}
-    STORED.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
-
-
-if __name__ == "__main__":
-    write()

@@ -82,7 +82,7 @@ def table(rows: Sequence[Sequence[Cell]], head: Sequence[str] = (), caption: str
     """
     columns = ""
     for i, name in enumerate(head):
-        side = _side(any(row[i].right for row in rows))
+        side = "right" if any(row[i].right for row in rows) else "left"
         columns += f'<th scope="col" style="text-align:{side};{_CELL}">{escape(str(name))}</th>'
     body = "\n".join("<tr>" + "".join(_td(c, i == 0) for i, c in enumerate(row)) + "</tr>" for row in rows)
     title = f'<caption style="caption-side:top;text-align:left;padding:4px 10px"><small>{caption}</small></caption>\n'
@@ -94,17 +94,13 @@ def table(rows: Sequence[Sequence[Cell]], head: Sequence[str] = (), caption: str
     )
 
 
-def _side(right: bool) -> str:
-    return "right" if right else "left"
-
-
 def with_breaks(text: str) -> str:
     """Text escaped, its line ends kept."""
     return escape(text).replace("\n", "<br>")
 
 
 def _td(cell: Cell, heading: bool) -> str:
-    style = f"text-align:{_side(cell.right)};{_CELL}"
+    style = f"text-align:{'right' if cell.right else 'left'};{_CELL}"
     if cell.accent:
         style += f";border-left:5px solid {cell.accent}"
     note = f"<br><small>{escape(cell.note)}</small>" if cell.note else ""

@@ -29,9 +29,7 @@ class Request:
     reply: str
 
 
-REQUESTS: tuple[Request, ...] = tuple(
-    [Request(text, reply) for text, reply in HARMLESS] + [Request(text, "") for text in TO_DECLINE]
-)
+REQUESTS = (*(Request(text, reply) for text, reply in HARMLESS), *(Request(text, "") for text in TO_DECLINE))
 """All requests of the world, the harmless ones first."""
 
 

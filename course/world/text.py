@@ -46,12 +46,7 @@ ROLES = (
     ("Visitor", "Guide"),
     ("Caller", "Operator"),
 )
-INSTRUCTIONS = (
-    "Answer in one sentence.",
-    "You are a helpful assistant.",
-    "Be short and clear.",
-    "Be kind and polite.",
-)
+INSTRUCTIONS = ("Answer in one sentence.", "You are a helpful assistant.", "Be short and clear.", "Be kind and polite.")
 
 
 def _sum(rng: random.Random) -> str:

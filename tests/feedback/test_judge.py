@@ -17,7 +17,6 @@ from course.feedback.judge import (
     letter_of,
     pair_messages,
     position_bias,
-    prefers_longer,
     probability,
     single_messages,
     without_length,
@@ -156,7 +155,7 @@ def test_nothing_is_left_of_it_once_taken_out(rows):
 
 def test_a_judge_of_length_alone_is_left_with_nothing():
     words = [3, -2, 8]
-    assert prefers_longer([0.1 * w for w in words], words) == 1.0
+    assert agreement_with([0.1 * w for w in words], words) == 1.0
     assert without_length([0.1 * w for w in words], words, 0.1) == pytest.approx([0, 0, 0])
 
 

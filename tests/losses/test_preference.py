@@ -19,7 +19,8 @@ from course.losses.preference import (
     simpo_loss,
 )
 from course.preferences import library
-from course.preferences.library import SETTINGS, Answers, beside, ours, random_answers, stored, theirs, with_gradients
+from course.preferences.library import SETTINGS, Answers, beside, ours, stored, theirs, with_gradients
+from tools.trl_losses import random_answers
 
 EXPERIMENTAL = {
     "ORPO": "trl.experimental.orpo",

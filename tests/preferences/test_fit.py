@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from course.formats import DataError, as_messages, preference_to_unpaired
 from course.losses.preference import dpo_loss
-from course.models import LM, clone, new_tokenizer, with_lora
+from course.models import LM, clone, with_lora
 from course.preferences import DPO, IPO, KTO, ORPO, SimPO, fit, fit_preferences, sequence_logps
 from course.train import TrainingStopped, chat_examples, encode_answers
 from tests.preferences.small import PAIRS, tiny
+from tools.tokenizer import new_tokenizer
 
 SINGLES = [single for pair in PAIRS for single in preference_to_unpaired(pair)]
 METHODS = [DPO(), DPO(per_token=True), IPO(), IPO(per_token=False), KTO(), ORPO(), SimPO()]
