@@ -41,8 +41,9 @@ def annotation_cost(demonstrations: int = 0, comparisons: int = 0, votes: int = 
     Raises:
         ValueError: an amount is too small or not finite.
     """
-    for name, value in {"demonstrations": demonstrations, "comparisons": comparisons, "votes": votes}.items():
-        if not (value >= (least := int(name == "votes")) and math.isfinite(value)):
+    asked = ("demonstrations", demonstrations, 0), ("comparisons", comparisons, 0), ("votes", votes, 1)
+    for name, value, least in asked:
+        if not (value >= least and math.isfinite(value)):
             raise ValueError(f"The number of {name} is {value}; it must be a finite number of at least {least}.")
     judged = comparisons * votes
     return Cost(demonstrations * DEMONSTRATION, judged * COMPARISON, judged * WRITTEN_ANSWER)

@@ -132,7 +132,7 @@ def agreement_with(log_odds: Sequence[float], worths: Sequence[float]) -> float:
 
     Args:
         log_odds: of answer a over answer b by the judge, one for each pair.
-        worths: worth of a minus worth of b, by who is right or by words (`more_words`); pairs where it is 0 are left out.
+        worths: worth of a minus worth of b to whoever is right, or `more_words`; pairs in which it is 0 are left out.
     Raises:
         ValueError: not as many of the one as of the other, or all worths are 0.
     """
