@@ -1,5 +1,6 @@
 """Write what TRL's trainers give for the losses of notebook 12: `python -m tools.trl_losses`, part of `make family`."""
 
+import argparse
 import json
 import math
 
@@ -24,6 +25,7 @@ def random_answers(count: int = 6, seed: int = 0) -> Answers:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     answers, values = random_answers(), {}
     for name in SETTINGS:
         loss, gradient = with_gradients(lambda given, name=name: theirs(name, given), answers)
