@@ -1,0 +1,51 @@
+"""What all runs on a real model begin with: the model, the questions, and what is counted of its answers."""
+
+import os
+import random
+from collections.abc import Sequence
+from functools import lru_cache
+
+from course.evaluation import Grades, answer
+from course.models import LM, load, with_lora
+from course.world import SEEN, UNSEEN, Question, country_questions
+
+RANK = 8
+SEEDS = (0, 1, 2)
+MOST = 40
+"""The most tokens of an answer."""
+
+
+@lru_cache(maxsize=1)
+def real_model() -> LM:
+    """SmolLM2-135M-Instruct, or the model that the environment variable COURSE_MODEL names."""
+    return load(os.environ.get("COURSE_MODEL", "").strip() or "smollm2")
+
+
+def adapted(seed: int) -> LM:
+    """The real model with LoRA adapters of rank 8, ready to be trained."""
+    return with_lora(real_model(), RANK, seed)
+
+
+def to_learn(count: int, seed: int) -> list[Question]:
+    """Questions that a run may train on: in the wordings that SFT shows, about the countries that it shows."""
+    return random.Random(f"learn {seed}").sample(country_questions(SEEN, "shown"), count)
+
+
+def to_test(count: int, seed: int) -> list[Question]:
+    """Questions that no run trains on: about other countries, in other words."""
+    return random.Random(f"test {seed}").sample(country_questions(UNSEEN, "held-out"), count)
+
+
+def counted(grades: Grades) -> dict[str, float]:
+    """Share of the answers that name the right fact, share that ended by themselves, and their mean length in words."""
+    return {"right": grades.correct, "stopped": grades.stopped, "words": grades.words}
+
+
+def sampled(lm: LM, questions: Sequence[Question], seed: int) -> Grades:
+    """One sampled answer to each question."""
+    return answer(lm, questions, temperature=1.0, max_new_tokens=MOST, seed=seed)
+
+
+def some(grades: Grades, count: int = 3) -> list[list[str]]:
+    """A few questions with their answers, to be stored and shown."""
+    return [[question.text, text] for question, text in zip(grades.questions[:count], grades.texts(), strict=False)]
