@@ -8,15 +8,24 @@ the sampling or of the training loops, run with --again.
 import argparse
 import os
 import pkgutil
+import platform
+import threading
+import time
+from dataclasses import replace
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Self
 
+import psutil
+import torch
 from filelock import FileLock, Timeout
 
 from course import experiments
 from course.experiments import store
 from course.experiments.store import Experiment
 from course.stops import unfinished
+from course.threads import usable_cores
 
 
 def known() -> dict[str, Experiment]:
@@ -39,14 +48,45 @@ def make(
             try:
                 with FileLock(store.lock_file(f"{experiment.name} {seed} {condition}"), timeout=0):
                     if again or not _is_stored(experiment, condition, seed, folder):
-                        run = experiment.run(condition, seed)
+                        with Cost() as cost:
+                            run = experiment.run(condition, seed)
                         if unfinished:  # the training loop takes an interrupt for a stop, and returns half a run
                             raise KeyboardInterrupt
+                        run = replace(run, about={**run.about, **cost.about()})
                         store.write(run, experiment.conditions, folder)
                         said = ", ".join(f"{name} {number:.2f}" for name, number in run.measured.items())
                         print(f"{experiment.name}, seed {seed}, {condition}: {said}", flush=True)
             except Timeout:
                 print(f"{experiment.name}, seed {seed}, {condition}: another program is at it", flush=True)
+
+
+class Cost:
+    """What a run takes: seconds, the most memory that this process held meanwhile, the machine and the versions."""
+
+    def __enter__(self) -> Self:
+        self._began, self._over = time.perf_counter(), threading.Event()
+        self._peak, self._watch = 0, threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+        return self
+
+    def _look(self) -> None:
+        process = psutil.Process()
+        while not self._over.wait(0.2):
+            self._peak = max(self._peak, process.memory_info().rss)
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._watch.join()
+        self.seconds = time.perf_counter() - self._began
+
+    def about(self) -> dict[str, Any]:
+        """As it is stored with the run."""
+        return {
+            "seconds": round(self.seconds, 1),
+            "MB": round(self._peak / 1e6),
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads of {usable_cores()} cores",
+            "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
+        }
 
 
 def _is_stored(experiment: Experiment, condition: str, seed: int, folder: Path) -> bool:

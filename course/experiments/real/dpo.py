@@ -18,7 +18,7 @@ from course.rollouts import drafts
 from course.text import word_count
 from course.train import chat_examples, fit
 
-PAIRS, HELD, APART, TESTED = 64, 24, 3, 48
+ASKED, PAIRS, HELD, APART, TESTED = 96, 64, 24, 3, 48
 EPOCHS, RATE, BATCH = 2, 2e-4, 8
 
 
@@ -26,7 +26,7 @@ EPOCHS, RATE, BATCH = 2, 2e-4, 8
 def pairs_by_length(seed: int) -> tuple[list[Record], list[Record]]:
     """Pairs of the model's own answers, three words apart or more, the shorter chosen: to train on, and held out."""
     made: list[Record] = []
-    for prompt, a, b in drafts(real_model(), to_learn(96, seed), each=3, seed=seed):
+    for prompt, a, b in drafts(real_model(), to_learn(ASKED, seed), each=3, seed=seed):
         short, long = sorted((a, b), key=word_count)
         if word_count(short) and word_count(long) - word_count(short) >= APART:
             made.append({"prompt": prompt.text, "chosen": short, "rejected": long})
@@ -89,7 +89,7 @@ def run_dpo(condition: str, seed: int) -> Run:
         for name in ("margin", "chosen reward"):
             curves[name] = [value / method.beta for run in runs for value in run.measured[name]]
     measured, answers = measure(lm, held, seed)
-    return Run("real_dpo", condition, seed, real_model().name, measured, curves, {"answers": answers})
+    return Run("real_dpo", condition, seed, lm.name, measured, curves, {"answers": answers})
 
 
 FAMILY: dict[str, tuple[Method, float]] = {
@@ -111,7 +111,7 @@ def run_family(condition: str, seed: int) -> Run:
     run = train_family(lm, records, method, rate, EPOCHS, seed=seed, title=condition)
     measured, answers = measure(lm, held, seed)
     curves = {"margin": run.measured["margin"]} if "margin" in run.measured else {}
-    return Run("real_family", condition, seed, real_model().name, measured, curves, {"answers": answers})
+    return Run("real_family", condition, seed, lm.name, measured, curves, {"answers": answers})
 
 
 EXPERIMENTS = (

@@ -65,7 +65,7 @@ def run_ppo(condition: str, seed: int) -> Run:
         "lists": mean(bool(ITEM.search(text)) for text in grades.texts()),
         "distinct": distinct(lm, to_test(12, seed), seed),
     }
-    return Run("real_ppo", condition, seed, real_model().name, measured, curves, {"answers": some(grades)})
+    return Run("real_ppo", condition, seed, lm.name, measured, curves, {"answers": some(grades)})
 
 
 def distinct(lm: LM, questions: Sequence[Question], seed: int) -> float:

@@ -36,7 +36,7 @@ def run_pairs(condition: str, seed: int) -> Run:
     return Run("real_pairs", condition, seed, lm.name, measured, about={"answers": shown})
 
 
-COMPARED, BINS = 160, 4
+COMPARED, SPARE, BINS = 160, 60, 4
 
 
 def run_length_taste(condition: str, seed: int) -> Run:
@@ -48,7 +48,7 @@ def run_length_taste(condition: str, seed: int) -> Run:
     """
     lm = real_model()
     pairs = drafts(lm, to_learn(ASKED, seed), each=3, seed=seed)
-    if len(pairs) < COMPARED + 60:
+    if len(pairs) < COMPARED + SPARE:
         raise ValueError(f"{len(pairs)} pairs of different drafts are too few for {COMPARED} and a held-out set.")
     labeller = labeller_with_agreement("long", pairs, 0.73)
     train, held = pairs[:COMPARED], pairs[COMPARED:]

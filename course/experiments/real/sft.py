@@ -138,7 +138,7 @@ def run_rate(condition: str, seed: int) -> Run:
     fit(lm, examples, epochs=1, learning_rate=RATES[condition], batch_size=BATCH, seed=seed, title=condition)
     loss = mean_loss(lm, chat_examples(lm, conversations(test, seed=seed)))
     measured = counted(answer(lm, test, max_new_tokens=MOST)) | {"loss": loss, "share": lm.trainable / lm.parameters}
-    return Run("real_lora", condition, seed, real_model().name, measured)
+    return Run("real_lora", condition, seed, lm.name, measured)
 
 
 def run_mask(condition: str, seed: int) -> Run:

@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from course.evaluation import Grades, answer
@@ -22,8 +23,8 @@ def real_model() -> LM:
 
 
 def adapted(seed: int) -> LM:
-    """The real model with LoRA adapters of rank 8, ready to be trained."""
-    return with_lora(real_model(), RANK, seed)
+    """The real model under its own name, with LoRA adapters of rank 8 that are ready to be trained."""
+    return replace(with_lora(real_model(), RANK, seed), name=real_model().name)
 
 
 def to_learn(count: int, seed: int) -> list[Question]:
