@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 
 from course import world
+from course.experiments import sizes
+from course.experiments.sizes import BASE, BLOCK, DOCUMENTS, begin_end_of_turn
 from course.feedback import Labeller, constitution, label_pairs
 from course.feedback import judge as protocol
 from course.formats import Record
@@ -30,8 +32,6 @@ from tools.tokenizer import new_tokenizer
 
 RUNS = Path(__file__).parent.parent / "runs"
 SEED = 0
-DOCUMENTS, BLOCK = 170_000, 192
-BASE = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 12, "accumulate": 2, "warmup": 0.05, "weight_decay": 0.1}
 SFT = {"epochs": 4, "learning_rate": 2e-4, "batch_size": 16}
 MIXED = {"epochs": 3, "learning_rate": 3e-4, "batch_size": 16}
 JUDGE = {"epochs": 1, "learning_rate": 8e-4, "batch_size": 8, "shuffle": False}
@@ -68,18 +68,8 @@ def build_base() -> None:
         "continues documents; it does not answer. The chat markers occur in none of them; the end of a turn starts out "
         "as a copy of the end of a document."
     )
-    _begin_end_of_turn(lm)
+    begin_end_of_turn(lm)
     _finish("base", lm, run, what, BASE)
-
-
-def _begin_end_of_turn(lm: LM) -> None:
-    """Give the end-of-turn token, which no document holds, the embedding of the end of a document.
-
-    Pretraining pushes the scores of tokens that never come down together; started from there, or from the mean of all
-    embeddings, SFT on a few hundred answers does not raise the end of turn above chance when answers are sampled.
-    """
-    weight = lm.model.get_input_embeddings().weight.data
-    weight[lm.tokenizer.eos_token_id] = weight[lm.tokenizer.bos_token_id]
 
 
 def build_sft() -> None:
@@ -176,7 +166,7 @@ def _recipe() -> str:
     sources = [
         Path(__file__),
         *sorted(path for path in Path(world.__file__).parent.iterdir() if path.suffix in (".py", ".csv")),
-        *(Path(module.__file__) for module in (constitution, judge_data, protocol)),
+        *(Path(module.__file__) for module in (constitution, judge_data, protocol, sizes)),
     ]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
