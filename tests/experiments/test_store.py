@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.experiments import store
-from course.experiments.store import Experiment, Run, beside, mean_curve, of_condition, over_seeds, stored, write
+from course.experiments.store import (
+    Experiment,
+    Run,
+    beside,
+    mean_curve,
+    of_condition,
+    over_seeds,
+    spread_rows,
+    stored,
+    write,
+)
 from tools.experiments import known, make
 
 EXPERIMENTS = known()
@@ -25,6 +35,17 @@ def made(condition: str = "plain", seed: int = 0, score: float = 0.5, **rest) ->
 def own_locks(tmp_path_factory, monkeypatch):
     locks = tmp_path_factory.mktemp("locks")
     monkeypatch.setattr(store, "lock_file", lambda name: locks / f"{name.replace(' ', '-').replace(':', '-')}.lock")
+
+
+def test_the_spread_is_the_mean_and_the_range_of_each_condition():
+    runs = [made("other", 1, 0.25), made("plain", 0, 0.5), made("plain", 1, 1.0)]
+    assert spread_rows(runs, ["score"]) == [
+        {"condition": "other", "score": "0.25 (0.25 to 0.25)"},
+        {"condition": "plain", "score": "0.75 (0.50 to 1.00)"},
+    ]
+    assert spread_rows(runs[:1], ["score"], 0) == [{"condition": "other", "score": "0 (0 to 0)"}]
+    with pytest.raises(ValueError, match="no runs"):
+        spread_rows([], ["score"])
 
 
 # ---- reading and writing -----------------------------------------------------------------------------------
