@@ -25,7 +25,19 @@ class ClaimFailed(AssertionError):
     """The run did not show what the lesson says."""
 
 
-def claim(id: str, statement: str, condition: Any, evidence: Mapping[str, Any] | str, reproduced: bool = True) -> None:
+KINDS = ("exact", "seen on both", "toy only", "other on the real model")
+"""What a claim rests on: arithmetic; runs on the toy and on the real model; runs on the toy, no real model having been
+asked; runs on the toy, while the real model did something else."""
+
+
+def claim(
+    id: str,
+    statement: str,
+    condition: Any,
+    evidence: Mapping[str, Any] | str,
+    kind: str = "toy only",
+    reproduced: bool = True,
+) -> None:
     """Print a claim with its evidence, record it, and fail when the condition is false.
 
     Args:
@@ -33,40 +45,45 @@ def claim(id: str, statement: str, condition: Any, evidence: Mapping[str, Any] |
         statement: what is claimed, in a sentence.
         condition: a truth value: bool, or a NumPy or torch scalar of truth values.
         evidence: the measured numbers by name (Python, NumPy or torch scalars, or lists of them), or a sentence.
+        kind: one of `KINDS`; for those asked of a real model, what `course.experiments.real.verdicts.kind` says.
         reproduced: False where the small model did not show the claim. It is then printed and recorded
             as not reproduced and never raises.
     Raises:
         ClaimFailed: the condition is false, and no training was stopped before its end; the message holds the statement
             and the evidence.
-        ValueError: no evidence.
+        ValueError: no evidence, or no such kind.
         TypeError: the statement is no sentence, or the condition no truth value (a number or a dict would always pass).
     """
     if not isinstance(statement, str) or not statement.endswith("."):
         raise TypeError(f"claim {id}: the second argument is what is claimed, in a sentence, but it is {statement!r}.")
+    if kind not in KINDS:
+        raise ValueError(f"claim {id}: there is no kind {kind!r}; choose from {', '.join(KINDS)}.")
     held = _truth(id, condition)
     measured = evidence.strip() if isinstance(evidence, str) else {str(k): plain(v) for k, v in evidence.items()}
     if not measured:
         raise ValueError(f"claim {id} came without evidence: pass the numbers that the condition compares.")
 
-    block = describe(id, statement, held, measured, reproduced)
+    block = describe(id, statement, held, measured, kind, reproduced)
     print(block)
-    _record(id, held, measured, reproduced)
+    _record(id, held, measured, kind, reproduced)
     if not half_trained() and reproduced and not held:
         raise ClaimFailed(block)
 
 
-def describe(id: str, statement: str, held: bool, evidence: Mapping[str, Any] | str, reproduced: bool = True) -> str:
-    """The block of text that `claim` prints: verdict, statement, and one line for each piece of evidence."""
+def describe(
+    id: str, statement: str, held: bool, evidence: Mapping[str, Any] | str, kind: str, reproduced: bool = True
+) -> str:
+    """The block of text that `claim` prints: verdict and kind, statement, and a line for each piece of evidence."""
     if reproduced:
         verdict = "holds" if held else "FAILED"
     else:
-        verdict = "was not reproduced on this model" + (" (though it held in this run)" if held else "")
+        verdict = "was not reproduced on this model" + (", though it held in this run" if held else "")
     if isinstance(evidence, str):
         lines = textwrap.wrap(evidence, 94)
     else:
         width = max(len(name) for name in evidence)
         lines = [f"{name:<{width}}  {short(value)}" for name, value in evidence.items()]
-    return "\n  ".join([f"Claim {id} {verdict}", *textwrap.wrap(statement, 94), *lines])
+    return "\n  ".join([f"Claim {id} {verdict} ({kind})", *textwrap.wrap(statement, 94), *lines])
 
 
 def _truth(id: str, condition: Any) -> bool:
@@ -80,12 +97,12 @@ def _truth(id: str, condition: Any) -> bool:
     return value
 
 
-def _record(id: str, held: bool, evidence: Any, reproduced: bool) -> None:
+def _record(id: str, held: bool, evidence: Any, kind: str, reproduced: bool) -> None:
     """Append one line of JSON to the file that COURSE_CLAIMS_LOG names, if it names one."""
     log = os.environ.get("COURSE_CLAIMS_LOG")
     if not log:
         return
-    line = {"claim": id, "notebook": _notebook(), "seed": SEED, "held": held, "reproduced": reproduced}
+    line = {"claim": id, "notebook": _notebook(), "seed": SEED, "held": held, "kind": kind, "reproduced": reproduced}
     with open(log, "a", encoding="utf-8") as file:  # one write a line: two notebooks may append at once
         file.write(json.dumps({**line, "evidence": _json(evidence)}, allow_nan=False) + "\n")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from course import SEED
-from course.claims import ClaimFailed, claim
+from course.claims import KINDS, ClaimFailed, claim
 from tools import notebooks
 from tools.notebook_form import code_cells
 
@@ -36,7 +36,7 @@ def test_each_claim_is_made_in_one_place_by_one_sentence() -> None:
 def test_a_claim_that_holds_prints_statement_and_evidence(capsys: pytest.CaptureFixture[str]) -> None:
     assert claim("S10", SAID, True, {"ChatML": 0.98765, "Llama-2": 3, "seeds": [0.5, 1.0]}) is None
     printed = capsys.readouterr()
-    assert printed.out.startswith("Claim S10 holds\n")
+    assert printed.out.startswith("Claim S10 holds (toy only)\n")
     assert " ".join(printed.out.split()).count(SAID) == 1
     assert "ChatML   0.9877\n  Llama-2  3\n  seeds    0.5, 1\n" in printed.out
     assert printed.err == ""
@@ -58,6 +58,14 @@ def test_what_was_not_reproduced_is_said_and_never_raises(held: bool, capsys: py
     assert "was not reproduced" in printed
     assert "LoRA reached 0.7" in printed
     assert ("held in this run" in printed) == held
+
+
+def test_a_claim_says_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in KINDS:
+        claim("S8", SAID, True, {"gap": 1}, kind=kind)
+        assert capsys.readouterr().out.startswith(f"Claim S8 holds ({kind})\n")
+    with pytest.raises(ValueError, match="claim S8: there is no kind 'both'; choose from exact, seen on both"):
+        claim("S8", SAID, True, {"gap": 1}, kind="both")
 
 
 @pytest.mark.parametrize("true", [np.bool_(True), torch.tensor(True), torch.ones(3).gt(0).all()])
@@ -103,6 +111,7 @@ def test_each_call_appends_a_line_of_valid_json(tmp_path: Path, monkeypatch: pyt
         "notebook": "03_sft",
         "seed": SEED,
         "held": True,
+        "kind": "toy only",
         "reproduced": True,
         "evidence": {"loss": 0.5, "runs": [1, 2], "bad": "nan"},
     }

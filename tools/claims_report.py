@@ -1,9 +1,11 @@
 """Run the notebooks on several seeds and set out in one table how often each claim held, and by how much.
 
-    python -m tools.claims_report --seeds 0 1 2 [--only 01 ...]
+    python -m tools.claims_report --seeds 0 1 2 [--only 01 ...] [--store]
 
 Every run of a notebook on a seed is kept in runs/claims and is not repeated until the notebook or the course changes,
 so an interrupted report goes on where it stopped. The table is printed and written to runs/claims-report.md.
+With --store the numbers of the claims that are asked of a real model as well go into course/experiments/results, where
+the lessons find them to show them beside the real model's.
 """
 
 import argparse
@@ -21,13 +23,15 @@ from typing import Any
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from course.experiments import store
+from course.experiments.real.verdicts import ASKED
 from tools import notebook_form as form
 from tools import notebooks
 
 RUNS = form.ROOT / "runs"
 KEPT = RUNS / "claims"
 REPORT = RUNS / "claims-report.md"
-HEADINGS = ("claim", "notebook", "held / run", "measured: mean (least to most over the seeds)", "said to hold")
+HEADINGS = ("claim", "notebook", "held / run", "measured: mean (least to most over the seeds)", "kind", "said to hold")
 
 
 @dataclass(frozen=True)
@@ -98,19 +102,30 @@ def _number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def single_values(evidence: dict[str, Any]) -> dict[str, Any]:
+    """The evidence with a name for each value: those of a list "KL" are "KL[0]", "KL[1]" and so on."""
+    values = {}
+    for name, value in evidence.items():
+        values |= {f"{name}[{i}]": part for i, part in enumerate(value)} if isinstance(value, list) else {name: value}
+    return values
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of the evidence can be averaged."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def effect(evidence: list[dict[str, Any] | str]) -> str:
     """What a claim measured on each seed, in words: a number's mean and spread, a text's different values."""
     if not all(isinstance(one, dict) for one in evidence):
         return "; ".join(dict.fromkeys(map(str, evidence)))
     values: dict[str, list[Any]] = defaultdict(list)
     for one in evidence:
-        for name, value in one.items():
-            parts = {f"{name}[{i}]": part for i, part in enumerate(value)} if isinstance(value, list) else {name: value}
-            for part_name, part in parts.items():
-                values[part_name].append(part)
+        for name, part in single_values(one).items():
+            values[name].append(part)
     said = []
     for name, found in values.items():
-        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
+        if not all(map(is_number, found)):
             said.append(f"{name} {' | '.join(dict.fromkeys(map(str, found)))}")
         elif min(found) == max(found):
             said.append(f"{name} {_number(found[0])}")
@@ -135,8 +150,20 @@ def rows(runs: Iterable[Run]) -> list[tuple[str, ...]]:
         held, ran = sum(record["held"] for record in records), len(records)
         missing = f", not reached on {seeds[notebook] - ran}" if ran < seeds[notebook] else ""
         said = "yes" if all(record["reproduced"] for record in records) else "no, not with this model"
-        table.append((name, notebook, f"{held} / {ran}{missing}", effect([r["evidence"] for r in records]), said))
+        kind, measured = records[0]["kind"], effect([record["evidence"] for record in records])
+        table.append((name, notebook, f"{held} / {ran}{missing}", measured, kind, said))
     return table
+
+
+def store_toy(runs: Iterable[Run], folder: Path = store.RESULTS) -> None:
+    """Store the numbers of claims that are asked of a real model too, and whether each `held`, by claim and seed."""
+    for one in runs:
+        for record in one.claims:
+            if record["claim"] in ASKED:
+                numbers = {name: value for name, value in single_values(record["evidence"]).items() if is_number(value)}
+                measured = numbers | {"held": float(record["held"])}
+                run = store.Run("toy", record["claim"], one.seed, one.notebook, measured)
+                store.write(run, tuple(ASKED), folder)
 
 
 def render(runs: list[Run], seeds: list[int]) -> str:
@@ -160,12 +187,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=[], metavar="NB", help="beginnings of notebooks' names")
+    parser.add_argument("--store", action="store_true", help="keep the numbers that lessons show beside a real model's")
     arguments = parser.parse_args()
     try:
         paths = notebooks.find(arguments.only)
     except FileNotFoundError as error:
         parser.error(str(error))
     runs = [run(path, seed) for path in paths for seed in arguments.seeds]
+    if arguments.store:
+        store_toy(runs)
     report = render(runs, arguments.seeds)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(report, "utf-8")

@@ -133,20 +133,10 @@ def mean_curve(runs: Sequence[Run], condition: str, name: str) -> list[float]:
     return [mean(values) for values in zip(*(run.curves[name] for run in of_condition(runs, condition)), strict=True)]
 
 
-def spread_rows(runs: Sequence[Run], names: Sequence[str], digits: int = 2) -> list[dict[str, str]]:
-    """A row for each condition, in the order of the runs: the mean of each number and its range, "0.52 (0.48 to 0.56)".
-
-    Raises:
-        ValueError: there are no runs.
-    """
-    if not runs:
-        raise ValueError("There are no runs to show.")
-    rows = []
-    for condition in dict.fromkeys(run.condition for run in runs):
-        each = {name: over_seeds(runs, condition, name) for name in names}
-        cells = {name: f"{mean(v):.{digits}f} ({min(v):.{digits}f} to {max(v):.{digits}f})" for name, v in each.items()}
-        rows.append({"condition": condition} | cells)
-    return rows
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """The mean of some numbers and their range, "0.52 (0.48 to 0.56)"; one number alone where they are all alike."""
+    low, middle, high = (f"{value:.{digits}f}" for value in (min(values), mean(values), max(values)))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def beside(yours: Mapping[str, float], stored: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from course.experiments.store import (
     mean_curve,
     of_condition,
     over_seeds,
-    spread_rows,
+    spread,
     stored,
     write,
 )
@@ -37,15 +37,10 @@ def own_locks(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(store, "lock_file", lambda name: locks / f"{name.replace(' ', '-').replace(':', '-')}.lock")
 
 
-def test_the_spread_is_the_mean_and_the_range_of_each_condition():
-    runs = [made("other", 1, 0.25), made("plain", 0, 0.5), made("plain", 1, 1.0)]
-    assert spread_rows(runs, ["score"]) == [
-        {"condition": "other", "score": "0.25 (0.25 to 0.25)"},
-        {"condition": "plain", "score": "0.75 (0.50 to 1.00)"},
-    ]
-    assert spread_rows(runs[:1], ["score"], 0) == [{"condition": "other", "score": "0 (0 to 0)"}]
-    with pytest.raises(ValueError, match="no runs"):
-        spread_rows([], ["score"])
+def test_the_spread_is_the_mean_and_the_range():
+    assert spread([0.25, 1.0, 0.25]) == "0.50 (0.25 to 1.00)"
+    assert spread([0.501, 0.499]) == "0.50", "as many digits as are shown decide what is alike"
+    assert spread([7.0, 8.0], digits=0) in ("8 (7 to 8)", "7 (7 to 8)")
 
 
 # ---- reading and writing -----------------------------------------------------------------------------------

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 from nbformat import v4, write
 
+from course.experiments import store
 from tools import claims_report as report
 from tools import notebooks
 from tools.claims_report import Run
 
 
 def record(claim: str = "S1", held: bool = True, reproduced: bool = True, **evidence: Any) -> dict[str, Any]:
-    return {"claim": claim, "held": held, "reproduced": reproduced, "evidence": evidence}
+    return {"claim": claim, "held": held, "kind": "toy only", "reproduced": reproduced, "evidence": evidence}
 
 
 def test_a_row_counts_seeds_and_gives_mean_and_spread() -> None:
     runs = [Run("03_sft", seed, [record(gap=gap, n=90)], []) for seed, gap in enumerate([0.1, 0.2, 0.6])]
-    assert report.rows(runs) == [("S1", "03_sft", "3 / 3", "gap 0.3 (0.1 to 0.6), n 90", "yes")]
+    assert report.rows(runs) == [("S1", "03_sft", "3 / 3", "gap 0.3 (0.1 to 0.6), n 90", "toy only", "yes")]
 
 
 def test_a_failed_claim_and_one_that_was_not_reached_show_in_the_count() -> None:
@@ -29,6 +30,18 @@ def test_a_failed_claim_and_one_that_was_not_reached_show_in_the_count() -> None
     ]
     assert report.rows(runs)[0][2] == "1 / 2, not reached on 1"
     assert "03_sft, seed 2: cell 9: ValueError: bad" in report.render(runs, [0, 1, 2])
+
+
+def test_what_is_shown_beside_a_real_model_is_stored_by_claim_and_seed(tmp_path: Path) -> None:
+    evidence = {"ChatML": 0.98765432, "stopped": [1, 0.5], "worst": "Lima", "ended": True}
+    runs = [
+        Run("02_chat_data", seed, [record("S10", held=not seed, **evidence), record("S8", a=1)], []) for seed in (1, 0)
+    ]
+    report.store_toy(runs, tmp_path)
+    kept = store.stored("toy", tmp_path)
+    assert [(one.condition, one.seed, one.model) for one in kept] == [("S10", seed, "02_chat_data") for seed in (0, 1)]
+    assert kept[0].measured == {"ChatML": 0.9877, "stopped[0]": 1, "stopped[1]": 0.5, "held": 1}
+    assert kept[1].measured["held"] == 0
 
 
 def test_the_same_claim_twice_in_a_notebook_has_two_rows() -> None:

@@ -67,6 +67,7 @@ DPO_RUNS: dict[str, Method] = {
     "concise, beta 0.5": DPO(0.5),
     "expansive, means, beta 2": DPO(2.0, per_token=True),
     MOVING: DPO(0.1),
+    "expansive, SimPO": SimPO(2.0, 1.0),
 }
 
 

@@ -27,7 +27,7 @@ SETTINGS = PPOConfig(
     value_clip=None,
     max_new_tokens=MOST,
 )
-ITERATIONS, TESTED, AGAIN = 10, 48, 4
+ITERATIONS, LATE, TESTED, AGAIN = 10, 3, 48, 4
 ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s", re.MULTILINE)
 
 
@@ -53,15 +53,20 @@ REWARDS: dict[str, tuple[RewardFunction, float]] = {
 
 
 def run_ppo(condition: str, seed: int) -> Run:
-    """PPO with adapters, or the model as it came (`before`): what is counted, `lists`, `distinct` answers, curves."""
-    lm, curves = real_model(), {}
+    """PPO with adapters, or the model as it came (`before`): what is counted, `lists` and `distinct` answers.
+
+    Of the run itself the curves, their `first` values and the means over the `last` three iterations.
+    """
+    lm, curves, measured = real_model(), {}, {}
     if condition != "before":
         lm, (reward, beta) = adapted(seed), REWARDS[condition]
         options = {"iterations": ITERATIONS, "kl": FixedKL(beta), "settings": SETTINGS}
         run = ppo(lm, reward, to_learn(96, seed), **options, seed=seed, title=condition)
         curves = {name: [past[name] for past in run.history] for name in ("reward", "kl", "entropy", "length")}
+        measured = {f"{name}, first": curve[0] for name, curve in curves.items()}
+        measured |= {f"{name}, last": mean(curve[-LATE:]) for name, curve in curves.items()}
     grades = sampled(lm, to_test(TESTED, seed), seed)
-    measured = counted(grades) | {
+    measured |= counted(grades) | {
         "lists": mean(bool(ITEM.search(text)) for text in grades.texts()),
         "distinct": distinct(lm, to_test(12, seed), seed),
     }

@@ -36,7 +36,7 @@ def run_pairs(condition: str, seed: int) -> Run:
     return Run("real_pairs", condition, seed, lm.name, measured, about={"answers": shown})
 
 
-COMPARED, SPARE, BINS = 160, 60, 4
+DRAFTED, COMPARED, SPARE, BINS = 100, 160, 100, 4
 
 
 def run_length_taste(condition: str, seed: int) -> Run:
@@ -47,7 +47,7 @@ def run_length_taste(condition: str, seed: int) -> Run:
     often the longer of two right answers to one question gets the higher score.
     """
     lm = real_model()
-    pairs = drafts(lm, to_learn(ASKED, seed), each=3, seed=seed)
+    pairs = drafts(lm, to_learn(DRAFTED, seed), each=3, seed=seed)
     if len(pairs) < COMPARED + SPARE:
         raise ValueError(f"{len(pairs)} pairs of different drafts are too few for {COMPARED} and a held-out set.")
     labeller = labeller_with_agreement("long", pairs, 0.73)
@@ -111,7 +111,8 @@ def run_best_of_n(condition: str, seed: int) -> Run:
                 each = [(pool.scores, pool.watched) for pool in pools]
                 best = mean(expected_best(of[what], n, of[value]) for of in each)
                 curves.setdefault(f"{name}, by {by}", []).append(best)
-    measured = {f"{name} at {n}": curve[SIZES.index(n)] for name, curve in curves.items() for n in (1, POOL)}
+    ends = {"one": 0, "best of all": -1}
+    measured = {f"{name}, {end}": curve[at] for name, curve in curves.items() for end, at in ends.items()}
     return Run("real_best_of_n", condition, seed, lm.name, measured, curves)
 
 

@@ -121,7 +121,9 @@ def run_passes(condition: str, seed: int) -> Run:
         "training": [mean(run.losses[i * each : (i + 1) * each]) for i in range(PASSES)],
         "held out": [loss for _, loss in run.held_out],
     }
-    measured = {"lowest after pass": float(min(range(PASSES + 1), key=curves["held out"].__getitem__))}
+    low = min(range(PASSES + 1), key=curves["held out"].__getitem__)
+    measured = {"lowest": curves["held out"][low], "lowest after pass": float(low)}
+    measured |= {f"{name}, last": curve[-1] for name, curve in curves.items()}
     return Run("real_passes", condition, seed, lm.name, measured, curves)
 
 

@@ -7,16 +7,27 @@ import pytest
 
 from course.experiments.real import EXPERIMENTS, dpo, judge, ppo, rewards, sft, start
 from course.experiments.real.start import adapted, real_model, to_learn, to_test
-from course.experiments.store import _record
+from course.experiments.real.verdicts import ASKED
+from course.experiments.store import Run, _record
 from course.models import LM, save
 from course.world import SEEN, UNSEEN
 from tests.tiny import build_model, build_tokenizer
 
 RUNS = [(experiment, condition) for experiment in EXPERIMENTS for condition in experiment.conditions]
+MADE: dict[tuple[str, str], Run] = {}  # a run that one test has made serves the next
 SMALL = {
     start: {"MOST": 12},
     sft: {"SHOWN": 8, "TESTED": 4, "FEW": 8, "PASSES": 2, "MOST": 12},
-    rewards: {"ASKED": 6, "COMPARED": 8, "POOL": 4, "QUESTIONS": 2, "SIZES": (1, 2, 4), "MOST": 12, "SPARE": 4},
+    rewards: {
+        "ASKED": 6,
+        "COMPARED": 8,
+        "POOL": 4,
+        "QUESTIONS": 2,
+        "SIZES": (1, 2, 4),
+        "MOST": 12,
+        "SPARE": 4,
+        "DRAFTED": 6,
+    },
     ppo: {"ITERATIONS": 1, "TESTED": 4, "MOST": 12},
     dpo: {"PAIRS": 8, "HELD": 4, "APART": 0, "TESTED": 4, "ASKED": 8},
     judge: {"JUDGED": 4, "EDITED": 4},
@@ -48,11 +59,20 @@ def tiny(folder: str, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(("experiment", "condition"), RUNS, ids=lambda value: getattr(value, "name", value))
 def test_a_run_measures_numbers_that_can_be_stored(tiny: str, experiment, condition: str, capsys) -> None:
-    run = experiment.run(condition, 0)
+    run = MADE[experiment.name, condition] = experiment.run(condition, 0)
     assert (run.experiment, run.condition, run.seed, run.model) == (experiment.name, condition, 0, tiny)
     assert run.measured and all(math.isfinite(value) for value in run.measured.values()), run.measured
     assert all(curve and all(map(math.isfinite, curve)) for curve in run.curves.values()), run.curves
     assert json.loads(json.dumps(_record(run))) == _record(run)
+
+
+@pytest.mark.parametrize("id", ASKED)
+def test_the_verdict_on_a_claim_reads_what_its_runs_measure(tiny: str, id: str, capsys) -> None:
+    experiment = next(one for one in EXPERIMENTS if one.name == ASKED[id].experiment)
+    wanted = experiment.conditions
+    runs = {one: MADE.get((experiment.name, one)) or experiment.run(one, 0) for one in wanted}
+    assert isinstance(ASKED[id].holds(runs), bool)
+    assert all(math.isfinite(row.real(runs)) for row in ASKED[id].rows)
 
 
 def test_what_is_learnt_and_what_is_tested_have_nothing_in_common() -> None:
