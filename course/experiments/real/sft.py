@@ -15,6 +15,7 @@ from course.formats import Message, Record
 from course.jinja import Piece
 from course.models import LM, clone
 from course.rollouts import generate
+from course.show import tokens_of
 from course.templates import CHATML, LLAMA2, Template
 from course.train import chat_examples, fit, mean_loss
 from course.world import Question
@@ -30,6 +31,12 @@ def train(lm: LM, examples: Sequence[Example], seed: int, title: str, batch_size
 
 
 # --- lesson 02 --------------------------------------------------------------------------------------------------------
+
+
+TALK = [
+    {"role": "user", "content": "What is the capital of Peru?"},
+    {"role": "assistant", "content": "The capital of Peru is Lima."},
+]
 
 
 def envelopes(own: Template) -> dict[str, Template]:
@@ -51,16 +58,20 @@ def envelopes(own: Template) -> dict[str, Template]:
 
 
 def run_envelope(condition: str, seed: int) -> Run:
-    """The model as it came, asked in one of the `envelopes`."""
+    """The model as it came, asked in one of the `envelopes`; kept besides: one conversation in it, token by token."""
     lm = real_model()
-    grades = answer(lm, to_test(TESTED, seed), envelopes(lm.template)[condition], max_new_tokens=MOST)
-    return Run("real_templates", condition, seed, lm.name, counted(grades), about={"answers": some(grades)})
+    template = envelopes(lm.template)[condition]
+    grades = answer(lm, to_test(TESTED, seed), template, max_new_tokens=MOST)
+    row = template.encode(lm.tokenizer, TALK)
+    about = {"answers": some(grades), "tokens": tokens_of(lm.tokenizer, row.input_ids), "mask": row.assistant_mask}
+    return Run("real_templates", condition, seed, lm.name, counted(grades), about=about)
 
 
 def run_padding(condition: str, seed: int) -> Run:
     """SFT with padding masked out, which is a token of its own or, as this model's file says, the one that ends a turn.
 
-    Measured besides what is counted: `end`, the chance of the end of the turn after a complete answer.
+    Measured besides what is counted: `end`, the chance of the end of the turn after a complete answer. Kept besides: the
+    padding that the model's file names, and the one that `load` took.
     """
     lm, test = adapted(seed), to_test(TESTED, seed)
     end = lm.tokenizer.convert_tokens_to_ids(lm.template.end)
@@ -71,7 +82,8 @@ def run_padding(condition: str, seed: int) -> Run:
     grades = answer(lm, test, max_new_tokens=MOST)
     sentences = [a.stopped and re.fullmatch(r"[^.!?\n]+[.!?]", a.text.strip()) is not None for a in grades.answers]
     measured = counted(grades) | {"one sentence": mean(sentences), "end": chance_of_end(lm, end, test[:24], seed)}
-    return Run("real_padding", condition, seed, lm.name, measured, about={"answers": some(grades)})
+    names = {"padding of the file": lm.tokenizer.init_kwargs.get("pad_token"), "padding here": lm.tokenizer.pad_token}
+    return Run("real_padding", condition, seed, lm.name, measured, about={"answers": some(grades), **names})
 
 
 @torch.no_grad()
