@@ -70,8 +70,8 @@ def run_envelope(condition: str, seed: int) -> Run:
 def run_padding(condition: str, seed: int) -> Run:
     """SFT with padding masked out, which is a token of its own or, as this model's file says, the one that ends a turn.
 
-    Measured besides what is counted: `end`, the chance of the end of the turn after a complete answer. Kept besides: the
-    padding that the model's file names, and the one that `load` took.
+    Measured besides what is counted: `end`, the chance of the end of the turn after a complete answer. Kept besides:
+    the padding that the model's file names, and the one that `load` took.
     """
     lm, test = adapted(seed), to_test(TESTED, seed)
     end = lm.tokenizer.convert_tokens_to_ids(lm.template.end)
@@ -82,7 +82,10 @@ def run_padding(condition: str, seed: int) -> Run:
     grades = answer(lm, test, max_new_tokens=MOST)
     sentences = [a.stopped and re.fullmatch(r"[^.!?\n]+[.!?]", a.text.strip()) is not None for a in grades.answers]
     measured = counted(grades) | {"one sentence": mean(sentences), "end": chance_of_end(lm, end, test[:24], seed)}
-    names = {"padding of the file": lm.tokenizer.init_kwargs.get("pad_token"), "padding here": lm.tokenizer.pad_token}
+    names = {
+        "padding of the file": str(lm.tokenizer.init_kwargs.get("pad_token")),
+        "padding here": lm.tokenizer.pad_token,
+    }
     return Run("real_padding", condition, seed, lm.name, measured, about={"answers": some(grades), **names})
 
 
