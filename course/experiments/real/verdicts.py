@@ -510,7 +510,7 @@ def kind(id: str) -> str:
     return "seen on both" if all(held(id)) else "other on the real model"
 
 
-def beside(*ids: str) -> list[dict[str, str]]:
+def toy_beside_real(*ids: str) -> list[dict[str, str]]:
     """A row for each number of these claims: the toy's and the real model's, as "mean (least to most)" over the seeds.
 
     The first row of a claim also says on how many seeds its condition held. Raises ValueError as `by_seed`.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from course.claims import KINDS
 from course.experiments import store
 from course.experiments.real import EXPERIMENTS, verdicts
-from course.experiments.real.verdicts import ASKED, MODEL, apart, beside, held, kind, number
+from course.experiments.real.verdicts import ASKED, MODEL, apart, held, kind, number, toy_beside_real
 from course.experiments.store import Run
 from tools import notebooks
 from tools.notebook_form import code_cells
@@ -106,7 +106,7 @@ def test_the_lessons_say_of_each_claim_what_the_stored_runs_say() -> None:
 
 def test_the_toy_and_the_real_model_stand_side_by_side() -> None:
     for id in ASKED:
-        rows = beside(id)
+        rows = toy_beside_real(id)
         assert [row["measured"] for row in rows] == [row.label for row in ASKED[id].rows]
         assert rows[0]["claim"] == id and rows[0]["held, real"] == f"{sum(held(id))} of {len(held(id))}"
         assert all(row["real model"] for row in rows)
