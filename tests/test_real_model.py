@@ -16,7 +16,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from course import smollm2
-from course.experiments.real import sft
+from course.experiments.real import sft, start
 from course.experiments.real.start import real_model
 from course.experiments.store import over_seeds, stored
 from course.models import LM, load, with_lora
@@ -138,7 +138,7 @@ def test_a_small_run_made_again_is_the_stored_one(lm: LM, monkeypatch: pytest.Mo
 
 
 def test_the_model_that_experiments_take_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COURSE_MODEL", "sft")
-    real_model.cache_clear()
-    assert real_model().name == "sft"
-    real_model.cache_clear()
+    for name in ("sft", "base", "sft"):
+        monkeypatch.setenv("COURSE_MODEL", f" {name} ")
+        assert real_model().name == name and real_model() is real_model()
+    start._load.cache_clear()

@@ -22,9 +22,13 @@ ASKED, PAIRS, HELD, APART, TESTED = 96, 64, 24, 3, 48
 EPOCHS, RATE, BATCH = 2, 2e-4, 8
 
 
-@lru_cache(maxsize=1)
 def pairs_by_length(seed: int) -> tuple[list[Record], list[Record]]:
     """Pairs of the model's own answers, three words apart or more, the shorter chosen: to train on, and held out."""
+    return _pairs(real_model().name, seed)
+
+
+@lru_cache(maxsize=1)
+def _pairs(model: str, seed: int) -> tuple[list[Record], list[Record]]:
     made: list[Record] = []
     for prompt, a, b in drafts(real_model(), to_learn(ASKED, seed), each=3, seed=seed):
         short, long = sorted((a, b), key=word_count)

@@ -16,10 +16,18 @@ MOST = 40
 """The most tokens of an answer."""
 
 
-@lru_cache(maxsize=1)
+SMOLLM2 = "smollm2"
+_load = lru_cache(maxsize=1)(load)  # many runs begin with it
+
+
+def asked_for() -> str:
+    """The real model that the environment variable COURSE_MODEL names: as `load` takes it; "" if none."""
+    return os.environ.get("COURSE_MODEL", "").strip()
+
+
 def real_model() -> LM:
-    """SmolLM2-135M-Instruct, or the model that the environment variable COURSE_MODEL names."""
-    return load(os.environ.get("COURSE_MODEL", "").strip() or "smollm2")
+    """The model that is `asked_for`, or SmolLM2-135M-Instruct."""
+    return _load(asked_for() or SMOLLM2)
 
 
 def adapted(seed: int) -> LM:

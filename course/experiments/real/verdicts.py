@@ -9,10 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from course.experiments.real import dpo, sft
+from course.experiments.real.start import SMOLLM2
 from course.experiments.store import Run, of_condition, spread, stored
-
-MODEL = "smollm2"
-"""Whose runs are shown. Those of other models may be stored beside them."""
 
 Runs = Mapping[str, Run]
 """The runs of one seed by condition."""
@@ -496,7 +494,7 @@ def by_seed(id: str) -> dict[int, Runs]:
     """
     if id not in ASKED:
         raise ValueError(f"Claim {id} is not asked of a real model. These are: {', '.join(ASKED)}.")
-    runs = [run for run in stored(ASKED[id].experiment) if run.model == MODEL]
+    runs = [run for run in stored(ASKED[id].experiment) if run.model == SMOLLM2]
     return {seed: {run.condition: run for run in runs if run.seed == seed} for seed in sorted({r.seed for r in runs})}
 
 

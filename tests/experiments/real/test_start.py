@@ -49,7 +49,7 @@ def tiny(folder: str, monkeypatch: pytest.MonkeyPatch):
     for module, amounts in SMALL.items():
         for name, value in amounts.items():
             monkeypatch.setattr(module, name, value)
-    caches = (real_model, dpo.pairs_by_length)
+    caches = (start._load, dpo._pairs)
     for cached in caches:
         cached.cache_clear()
     yield folder

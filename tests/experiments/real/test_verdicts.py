@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from course.claims import KINDS
 from course.experiments import store
 from course.experiments.real import EXPERIMENTS, verdicts
-from course.experiments.real.verdicts import ASKED, MODEL, apart, held, kind, number, toy_beside_real
+from course.experiments.real.start import SMOLLM2
+from course.experiments.real.verdicts import ASKED, apart, held, kind, number, toy_beside_real
 from course.experiments.store import Run
 from tools import notebooks
 from tools.notebook_form import code_cells
@@ -31,7 +32,7 @@ class Anything(dict):
 
 def stand_in(experiment: str, seed: int, value: float) -> list[Run]:
     curves = Anything([value] * 4)
-    return [Run(experiment, one, seed, MODEL, Anything(value), curves) for one in CONDITIONS[experiment]]
+    return [Run(experiment, one, seed, SMOLLM2, Anything(value), curves) for one in CONDITIONS[experiment]]
 
 
 @pytest.fixture
@@ -61,12 +62,12 @@ def test_each_row_is_found_among_what_its_experiment_runs(id: str, value: float)
 
 
 def test_differences_are_taken_within_a_seed() -> None:
-    runs = {name: Run("e", name, 0, MODEL, {"right": right}) for name, right in (("a", 0.75), ("b", 0.5))}
+    runs = {name: Run("e", name, 0, SMOLLM2, {"right": right}) for name, right in (("a", 0.75), ("b", 0.5))}
     assert apart(number("a", "right"), number("b", "right"))(runs) == 0.25
 
 
 def test_a_template_counts_as_wrong_by_what_is_lost_on_every_seed(monkeypatch) -> None:
-    def of(seed: int, right: float, model: str = MODEL) -> list[Run]:
+    def of(seed: int, right: float, model: str = SMOLLM2) -> list[Run]:
         other = {"right": right, "stopped": 1.0}
         own = Run("real_templates", "its own", seed, model, {"right": 0.9, "stopped": 1.0})
         return [own, replace(own, condition="Llama-2 style", measured=other)]
