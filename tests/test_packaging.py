@@ -278,6 +278,7 @@ def test_a_notebook_takes_its_code_from_the_package_only(path: Path) -> None:
 
 # Modules without a test file of their own, and the one that tests them: it makes what they are tried on.
 TESTED_WITH = {
+    "experiments/real/judge": "experiments/real/start",
     "formats/problems": "formats/records",
     "formats/whole": "formats/records",
     "jinja": "templates",
@@ -298,6 +299,7 @@ OF_THE_WHOLE = {
     "notebooks",
     "packaging",
     "pages",
+    "real_model",
     "tools/help",
 }
 

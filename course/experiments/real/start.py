@@ -1,4 +1,7 @@
-"""What all runs on a real model begin with: the model, the questions, and what is counted of its answers."""
+"""What all runs on a real model begin with: the model, the questions, and what is counted of its answers.
+
+Serves the part "On a real model" of lessons 02 to 13.
+"""
 
 import os
 import random
