@@ -110,11 +110,6 @@ def single_values(evidence: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value of the evidence can be averaged."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def effect(evidence: list[dict[str, Any] | str]) -> str:
     """What a claim measured on each seed, in words: a number's mean and spread, a text's different values."""
     if not all(isinstance(one, dict) for one in evidence):
@@ -125,7 +120,7 @@ def effect(evidence: list[dict[str, Any] | str]) -> str:
             values[name].append(part)
     said = []
     for name, found in values.items():
-        if not all(map(is_number, found)):
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
             said.append(f"{name} {' | '.join(dict.fromkeys(map(str, found)))}")
         elif min(found) == max(found):
             said.append(f"{name} {_number(found[0])}")
@@ -156,12 +151,13 @@ def rows(runs: Iterable[Run]) -> list[tuple[str, ...]]:
 
 
 def store_toy(runs: Iterable[Run], folder: Path = store.RESULTS) -> None:
-    """Store the numbers of claims that are asked of a real model too, and whether each `held`, by claim and seed."""
+    """Store what is shown beside a real model of the claims that it is asked too, and whether each `held`."""
     for one in runs:
         for record in one.claims:
             if record["claim"] in ASKED:
-                numbers = {name: value for name, value in single_values(record["evidence"]).items() if is_number(value)}
-                measured = numbers | {"held": float(record["held"])}
+                values = single_values(record["evidence"])
+                shown = {row.toy: values[row.toy] for row in ASKED[record["claim"]].rows if row.toy}
+                measured = shown | {"held": float(record["held"])}
                 run = store.Run("toy", record["claim"], one.seed, one.notebook, measured)
                 store.write(run, tuple(ASKED), folder)
 

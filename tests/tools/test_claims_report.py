@@ -33,15 +33,17 @@ def test_a_failed_claim_and_one_that_was_not_reached_show_in_the_count() -> None
 
 
 def test_what_is_shown_beside_a_real_model_is_stored_by_claim_and_seed(tmp_path: Path) -> None:
-    evidence = {"ChatML": 0.98765432, "stopped": [1, 0.5], "worst": "Lima", "ended": True}
+    evidence = {"mean distance": 0.98765432, "pairs": [1, 2], "worst": "Lima"}
     runs = [
-        Run("02_chat_data", seed, [record("S10", held=not seed, **evidence), record("S8", a=1)], []) for seed in (1, 0)
+        Run("07_reward_model", seed, [record("R3", held=not seed, **evidence), record("R1", a=1)], [])
+        for seed in (1, 0)
     ]
     report.store_toy(runs, tmp_path)
     kept = store.stored("toy", tmp_path)
-    assert [(one.condition, one.seed, one.model) for one in kept] == [("S10", seed, "02_chat_data") for seed in (0, 1)]
-    assert kept[0].measured == {"ChatML": 0.9877, "stopped[0]": 1, "stopped[1]": 0.5, "held": 1}
-    assert kept[1].measured["held"] == 0
+    assert [(one.condition, one.seed, one.model) for one in kept] == [
+        ("R3", seed, "07_reward_model") for seed in (0, 1)
+    ]
+    assert [one.measured for one in kept] == [{"mean distance": 0.9877, "held": held} for held in (1, 0)]
 
 
 def test_the_same_claim_twice_in_a_notebook_has_two_rows() -> None:
