@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -136,11 +137,19 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether it is an Nvidia or AMD GPU that computes in bfloat16 in hardware."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """Autocast to bfloat16 where the device has it in hardware; full float32 elsewhere."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()
+    """Autocast to bfloat16 where the device has it in hardware; full float32 elsewhere.
+
+    So an older GPU, such as the T4, computes in float32. It has float16, whose largest number is 65,504 and whose
+    smallest 6e-8: gradients vanish unless the loss is scaled, and a step whose gradient overflows has to be skipped
+    (Micikevicius et al. 2018). Then a run would depend on the machine in more than rounding.
+    """
+    return torch.autocast("cuda", torch.bfloat16) if has_bf16(device) else contextlib.nullcontext()
 
 
 def embedded() -> list[str]:
@@ -363,7 +372,13 @@ def _finish_swap(folder: Path) -> None:
 def merged(lm: Pretrained) -> PreTrainedModel:
     """A copy of the model, its LoRA adapters merged into the weights that they adapt."""
     model = copy.deepcopy(lm.model)
-    return model.merge_and_unload() if isinstance(model, PeftModel) else model
+    if isinstance(model, PeftModel):
+        return model.merge_and_unload()
+    for name, layer in [*model.named_modules()]:
+        if isinstance(layer, BaseTunerLayer):  # from `add_lora`
+            layer.merge()
+            model.set_submodule(name, layer.get_base_layer())
+    return model
 
 
 def clone(lm: LM, name: str | None = None) -> LM:
@@ -388,6 +403,15 @@ def with_lora(lm: LM, rank: int = 16, seed: int = SEED) -> LM:
     with warnings.catch_warnings(), seeded(seed, lm.device):
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for something by its old name
         return replace(lm, name=f"{lm.name} + LoRA", model=get_peft_model(merged(lm), config).eval())
+
+
+def add_lora(trunk: PreTrainedModel, rank: int = 16, seed: int = SEED) -> None:
+    """Put adapters as those of `with_lora` into a transformer without a language head; of it, only they are trainable.
+
+    For reward and value models too large to train all of their weights; their heads stay as they are.
+    """
+    with seeded(seed, trunk.device):
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"), trunk)
 
 
 def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int = 192, layers: int = 4, seed: int = SEED) -> LM:

@@ -31,23 +31,41 @@ def cpu_quotas(root: Path = Path("/")) -> list[float]:
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html, "cpu.max", and scheduler/sched-bwc.html for version 1.
     """
     found = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for folder in control_groups("cpu", root):
+        limit, _, period = read_text(folder / "cpu.max").partition(" ")
+        if not limit:
+            limit, period = read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us")
+        if limit.strip().isdigit() and period.strip().isdigit() and int(period):
+            found.append(int(limit) / int(period))
+    return found
+
+
+def control_groups(controller: str, root: Path = Path("/")) -> set[Path]:
+    """The folders of the control groups that limit this process in what a controller counts, "cpu" or "memory".
+
+    A limit may be set on any group above the process's own. In a container the path may be the host's: then the mount
+    is the process's group.
+    """
+    found: set[Path] = set()
+    for line in read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2) if line.count(":") >= 2 else ("", "none", "/")
         if not controllers:  # version 2
             mounts = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/unified"]
-        elif "cpu" in controllers.split(","):
-            mounts = [root / "sys/fs/cgroup" / name for name in (controllers, "cpu")]
+        elif controller in controllers.split(","):
+            mounts = [root / "sys/fs/cgroup" / name for name in (controllers, controller)]
         else:
             continue
-        # A limit may be set on any group above ours. In a container the path may be the host's: then the mount is ours.
         group = Path(path.lstrip("/"))
-        for folder in {mount / above for mount in mounts for above in (group, *group.parents)}:
-            limit, _, period = _read(folder / "cpu.max").partition(" ")
-            if not limit:
-                limit, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
-            if limit.strip().isdigit() and period.strip().isdigit() and int(period):
-                found.append(int(limit) / int(period))
+        found |= {mount / above for mount in mounts for above in (group, *group.parents)}
     return found
+
+
+def read_text(path: Path) -> str:
+    """What a file of the system says; nothing if it cannot be read."""
+    try:
+        return path.read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def settle_threads(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -62,10 +80,3 @@ def settle_threads(environment: MutableMapping[str, str] = os.environ) -> None:
     environment["OMP_NUM_THREADS"] = str(usable_cores())
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("ascii")
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -238,7 +238,7 @@ ORDER = """
 threads numerics text stops batching world
 formats jinja_trial jinja templates losses show
 claims plots
-feedback resume weights smollm2 models train rollouts evaluation
+feedback resume weights smollm2 models capacity train rollouts evaluation
 rewards preferences rl best_of_n ai_feedback
 experiments exercises study __main__
 """

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from course import experiments
 from course.experiments import store
+from course.experiments.real.start import TooLarge
 from course.experiments.store import Experiment
 from course.stops import unfinished
 from course.threads import usable_cores
@@ -58,12 +59,20 @@ def make(
                         print(f"{experiment.name}, seed {seed}, {condition}: {said}", flush=True)
             except Timeout:
                 print(f"{experiment.name}, seed {seed}, {condition}: another program is at it", flush=True)
+            except TooLarge as error:
+                print(f"{experiment.name}, seed {seed}, {condition}: left out, {error}", flush=True)
 
 
 class Cost:
-    """What a run takes: seconds, the most memory that this process held meanwhile, the machine and the versions."""
+    """What a run takes: seconds, the most memory that was held meanwhile, the machine and the versions.
+
+    On an Nvidia or AMD GPU it is the memory of torch's tensors there, otherwise that of this process.
+    """
 
     def __enter__(self) -> Self:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
         self._began, self._over = time.perf_counter(), threading.Event()
         self._peak, self._watch = 0, threading.Thread(target=self._look, daemon=True)
         self._watch.start()
@@ -71,20 +80,27 @@ class Cost:
 
     def _look(self) -> None:
         process = psutil.Process()
-        while not self._over.wait(0.2):
+        over = False
+        while not over:
             self._peak = max(self._peak, process.memory_info().rss)
+            over = self._over.wait(0.2)
 
     def __exit__(self, *_: object) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.seconds = time.perf_counter() - self._began
         self._over.set()
         self._watch.join()
-        self.seconds = time.perf_counter() - self._began
+        self.bytes = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else self._peak
 
     def about(self) -> dict[str, Any]:
         """As it is stored with the run."""
+        threads = f"{torch.get_num_threads()} threads of {usable_cores()} cores"
+        gpus = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
         return {
             "seconds": round(self.seconds, 1),
-            "MB": round(self._peak / 1e6),
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads of {usable_cores()} cores",
+            "MB": round(self.bytes / 1e6),
+            "machine": ", ".join([f"{platform.machine()}, {threads}", *gpus]),
             "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
         }
 

@@ -163,14 +163,20 @@ def settings_for(name: str, condition: str) -> tuple[Method, float, int]:
 
 
 def train(
-    policy: LM, records: Sequence[Record], method: Method, rate: float, epochs: int = EPOCHS, **options: Any
+    policy: LM,
+    records: Sequence[Record],
+    method: Method,
+    rate: float,
+    epochs: int = EPOCHS,
+    accumulate: int = 1,
+    **options: Any,
 ) -> Training:
     """Train a policy in place with any method. KTO reads pairs as single answers, and as many answers in a step."""
     single = isinstance(method, KTO)
     if single and "chosen" in records[0]:
         records = [answer for record in records for answer in preference_to_unpaired(record)]
-    size = 2 * BATCH if single else BATCH
-    return fit_preferences(policy, records, method, epochs=epochs, learning_rate=rate, batch_size=size, **options)
+    options |= {"batch_size": (2 * BATCH if single else BATCH) // accumulate, "accumulate": accumulate}
+    return fit_preferences(policy, records, method, epochs=epochs, learning_rate=rate, **options)
 
 
 def measure(policy: LM, pool: Pool, questions: Sequence[Question] = HELD_OUT) -> dict[str, float]:

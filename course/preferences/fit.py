@@ -60,6 +60,7 @@ def fit_preferences(
     epochs: int = 1,
     learning_rate: float = 1e-4,
     batch_size: int = 16,
+    accumulate: int = 1,
     reference: LM | None = None,
     sft_examples: Sequence[Example] = (),
     sft_share: float = 0.0,
@@ -79,7 +80,8 @@ def fit_preferences(
         records: preference records, texts or messages; for `KTO` unpaired ones (`preference_to_unpaired` makes them).
         method: `DPO`, `IPO`, `KTO`, `ORPO` or `SimPO` with their settings.
         epochs, learning_rate, seed, state: as in `fit`; the usual rate is well below that of SFT.
-        batch_size: records in a step; of pairs, twice as many answers are read.
+        batch_size, accumulate: records that are in memory at once, and how many times so many make a step. The loss is
+            that of the whole step, as in one large batch. Of a pair, two answers are read.
         reference: what the policy is held to. If not given, the policy as it is now, adapters included. Methods without
             a reference take none.
         sft_examples: demonstrations as from `chat_examples`, for `sft_share`.
@@ -122,7 +124,7 @@ def fit_preferences(
         batch = list(chain.from_iterable(batches))
         preferred, demonstrations = [i for i in batch if "prompt_ids" in i], [i for i in batch if "labels" in i]
         rows = answer_rows(preferred, sides) + demonstrations
-        logps = batch_logps(lm, rows)
+        logps = batch_logps(lm, rows, parts=len(batches))
         if not logps.logps.isfinite().all():
             return Learnt(math.nan, 0)  # the loop says where and stops before the weights change
         split = len(rows) - len(demonstrations)
@@ -141,7 +143,7 @@ def fit_preferences(
         lm.model,
         items + shown,
         step_fn,
-        Recipe(epochs, learning_rate, batch_size, seed=seed),
+        Recipe(epochs, learning_rate, batch_size, accumulate, seed=seed),
         held_out=others,
         measure=mean_loss,
         after_epoch=after_epoch,

@@ -1,12 +1,12 @@
 """How likely a whole answer is: the numbers that every preference loss is made of. Serves notebooks 11 and 12."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from course.batching import IGNORE, Example, collate, read_by_length
+from course.batching import IGNORE, Example, collate, read_by_length, read_in_parts
 from course.formats import Message
 from course.models import LM
 from course.train import Prompt, answer_examples, labelled_losses
@@ -50,12 +50,13 @@ def sequence_logps(lm: LM, prompts: Sequence[Prompt], texts: Sequence[str] | Seq
     return measured_logps(lm, answer_examples(lm, prompts, texts))
 
 
-def batch_logps(lm: LM, rows: Sequence[Example]) -> SequenceLogps:
+def batch_logps(lm: LM, rows: Sequence[Example], parts: int = 1) -> SequenceLogps:
     """The log-probabilities of what is labelled in each row of a batch; gradients flow.
 
-    The shorter and the longer half of them are read apart, which pads less where lengths differ.
+    The shorter and the longer half of them are read apart, which pads less where lengths differ; in several parts, as
+    `read_in_parts` does.
     """
-    return _read(lm, rows, (len(rows) + 1) // 2)
+    return _answers(lm, rows, lambda length, sums: read_in_parts(rows, length, parts, sums))
 
 
 @torch.no_grad()
@@ -68,15 +69,16 @@ def measured_logps(lm: LM, rows: Sequence[Example]) -> SequenceLogps:
     keys = [(*row["input_ids"], *row["labels"]) for row in rows]
     once = dict(zip(keys, rows, strict=True))
     place = {key: i for i, key in enumerate(once)}
-    found = _read(lm, list(once.values()), READ_AT_ONCE)
+    answers = list(once.values())
+    found = _answers(lm, answers, lambda length, sums: read_by_length(answers, length, READ_AT_ONCE, sums))
     at = torch.tensor([place[key] for key in keys])
     return SequenceLogps(found.logps.cpu(), found.tokens.cpu())[at]
 
 
-def _read(lm: LM, rows: Sequence[Example], size: int) -> SequenceLogps:
+def _answers(lm: LM, rows: Sequence[Example], read: Callable[..., Tensor]) -> SequenceLogps:
     def sums(group: list[Example]) -> Tensor:
         return -labelled_losses(lm, collate(group, lm.tokenizer.pad_token_id)).sum(1)
 
-    logps = read_by_length(rows, lambda row: len(row["input_ids"]), size, sums)
+    logps = read(lambda row: len(row["input_ids"]), sums)
     tokens = [sum(label != IGNORE for label in row["labels"]) for row in rows]
     return SequenceLogps(logps, torch.tensor(tokens).to(logps))

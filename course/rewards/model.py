@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from course import SEED
-from course.batching import Example, pad, read_by_length
+from course.batching import Example, pad, read_by_length, read_in_parts
 from course.formats import Message, Record, validate
 from course.losses.reward import bradley_terry_loss, pairwise_accuracy
 from course.models import LM, CannotLoad, Pretrained, merged, open_checkpoint, precision, seeded
@@ -103,6 +103,7 @@ def fit_reward(
     epochs: int = 1,
     learning_rate: float = 5e-4,
     batch_size: int = 16,
+    accumulate: int = 1,
     held_out: Sequence[Record] = (),
     seed: int = SEED,
     title: str = "Reward model",
@@ -113,11 +114,11 @@ def fit_reward(
     Takes the steps of `course.train.fit`, and is interrupted and resumed like it.
 
     Args:
-        model: all its weights are trained, the trunk's too.
+        model: weights that do not require gradients stay as they are; those of a new one all do, the trunk's too.
         pairs: preference records (`course.formats`), of texts or of messages.
         epochs: one is enough for a thousand pairs (Ouyang et al. 2022 took one too); a few hundred gain by a second.
         learning_rate, seed, title, state: as in `fit`.
-        batch_size: pairs in a step; twice as many answers are read.
+        batch_size, accumulate: as in `course.preferences.fit_preferences`, in pairs.
         held_out: pairs whose loss is measured at the start and after each epoch.
     Returns:
         The losses are in nats per pair: log 2 for a model that guesses.
@@ -132,8 +133,7 @@ def fit_reward(
     def step_fn(batches: list[list[Example]]) -> Learnt:
         batch = list(chain.from_iterable(batches))
         rows = _rows(batch, "chosen") + _rows(batch, "rejected")
-        half = (len(rows) + 1) // 2  # the shorter and the longer are read apart: less padding where lengths differ
-        scores = read_by_length(rows, len, half, lambda part: _scores(model, part))
+        scores = read_in_parts(rows, len, len(batches), lambda part: _scores(model, part))
         if not scores.isfinite().all():
             return Learnt(float("nan"), 0)  # the loop says where and stops before the weights change
         loss = bradley_terry_loss(*scores.chunk(2))
@@ -147,7 +147,7 @@ def fit_reward(
         model.model,
         items,
         step_fn,
-        Recipe(epochs, learning_rate, batch_size, seed=seed),
+        Recipe(epochs, learning_rate, batch_size, accumulate, seed=seed),
         held_out=others,
         measure=mean_loss,
         title=title,

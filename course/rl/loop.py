@@ -85,12 +85,12 @@ def ppo(
     if settings.sft_coefficient:
         check_examples(sft_examples, "sft_examples")
     reference = _as_it_is(policy, isinstance(policy.model, PeftModel) and not settings.offload)
-    value = ValueModel.of(policy)
+    value = ValueModel.of(policy, settings.value_rank, seed)
     both = nn.ModuleDict({"policy": policy.model, "value": value})
     optimizer = torch.optim.AdamW(
         [
             {"params": [p for p in policy.model.parameters() if p.requires_grad], "lr": settings.learning_rate},
-            {"params": list(value.parameters()), "lr": settings.value_learning_rate},
+            {"params": [p for p in value.parameters() if p.requires_grad], "lr": settings.value_learning_rate},
         ],
         weight_decay=0.0,
         fused=True,

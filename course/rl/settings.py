@@ -27,6 +27,7 @@ class PPOConfig:
         rollout_batch_size: answers sampled in each iteration.
         epochs: passes over them (`num_ppo_epochs` in TRL, `ppo_epochs` in verl). Usual: 1 to 4.
         mini_batch_size: answers in one optimizer step.
+        accumulate: in how many parts they are read, by length: more need less memory, and the gradient is the same.
         learning_rate, value_learning_rate: Adam's, of the policy and of the value model.
         clip: half the width of the range in which moving a token's probability is rewarded (`cliprange` in TRL). Usual:
             0.1 to 0.3.
@@ -40,6 +41,7 @@ class PPOConfig:
         entropy_bonus: what a nat of the next token's entropy is worth in the loss.
         sft_coefficient: weight of the SFT loss on `sft_batch` examples that joins each step (Ouyang et al.'s PPO-ptx).
         max_grad_norm: largest norm of the gradient, of the policy and of the value model.
+        value_rank: of the LoRA adapters that are trained in the value model; None to train all of its weights.
         checkpointing: compute activations again in the backward pass instead of keeping them: less memory, more time.
         offload: reference, reward model and value model wait in main memory while they have nothing to do.
     """
@@ -47,6 +49,7 @@ class PPOConfig:
     rollout_batch_size: int = 64
     epochs: int = 2
     mini_batch_size: int = 32
+    accumulate: int = 2
     learning_rate: float = 1e-4
     value_learning_rate: float = 3e-4
     clip: float = 0.2
@@ -61,11 +64,12 @@ class PPOConfig:
     sft_coefficient: float = 0.0
     sft_batch: int = 16
     max_grad_norm: float = 1.0
+    value_rank: int | None = None
     checkpointing: bool = False
     offload: bool = False
 
     def __post_init__(self) -> None:
-        counts = ("rollout_batch_size", "epochs", "mini_batch_size", "max_new_tokens", "sft_batch")
+        counts = ("rollout_batch_size", "epochs", "mini_batch_size", "accumulate", "max_new_tokens", "sft_batch")
         check_settings(self, counts, ("learning_rate", "value_learning_rate", "clip", "max_grad_norm"))
         if self.kl_estimator not in KL_KINDS:  # known only after the first answers otherwise
             raise ValueError(f"There is no KL estimate {self.kl_estimator!r}; choose from {', '.join(KL_KINDS)}.")

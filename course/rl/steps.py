@@ -143,8 +143,8 @@ def _backward(
 ) -> tuple[float, float]:
     """Add the gradients of the two clipped losses on these answers; returns clip fraction and approximate KL."""
     tokens, clip_fraction, approx_kl = float(experience.rollouts.mask[rows].sum()), 0.0, 0.0
-    for half in by_length(experience.rollouts, rows, math.ceil(len(rows) / 2)):
-        part = experience.rows(half)
+    for group in by_length(experience.rollouts, rows, math.ceil(len(rows) / settings.accumulate)):
+        part = experience.rows(group)
         rollouts, mask = part.rollouts, part.rollouts.mask
         share = float(mask.sum()) / tokens
 

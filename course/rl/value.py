@@ -9,7 +9,8 @@ from typing import Self
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from course.models import LM, merged, precision
+from course import SEED
+from course.models import LM, add_lora, merged, precision
 from course.rollouts import Rollouts
 
 
@@ -29,11 +30,19 @@ class ValueModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     @classmethod
-    def of(cls, source: LM) -> Self:
-        """A copy of the source's transformer with a new head; LoRA adapters are merged, and all weights are trained."""
+    def of(cls, source: LM, rank: int | None = None, seed: int = SEED) -> Self:
+        """A copy of the source's transformer, its LoRA adapters merged, with a new head.
+
+        Args:
+            source: stays as it is.
+            rank, seed: of new adapters, which are then trained with the head; without a rank all weights are.
+        """
         model = merged(source)
         width = model.get_output_embeddings().weight.shape[1]  # of its vectors; in some models not `hidden_size`
-        return cls(getattr(model, model.base_model_prefix), width).requires_grad_(True).eval()
+        value = cls(getattr(model, model.base_model_prefix), width).requires_grad_(True)
+        if rank:
+            add_lora(value.trunk, rank, seed)
+        return value.eval()
 
     def forward(self, rollouts: Rollouts) -> Tensor:
         """What is expected before each token of the responses, given the prompt and the tokens that came earlier.

@@ -5,10 +5,23 @@ What is preferred is the shorter, or the longer, of two of the model's own answe
 
 from functools import lru_cache
 
+from course.experiments.dpo_family import BATCH as FAMILY_BATCH
 from course.experiments.dpo_family import flipped
 from course.experiments.dpo_family import train as train_family
 from course.experiments.dpo_sweeps import drift
-from course.experiments.real.start import SEEDS, adapted, counted, real_model, sampled, some, to_learn, to_test
+from course.experiments.real.start import (
+    SEEDS,
+    adapted,
+    counted,
+    longest_answer,
+    longest_example,
+    planned,
+    real_model,
+    sampled,
+    some,
+    to_learn,
+    to_test,
+)
 from course.experiments.store import Experiment, Run
 from course.formats import Record, preference_to_conversation
 from course.losses.reward import pairwise_accuracy
@@ -82,13 +95,15 @@ def run_dpo(condition: str, seed: int) -> Run:
     """
     records, held = pairs_by_length(seed)
     lm, curves = real_model(), {}
-    options = {"learning_rate": RATE, "batch_size": BATCH, "seed": seed, "title": condition}
+    options = {"learning_rate": RATE, "seed": seed, "title": condition}
     if condition == SFT:
         lm = adapted(seed)
-        fit(lm, chat_examples(lm, list(map(preference_to_conversation, records))), epochs=EPOCHS, **options)
+        examples = chat_examples(lm, list(map(preference_to_conversation, records)))
+        fit(lm, examples, epochs=EPOCHS, **planned(longest_example(examples), BATCH).steps, **options)
     elif condition != "before":
         lm, method = adapted(seed), DPO_RUNS[condition]
         chosen = turned(records) if condition.startswith("expansive") else records
+        options |= planned(longest_answer(records), BATCH, rows=2).steps
         rounds = [1] * EPOCHS if condition == MOVING else [EPOCHS]  # a new call takes the policy as it is as reference
         runs = [fit_preferences(lm, chosen, method, epochs=epochs, **options) for epochs in rounds]
         for name in ("margin", "chosen reward"):
@@ -113,7 +128,8 @@ def run_family(condition: str, seed: int) -> Run:
     records, held = pairs_by_length(seed)
     lm, (method, rate) = adapted(seed), FAMILY[name]
     records = flipped(records, LABELS[labels], seed)
-    run = train_family(lm, records, method, rate, EPOCHS, seed=seed, title=condition)
+    accumulate = planned(longest_answer(records), FAMILY_BATCH, rows=2).accumulate
+    run = train_family(lm, records, method, rate, EPOCHS, accumulate, seed=seed, title=condition)
     measured, answers = measure(lm, held, seed)
     curves = {"margin": run.measured["margin"]} if "margin" in run.measured else {}
     return Run("real_family", condition, seed, lm.name, measured, curves, {"answers": answers})

@@ -2,13 +2,25 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean
 
 import torch
 from torch import Tensor
 
 from course.experiments.real.rewards import words_reward
-from course.experiments.real.start import MOST, adapted, counted, real_model, sampled, some, to_learn, to_test
+from course.experiments.real.start import (
+    MOST,
+    RANK,
+    adapted,
+    counted,
+    planned,
+    real_model,
+    sampled,
+    some,
+    to_learn,
+    to_test,
+)
 from course.experiments.store import Experiment, Run
 from course.models import LM
 from course.rewards import RewardFunction, length_penalised, true_reward
@@ -52,6 +64,16 @@ REWARDS: dict[str, tuple[RewardFunction, float]] = {
 """By condition, the reward and the price of a nat of KL."""
 
 
+def settings_for(lm: LM, prompts: Sequence[Question]) -> PPOConfig:
+    """`SETTINGS` with more parts to a mini-batch, and adapters in the value model, where memory asks for it."""
+    longest = max(map(len, chat_prompts(lm, prompts))) + MOST
+    how = planned(longest, SETTINGS.mini_batch_size, copies=1, all_weights=True)
+    settings = replace(SETTINGS, accumulate=max(SETTINGS.accumulate, how.accumulate))
+    if how.lora:
+        settings = replace(settings, value_rank=RANK, value_learning_rate=settings.learning_rate)
+    return settings
+
+
 def run_ppo(condition: str, seed: int) -> Run:
     """PPO with adapters, or the model as it came (`before`): what is counted, `lists` and `distinct` answers.
 
@@ -60,8 +82,9 @@ def run_ppo(condition: str, seed: int) -> Run:
     lm, curves, measured = real_model(), {}, {}
     if condition != "before":
         lm, (reward, beta) = adapted(seed), REWARDS[condition]
-        options = {"iterations": ITERATIONS, "kl": FixedKL(beta), "settings": SETTINGS}
-        run = ppo(lm, reward, to_learn(96, seed), **options, seed=seed, title=condition)
+        asked = to_learn(96, seed)
+        options = {"iterations": ITERATIONS, "kl": FixedKL(beta), "settings": settings_for(lm, asked)}
+        run = ppo(lm, reward, asked, **options, seed=seed, title=condition)
         curves = {name: [past[name] for past in run.history] for name in ("reward", "kl", "entropy", "length")}
         measured = {f"{name}, first": curve[0] for name, curve in curves.items()}
         measured |= {f"{name}, last": mean(curve[-LATE:]) for name, curve in curves.items()}

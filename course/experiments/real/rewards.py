@@ -5,10 +5,20 @@ from statistics import mean
 import torch
 
 from course.best_of_n import best_of_n, expected_best
-from course.experiments.real.start import MOST, SEEDS, real_model, to_learn, to_test
+from course.experiments.real.start import (
+    MOST,
+    RANK,
+    SEEDS,
+    longest_answer,
+    planned,
+    real_model,
+    to_learn,
+    to_test,
+)
 from course.experiments.store import Experiment, Run
 from course.feedback import label_pairs, labeller_with_agreement, noise_bound
 from course.losses.reward import pairwise_accuracy
+from course.models import add_lora
 from course.numerics import tied
 from course.rewards import RewardModel, fit_reward, new_reward_model, true_reward
 from course.rollouts import chat_prompts, drafts, sample
@@ -44,7 +54,8 @@ def run_length_taste(condition: str, seed: int) -> Run:
 
     Measured on held-out comparisons: `accuracy` beside the `bound` that the noise sets; `miscalibrated`, the mean gap
     between predicted and observed shares, curves `predicted` and `observed`, by bins of equal size; and `longer`, how
-    often the longer of two right answers to one question gets the higher score.
+    often the longer of two right answers to one question gets the higher score. All weights are trained, or, where
+    they are too many for this machine, adapters at ten times the rate.
     """
     lm = real_model()
     pairs = drafts(lm, to_learn(DRAFTED, seed), each=3, seed=seed)
@@ -52,9 +63,13 @@ def run_length_taste(condition: str, seed: int) -> Run:
         raise ValueError(f"{len(pairs)} pairs of different drafts are too few for {COMPARED} and a held-out set.")
     labeller = labeller_with_agreement("long", pairs, 0.73)
     train, held = pairs[:COMPARED], pairs[COMPARED:]
-    model = new_reward_model(lm, seed=seed)
     records = label_pairs(labeller, train, seed=seed).records
-    fit_reward(model, records, learning_rate=2e-5, batch_size=8, seed=seed, title="A taste for length")
+    how = planned(longest_answer(records), 8, rows=2, copies=1, all_weights=True)
+    model = new_reward_model(lm, seed=seed)
+    if how.lora:
+        add_lora(model.trunk, RANK, seed)
+    rate = 2e-4 if how.lora else 2e-5
+    fit_reward(model, records, learning_rate=rate, **how.steps, seed=seed, title="A taste for length")
     labels = label_pairs(labeller, held, seed=seed + 1).records
     prompts = [record["prompt"] for record in labels]
     chosen, rejected = (model(prompts, [record[side] for record in labels]) for side in ("chosen", "rejected"))
@@ -66,7 +81,9 @@ def run_length_taste(condition: str, seed: int) -> Run:
         "miscalibrated": mean(abs(p - o) for p, o in zip(predicted, observed, strict=True)),
         "longer": _longer_scores_higher(model, questions),
     }
-    return Run("real_reward", condition, seed, lm.name, measured, {"predicted": predicted, "observed": observed})
+    curves = {"predicted": predicted, "observed": observed}
+    about = {"trained": "adapters and head"} if how.lora else {}
+    return Run("real_reward", condition, seed, lm.name, measured, curves, about)
 
 
 def by_confidence(right: torch.Tensor, bins: int = BINS) -> tuple[list[float], list[float]]:

@@ -9,11 +9,24 @@ import torch
 
 from course.batching import IGNORE, Example
 from course.evaluation import answer
-from course.experiments.real.start import MOST, SEEDS, adapted, counted, real_model, sampled, some, to_learn, to_test
+from course.experiments.real.start import (
+    MOST,
+    SEEDS,
+    adapted,
+    all_trained,
+    counted,
+    longest_example,
+    planned,
+    real_model,
+    sampled,
+    some,
+    to_learn,
+    to_test,
+)
 from course.experiments.store import Experiment, Run
 from course.formats import Message, Record
 from course.jinja import Piece
-from course.models import LM, clone
+from course.models import LM
 from course.rollouts import generate
 from course.show import tokens_of
 from course.templates import CHATML, LLAMA2, Template
@@ -27,7 +40,8 @@ SHOWN, TESTED, EPOCHS, RATE, BATCH = 96, 48, 2, 5e-4, 8
 
 def train(lm: LM, examples: Sequence[Example], seed: int, title: str, batch_size: int = BATCH) -> None:
     """Two passes at the rate that adapters want."""
-    fit(lm, examples, epochs=EPOCHS, learning_rate=RATE, batch_size=batch_size, seed=seed, title=title)
+    steps = planned(longest_example(examples), batch_size).steps
+    fit(lm, examples, epochs=EPOCHS, learning_rate=RATE, **steps, seed=seed, title=title)
 
 
 # --- lesson 02 --------------------------------------------------------------------------------------------------------
@@ -129,8 +143,8 @@ def run_passes(condition: str, seed: int) -> Run:
     lm, styles = adapted(seed), {"plain": 0.4, "warm": 0.3, "short": 0.3}
     examples = chat_examples(lm, conversations(to_learn(FEW, seed), styles, seed=seed))
     held_out = chat_examples(lm, conversations(to_test(TESTED, seed), styles, seed=seed + 1))
-    settings = {"epochs": PASSES, "learning_rate": 2 * RATE, "batch_size": BATCH, "held_out": held_out, "seed": seed}
-    run = fit(lm, examples, **settings, title=condition)
+    settings = {"epochs": PASSES, "learning_rate": 2 * RATE, "held_out": held_out, "seed": seed}
+    run = fit(lm, examples, **settings, **planned(longest_example(examples), BATCH).steps, title=condition)
     each = len(run.losses) // PASSES
     curves = {
         "training": [mean(run.losses[i * each : (i + 1) * each]) for i in range(PASSES)],
@@ -146,13 +160,17 @@ RATES = {"full, 1e-5": 1e-5, "full, 1e-4": 1e-4, "full, 1e-3": 1e-3, "LoRA, 1e-4
 
 
 def run_rate(condition: str, seed: int) -> Run:
-    """All weights or adapters of rank 8, at one learning rate; `loss` is that of held-out demonstrations."""
-    lm = clone(real_model()) if condition.startswith("full") else adapted(seed)
-    if condition.startswith("full"):
-        lm.model.requires_grad_(True)
-    examples = chat_examples(lm, conversations(to_learn(SHOWN, seed), seed=seed))
+    """All weights or adapters of rank 8, at one learning rate; `loss` is that of held-out demonstrations.
+
+    Raises:
+        TooLarge: all weights are asked for, and their training does not fit into memory.
+    """
+    full = condition.startswith("full")
+    examples = chat_examples(real_model(), conversations(to_learn(SHOWN, seed), seed=seed))
+    how = planned(longest_example(examples), BATCH, copies=int(full), all_weights=full)
+    lm = all_trained(how) if full else adapted(seed)
     test = to_test(TESTED, seed)
-    fit(lm, examples, epochs=1, learning_rate=RATES[condition], batch_size=BATCH, seed=seed, title=condition)
+    fit(lm, examples, epochs=1, learning_rate=RATES[condition], **how.steps, seed=seed, title=condition)
     loss = mean_loss(lm, chat_examples(lm, conversations(test, seed=seed)))
     measured = counted(answer(lm, test, max_new_tokens=MOST)) | {"loss": loss, "share": lm.trainable / lm.parameters}
     return Run("real_lora", condition, seed, lm.name, measured)

@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from course.batching import Example
+from course.capacity import WEIGHT, Plan, Size, free_memory, plan
 from course.evaluation import Grades, answer
-from course.models import LM, load, with_lora
+from course.formats import Record
+from course.models import LM, clone, has_bf16, load, with_lora
+from course.train import encode_answers
 from course.world import SEEN, UNSEEN, Question, country_questions
 
 RANK = 8
@@ -34,8 +38,58 @@ def real_model() -> LM:
 
 
 def adapted(seed: int) -> LM:
-    """The real model under its own name, with LoRA adapters of rank 8 that are ready to be trained."""
-    return replace(with_lora(real_model(), RANK, seed), name=real_model().name)
+    """The real model under its own name, with LoRA adapters of rank 8 that are ready to be trained.
+
+    The other weights are those of `real_model`, not a copy: the memory of a second large model is saved.
+    """
+    real = real_model()
+    lm = replace(with_lora(real, RANK, seed), name=real.name)
+    frozen = [p for p in lm.model.parameters() if not p.requires_grad]
+    for own, weight in zip(frozen, real.model.parameters(), strict=True):
+        own.data = weight.data
+    return lm
+
+
+def planned(longest: int, wanted: int, *, rows: int = 1, copies: int = 0, all_weights: bool = False) -> Plan:
+    """How to train the real model on this machine, whose free memory is measured now; see `course.capacity.plan`.
+
+    Args:
+        longest, wanted, rows, all_weights: as in `plan`.
+        copies: of all weights that are still to be made, such as a value model.
+    """
+    lm = real_model()
+    size = Size.of(lm)
+    free = free_memory(lm.device) - WEIGHT * copies * size.weights
+    return plan(size, longest, wanted, free, all_weights=all_weights, rows=rows, bf16=has_bf16(lm.device))
+
+
+class TooLarge(RuntimeError):
+    """All weights of a model cannot be trained on this machine; the message says why and what to do."""
+
+
+def all_trained(how: Plan) -> LM:
+    """A copy of the real model, all of whose weights are ready to be trained.
+
+    Raises:
+        TooLarge: the plan, which was asked for all weights, found no room for that.
+    """
+    if how.lora:
+        what = f"{real_model().name} is too large for all of its weights to be trained in the memory that is free"
+        raise TooLarge(f"{what}. Look at the runs with adapters, or take a larger GPU or a smaller model.")
+    lm = clone(real_model())
+    lm.model.requires_grad_(True)
+    return lm
+
+
+def longest_example(examples: Sequence[Example]) -> int:
+    """Tokens of the longest example."""
+    return max(len(example["input_ids"]) for example in examples)
+
+
+def longest_answer(records: Sequence[Record]) -> int:
+    """Tokens of the longest prompt with its answer in preference records."""
+    encoded = (encode_answers(real_model(), r["prompt"], [r["chosen"], r["rejected"]]) for r in records)
+    return max(len(prompt) + len(one) for prompt, answers in encoded for one in answers)
 
 
 def to_learn(count: int, seed: int) -> list[Question]:
