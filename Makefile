@@ -21,7 +21,7 @@ COMPILE := $(UV) pip compile --quiet --no-annotate --python-version 3.11
 NB ?=
 SEEDS ?= 0 1 2
 
-.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic betas remedies family real sizes mutants format pins lock clean
+.PHONY: help lab test notebooks header claims bench checkpoints figures cures dials clinic betas remedies family real gpu sizes mutants format pins lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ family: $(READY) ## Train by every method of lesson 12 on every kind of data and
 real: $(READY) ## Ask a real model for what the lessons claim, about four hours, and store what came of it
 	$(BIN)/python -m tools.experiments real_templates real_padding real_styles real_passes real_lora real_mask real_pairs \
 		real_reward real_best_of_n real_judge real_revision real_dpo real_family real_ppo
+
+gpu: $(READY) ## Try every stage with a real model on this machine's GPU, in 15 minutes, beside TRL, and print a table
+	$(BIN)/python -m tools.gpu_check
 
 sizes: $(READY) ## Build the toy in three sizes, ask each for what five lessons claim, and store what came of it
 	$(BIN)/python -m tools.experiments sizes

@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from course.batching import IGNORE, blocks, check_examples, clip, collate, make_labels, pad, read_by_length
+from course.batching import (
+    IGNORE,
+    blocks,
+    check_examples,
+    clip,
+    collate,
+    make_labels,
+    pad,
+    read_by_length,
+    read_in_parts,
+)
 
 TOKENS = st.integers(1, 99)
 
@@ -153,3 +163,20 @@ def test_reading_by_length_gives_each_row_its_own_result_and_mixes_few_lengths(r
     assert found.tolist() == [[sum(row), len(row)] for row in rows]
     lengths = [length for group in groups for length in group]
     assert lengths == sorted(lengths) and max(map(len, groups)) <= size
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_reading_in_parts_gives_the_gradient_of_the_whole_and_reads_anew_in_the_backward_pass(parts):
+    weight = torch.tensor(2.0, requires_grad=True)
+    rows, groups = [[1.0], [2.0, 2.0], [3.0] * 3, [1.0], [4.0, 4.0]], []
+
+    def read(group: list[list[float]]) -> torch.Tensor:
+        groups.append(len(group))
+        return torch.stack([(weight * torch.tensor(row)).exp().sum() for row in group])
+
+    read_in_parts(rows, len, parts, read).logsumexp(0).backward()  # no sum over rows
+    again = groups[len(groups) // 2 :] if parts > 1 else groups
+    assert len(groups) == len(again) * (1 if parts == 1 else 2) and max(groups) == -(-len(rows) // (2 * parts))
+    plain = torch.tensor(2.0, requires_grad=True)
+    torch.stack([(plain * torch.tensor(row)).exp().sum() for row in rows]).logsumexp(0).backward()
+    torch.testing.assert_close(weight.grad, plain.grad)

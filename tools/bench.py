@@ -15,16 +15,23 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from course.threads import usable_cores
 from tools.notebook_form import METADATA, ROOT
 from tools.notebooks import environment, execute, find, find_browser, read
+
+if TYPE_CHECKING:
+    import torch
+
+    from course.models import LM
 
 PLAIN_TRL = {
     "num_train_epochs": 1,
     "per_device_train_batch_size": 16,
     "use_cpu": True,
     "bf16": False,
+    "gradient_checkpointing": False,
     "report_to": "none",
     "save_strategy": "no",
     "logging_strategy": "no",
@@ -52,8 +59,6 @@ def lessons() -> None:
 def training() -> None:
     """Our loop beside TRL's on the same conversations and model, and both beside the machine's best matrix product."""
     import torch
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
 
     from course.models import clone, load
     from course.train import chat_examples, document_examples, fit
@@ -61,27 +66,14 @@ def training() -> None:
     from course.world.chats import sft_conversations
 
     base, records = load("base", device="cpu"), sft_conversations(0)
-    best = _best_matrix_product(torch)
+    best = best_matrix_product(torch.device("cpu"), torch.float32)
     _say("best float32 matrix product", f"{best / 1e9:.0f} GFLOP/s")
     rates: dict[str, list[float]] = {"ours": [], "TRL": []}
     for _ in range(3):  # in turns, so that a busy moment of the machine does not fall on one of them alone
         run = fit(clone(base), chat_examples(base, records), epochs=1, batch_size=16)
         rates["ours"].append(run.tokens / run.seconds)
-        with tempfile.TemporaryDirectory() as folder:
-            config = SFTConfig(
-                output_dir=folder,
-                learning_rate=3e-4,
-                assistant_only_loss=True,
-                gradient_checkpointing=False,
-                **PLAIN_TRL,
-            )
-            model = clone(base)
-            trainer = SFTTrainer(
-                model.model, args=config, train_dataset=Dataset.from_list(records), processing_class=base.tokenizer
-            )
-            began = time.perf_counter()
-            trainer.train()
-            rates["TRL"].append(run.tokens / (time.perf_counter() - began))
+        took = trl_seconds("SFT", clone(base), records, {"learning_rate": 3e-4, "assistant_only_loss": True})
+        rates["TRL"].append(run.tokens / took)
     ours, theirs = (statistics.median(rates[name]) for name in ("ours", "TRL"))
     _say("SFT, our loop", f"{ours:,.0f} tok/s")
     _say("SFT, TRL's SFTTrainer, same data and model", f"{theirs:,.0f} tok/s")
@@ -94,23 +86,57 @@ def training() -> None:
     _say("share of the matrix product", f"{6 * base.parameters * rate / best:.0%}")
 
 
-def _best_matrix_product(torch) -> float:
-    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+def trl_seconds(kind: str, lm: "LM", data: list[dict], settings: dict[str, Any], **given: Any) -> float:
+    """Seconds of TRL's trainer of a kind ("SFT", "Reward" or "DPO") for one pass over the data.
+
+    With a reference computed beforehand, which TRL does when the trainer is made, that counts too.
+    """
+    import trl
+    from datasets import Dataset, disable_progress_bars
+    from transformers import PrinterCallback
+
+    disable_progress_bars()
+    with tempfile.TemporaryDirectory() as folder:
+        config = getattr(trl, f"{kind}Config")(output_dir=folder, **(PLAIN_TRL | settings))
+        made, data = getattr(trl, f"{kind}Trainer"), Dataset.from_list(data)
+        began = time.perf_counter()
+        trainer = made(lm.model, args=config, train_dataset=data, processing_class=lm.tokenizer, **given)
+        trainer.remove_callback(PrinterCallback)
+        began = began if settings.get("precompute_ref_log_probs") else time.perf_counter()
+        trainer.train()
+        synchronize(lm.device)
+        return time.perf_counter() - began
+
+
+def best_matrix_product(device: "torch.device", dtype: "torch.dtype") -> float:
+    """The most floating-point operations in a second that a product of two large matrices reaches, of twelve tries."""
+    import torch
+
+    size = 8192 if device.type == "cuda" else 2048
+    a, b = torch.randn(2, size, size, device=device, dtype=dtype)
     best = 0.0
     for _ in range(12):
+        synchronize(device)
         began = time.perf_counter()
         a @ b
-        best = max(best, 2 * 2048**3 / (time.perf_counter() - began))
+        synchronize(device)
+        best = max(best, 2 * size**3 / (time.perf_counter() - began))
     return best
+
+
+def synchronize(device: "torch.device") -> None:
+    """Wait until a GPU has done what it was told, which it does while the program goes on."""
+    import torch
+
+    if device.type != "cpu":
+        getattr(torch, device.type).synchronize()
 
 
 def reinforcement() -> None:
     """PPO: one iteration with four models, sampling beside the library's, and memory over a hundred iterations."""
     import psutil
-    from transformers import GenerationConfig
 
-    from course.batching import pad
-    from course.models import clone, load, seeded
+    from course.models import clone, load
     from course.rewards import load_reward
     from course.rl import PPOConfig, ppo
     from course.rollouts import chat_prompts, sample
@@ -133,26 +159,12 @@ def reinforcement() -> None:
         _say(f"of it {name}", f"{took:.2f} s")
 
     prompts = chat_prompts(mixed, questions[:64])
-    ids = pad(prompts, mixed.tokenizer.pad_token_id, side="left")
-    seen = pad([[1] * len(row) for row in prompts], 0, side="left")
-    freely = GenerationConfig(
-        max_new_tokens=56,
-        do_sample=True,
-        top_k=0,
-        eos_token_id=mixed.tokenizer.eos_token_id,
-        pad_token_id=mixed.tokenizer.pad_token_id,
-    )
     rates: dict[str, list[float]] = {"ours": [], "library": []}
     for seed in range(6):  # in turns, as in `training`
         began = time.perf_counter()
         tokens = int(sample(mixed, prompts, max_new_tokens=56, seed=seed).mask.sum())
         rates["ours"].append(tokens / (time.perf_counter() - began))
-        with seeded(seed, mixed.device):
-            began = time.perf_counter()
-            made = mixed.model.generate(input_ids=ids, attention_mask=seen, generation_config=freely)
-            took = time.perf_counter() - began
-        tokens = int((made[:, ids.shape[1] :] != mixed.tokenizer.pad_token_id).sum())
-        rates["library"].append(tokens / took)
+        rates["library"].append(library_rate(mixed, prompts, 56, seed))
     ours, theirs = (statistics.median(rates[name][1:]) for name in ("ours", "library"))
     _say("sampling 64 answers with their log-probabilities", f"{ours:,.0f} tok/s")
     _say("transformers' generate, same prompts", f"{theirs:,.0f} tok/s")
@@ -170,12 +182,26 @@ def reinforcement() -> None:
     _say("in iteration 100", f"{resident[99]:.0f} MB", "flat")
 
 
+def library_rate(lm: "LM", prompts: list[list[int]], limit: int, seed: int) -> float:
+    """New tokens in a second when transformers' `generate` samples from all tokens."""
+    from transformers import GenerationConfig
+
+    from course.batching import pad_left
+    from course.models import precision, seeded
+
+    filler = lm.tokenizer.pad_token_id
+    ids, seen, _ = (tensor.to(lm.device) for tensor in pad_left(prompts, filler))
+    ends = {"eos_token_id": lm.ends(), "pad_token_id": filler}
+    freely = GenerationConfig(max_new_tokens=limit, do_sample=True, top_k=0, **ends)
+    with seeded(seed, lm.device), precision(lm.device):
+        began = time.perf_counter()
+        made = lm.model.generate(input_ids=ids, attention_mask=seen, generation_config=freely)
+        tokens = int((made[:, ids.shape[1] :] != filler).sum())
+        return tokens / (time.perf_counter() - began)
+
+
 def preference() -> None:
     """DPO by our loop beside TRL's on the same pairs and model, the reference's log-probabilities included."""
-    from datasets import Dataset
-    from transformers import PrinterCallback
-    from trl import DPOConfig, DPOTrainer
-
     from course.feedback import Labeller, label_pairs
     from course.models import clone, load
     from course.preferences import DPO, fit_preferences
@@ -190,31 +216,17 @@ def preference() -> None:
     def opened(question: str) -> str:
         return CHATML.render([{"role": "user", "content": question}], add_generation_prompt=True)
 
-    data = Dataset.from_list([record | {"prompt": opened(record["prompt"])} for record in records])
+    data = [record | {"prompt": opened(record["prompt"])} for record in records]
     rates: dict[str, list[float]] = {"ours": [], "TRL": [], "TRL, reference beforehand": []}
     for _ in range(3):  # in turns, as in `training`
         began = time.perf_counter()
         fit_preferences(clone(mixed), records, DPO(), batch_size=16)
         rates["ours"].append(len(records) / (time.perf_counter() - began))
         for name, beforehand in (("TRL", False), ("TRL, reference beforehand", True)):
-            with tempfile.TemporaryDirectory() as folder:
-                config = DPOConfig(
-                    output_dir=folder,
-                    learning_rate=1e-4,
-                    gradient_checkpointing=None,
-                    precompute_ref_log_probs=beforehand,
-                    **PLAIN_TRL,
-                )
-                reference = None if beforehand else clone(mixed).model
-                model = clone(mixed).model
-                began = time.perf_counter()  # with a reference beforehand, TRL computes it when the trainer is made
-                trainer = DPOTrainer(
-                    model, reference, args=config, train_dataset=data, processing_class=mixed.tokenizer
-                )
-                trainer.remove_callback(PrinterCallback)
-                began = began if beforehand else time.perf_counter()
-                trainer.train()
-                rates[name].append(len(records) / (time.perf_counter() - began))
+            reference = None if beforehand else clone(mixed).model
+            settings = {"learning_rate": 1e-4, "precompute_ref_log_probs": beforehand}
+            took = trl_seconds("DPO", clone(mixed), data, settings, ref_model=reference)
+            rates[name].append(len(records) / took)
     ours, theirs, before = (statistics.median(each) for each in rates.values())
     _say("DPO, our loop", f"{ours:,.0f} pairs/s")
     _say("DPO, TRL's DPOTrainer, same pairs and model", f"{theirs:,.0f} pairs/s")

@@ -52,6 +52,18 @@ def test_every_method_widens_the_gap_between_good_and_bad(method):
     assert gap(lm) > before + 0.1 and run.losses[-1] < run.losses[0]
 
 
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("lora", [False, True])
+def test_a_step_in_parts_equals_the_step_of_the_whole_batch(method, lora):
+    """Also of methods whose loss is no mean over the pairs: KTO has a reference point, ORPO a mean over tokens."""
+    whole, parts = (with_lora(tiny(), rank=2) if lora else tiny() for _ in range(2))
+    options = {"epochs": 2, "learning_rate": 1e-3, "seed": 3}
+    one = fit_preferences(whole, data(method), method, batch_size=4, **options)
+    many = fit_preferences(parts, data(method), method, batch_size=1, accumulate=4, **options)
+    assert many.losses == pytest.approx(one.losses, rel=1e-4, abs=1e-5) and many.tokens == one.tokens
+    torch.testing.assert_close(weights(parts), weights(whole), rtol=0, atol=2e-5)
+
+
 def test_the_steps_are_those_of_a_plain_loop_with_a_frozen_reference():
     lm, plain, reference = tiny(), tiny(), tiny()
     run = fit_preferences(lm, PAIRS, DPO(beta=0.5), epochs=2, batch_size=len(PAIRS), learning_rate=1e-3, seed=0)
@@ -110,7 +122,7 @@ def test_of_a_policy_with_adapters_these_are_part_of_the_reference():
 def test_demonstrations_take_the_share_that_was_asked_for(monkeypatch):
     seen = []
     real = fit.batch_logps
-    monkeypatch.setattr(fit, "batch_logps", lambda lm, rows: seen.append(len(rows)) or real(lm, rows))
+    monkeypatch.setattr(fit, "batch_logps", lambda lm, rows, parts: seen.append(len(rows)) or real(lm, rows, parts))
     shown = chat_examples(
         tiny(), [{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}]
     )

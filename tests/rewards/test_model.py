@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from course import models, train
 from course.formats import DataError, as_messages
 from course.losses.reward import bradley_terry_loss
-from course.models import CannotLoad, load, save, with_lora
+from course.models import CannotLoad, add_lora, load, save, with_lora
 from course.resume import TrainingStopped
 from course.rewards import RewardModel, accuracy, fit_reward, length_penalised, load_reward, new_reward_model
 from course.rewards import model as module
@@ -233,6 +233,33 @@ def test_what_can_be_learnt_is_learnt():
     swapped = [pair | {"chosen": pair["rejected"], "rejected": pair["chosen"]} for pair in unseen]
     assert accuracy(model, swapped) == 0.0
     assert not model.model.training
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(1, 8), (4, 2)])
+def test_a_step_in_parts_equals_the_step_of_the_whole_batch(batch_size, accumulate):
+    whole, parts = model_of(), model_of()
+    one = fit_reward(whole, PAIRS, **(SETTINGS | {"batch_size": 8}))
+    many = fit_reward(parts, PAIRS, **(SETTINGS | {"batch_size": batch_size}), accumulate=accumulate)
+    assert many.losses == pytest.approx(one.losses, abs=1e-4) and many.tokens == one.tokens
+    assert_same(weights(parts), weights(whole), rtol=0, atol=1e-4)
+
+
+def test_adapters_and_head_learn_alone_and_are_saved_merged(tmp_path):
+    model = new_reward_model(tiny())
+    add_lora(model.trunk, rank=4)
+    before = weights(model)
+    assert all(
+        "lora_" in name or name.startswith("score") for name, p in model.model.named_parameters() if p.requires_grad
+    )
+    fit_reward(model, PAIRS, **SETTINGS)
+    after = weights(model)
+    changed = {name for name in after if not torch.equal(before[name], after[name])}
+    assert any("lora_B" in name for name in changed) and "score.weight" in changed
+    assert all("lora_" in name or name == "score.weight" for name in changed)
+    save(model, tmp_path / "model")
+    again = load_reward(tmp_path / "model", "cpu")
+    assert not any("lora" in name for name, _ in again.model.named_parameters())
+    torch.testing.assert_close(again(PROMPTS, TEXTS), model(PROMPTS, TEXTS), rtol=0, atol=2e-2)
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_others():

@@ -171,6 +171,14 @@ def test_groups_of_similar_length_are_one_step_on_the_whole_minibatch(extra):
     assert min(measured.values()) > 0
 
 
+@pytest.mark.parametrize("parts", [1, 3, 6, 7])
+def test_the_parts_of_a_minibatch_are_one_step(parts):
+    settings = dataclasses.replace(SETTINGS, epochs=2, mini_batch_size=4, entropy_bonus=0.1)
+    usual, other = (updated(s, experience()) for s in (settings, dataclasses.replace(settings, accumulate=parts)))
+    assert other[0] == pytest.approx(usual[0], abs=1e-5)
+    assert_same(other[1], usual[1])
+
+
 def test_nothing_after_the_stop_token_is_learnt():
     settings = dataclasses.replace(SETTINGS, epochs=2, mini_batch_size=3, entropy_bonus=0.1)
     lesson = experience()

@@ -95,3 +95,15 @@ def test_adapters_are_merged_into_the_copy(lm, rollouts):
         torch.testing.assert_close(value.trunk(ids).last_hidden_state, wanted, rtol=1e-4, atol=1e-5)
         plain = clone(lm).model(ids, output_hidden_states=True).hidden_states[-1]
     assert (wanted - plain).abs().max() > 1e-3
+
+
+def test_with_adapters_of_its_own_only_they_and_the_head_are_trained(lm, rollouts):
+    value, again = ValueModel.of(lm, rank=2, seed=1), ValueModel.of(lm, rank=2, seed=1)
+    trained = [name for name, p in value.named_parameters() if p.requires_grad]
+    assert {"head.weight", "head.bias"} < set(trained)
+    assert all("lora_" in name for name in trained if not name.startswith("head."))
+    assert all(torch.equal(one, other) for one, other in zip(value.parameters(), again.parameters(), strict=True))
+    value.head.bias.data.fill_(0.3)
+    value(rollouts).sum().backward()
+    assert all((p.grad is not None) == p.requires_grad for p in value.parameters())
+    assert not any("lora" in name for name, _ in lm.model.named_parameters())

@@ -2,9 +2,11 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
+from course.capacity import Plan
 from course.experiments.real import EXPERIMENTS, dpo, judge, ppo, rewards, sft, start
 from course.experiments.real.start import adapted, real_model, to_learn, to_test
 from course.experiments.real.verdicts import ASKED
@@ -12,6 +14,7 @@ from course.experiments.store import Run, _record
 from course.models import LM, save
 from course.world import SEEN, UNSEEN
 from tests.tiny import build_model, build_tokenizer
+from tools.experiments import make
 
 RUNS = [(experiment, condition) for experiment in EXPERIMENTS for condition in experiment.conditions]
 MADE: dict[tuple[str, str], Run] = {}  # a run that one test has made serves the next
@@ -75,6 +78,53 @@ def test_the_verdict_on_a_claim_reads_what_its_runs_measure(tiny: str, id: str, 
     assert all(math.isfinite(row.real(runs)) for row in ASKED[id].rows)
 
 
+TIGHT = [
+    ("real_styles", "plain"),
+    ("real_reward", "a taste for length"),
+    ("real_dpo", "concise"),
+    ("real_family", "clean: KTO"),
+    ("real_ppo", "exact, beta 0.02"),
+]
+
+
+@pytest.mark.parametrize(("name", "condition"), TIGHT)
+def test_without_memory_to_spare_adapters_learn_from_one_example_at_once(
+    tiny: str, monkeypatch: pytest.MonkeyPatch, name: str, condition: str, capsys
+) -> None:
+    monkeypatch.setattr(start, "free_memory", lambda device: 0)
+    run = next(one for one in EXPERIMENTS if one.name == name).run(condition, 0)
+    assert run.measured and all(math.isfinite(value) for value in run.measured.values())
+    assert run.about.get("trained") == ("adapters and head" if name == "real_reward" else None)
+
+
+def test_a_run_of_all_weights_without_room_for_them_says_so(
+    tiny: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
+) -> None:
+    monkeypatch.setattr(start, "free_memory", lambda device: 0)
+    lora = next(one for one in EXPERIMENTS if one.name == "real_lora")
+    with pytest.raises(start.TooLarge, match=r"too large for all of its weights .* take a larger GPU"):
+        lora.run("full, 1e-5", 0)
+    make(lora, [0], ["full, 1e-5"], folder=tmp_path)
+    assert "real_lora, seed 0, full, 1e-5: left out" in capsys.readouterr().out
+
+
+def test_with_memory_to_spare_the_wanted_batch_is_read_at_once(tiny: str) -> None:
+    assert start.planned(60, 8) == Plan(8, 1, True)
+    assert start.planned(60, 8, rows=2, copies=1, all_weights=True) == Plan(8, 1, False)
+    assert ppo.settings_for(real_model(), to_learn(4, 0)) == ppo.SETTINGS
+
+
+def test_what_is_read_is_measured_in_tokens(tiny: str) -> None:
+    records = [{"prompt": "Hi", "chosen": "a", "rejected": "a b c d"}, {"prompt": "Hi", "chosen": "a", "rejected": "b"}]
+    rows = [real_model().encode(as_conversation(records[0], side)).input_ids for side in ("chosen", "rejected")]
+    assert start.longest_answer(records) == max(map(len, rows)) - 1, "but for the line break after the turn"
+    assert start.longest_example([{"input_ids": [1, 2], "labels": [1, 2]}, {"input_ids": [1], "labels": [1]}]) == 2
+
+
+def as_conversation(record: dict, side: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": record["prompt"]}, {"role": "assistant", "content": record[side]}]
+
+
 def test_what_is_learnt_and_what_is_tested_have_nothing_in_common() -> None:
     for seed in (0, 1):
         learnt, tested = to_learn(96, seed), to_test(48, seed)
@@ -88,6 +138,8 @@ def test_an_adapted_model_begins_as_the_model_and_trains_its_adapters_only(tiny:
     assert 0 < lm.trainable < lm.parameters / 2
     grades = [start.sampled(one, to_test(4, 0), 0) for one in (lm, real_model())]
     assert grades[0].texts() == grades[1].texts()
+    own = {p.data_ptr() for p in lm.model.parameters() if not p.requires_grad}
+    assert own == {p.data_ptr() for p in real_model().model.parameters()}, "the model is held once"
     assert start.some(grades[0], 2) == [
         [q.text, text] for q, text in zip(to_test(4, 0)[:2], grades[0].texts(), strict=False)
     ]
