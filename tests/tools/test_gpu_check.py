@@ -21,6 +21,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COURSE_MODEL", str(tmp_path / "tiny"))
     monkeypatch.setattr(sys, "argv", ["gpu_check"])
     monkeypatch.setattr(gpu_check, "best_matrix_product", lambda device, dtype: 1e12)
+    monkeypatch.setattr(gpu_check, "tidy", lambda: None)  # nothing here is large
     for name, value in {"BATCH": 4, "LARGEST": 4, "MOST": 4}.items():
         monkeypatch.setattr(gpu_check, name, value)
     monkeypatch.setattr(ppo, "SETTINGS", ppo.replace(ppo.SETTINGS, max_new_tokens=4))
