@@ -80,7 +80,8 @@ def score_rollouts(
     """
     mask = rollouts.mask
     ref_logps, values = torch.zeros_like(mask), torch.zeros_like(mask)
-    for rows in by_length(rollouts, range(len(rollouts)), settings.mini_batch_size):
+    size = math.ceil(2 * settings.mini_batch_size / settings.accumulate)  # nothing is kept: twice as many as in a step
+    for rows in by_length(rollouts, range(len(rollouts)), size):
         part = rollouts.rows(rows)
         width = part.mask.shape[1]
         ref_logps[rows, :width] = reference_logps(policy, reference, part, settings.temperature or 1.0)

@@ -85,7 +85,11 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: flo
 
 @pytest.mark.parametrize(
     "settings",
-    [PPOConfig(mini_batch_size=2), PPOConfig(mini_batch_size=6, whiten_advantages=False, gamma=0.9, lam=0.7)],
+    [
+        PPOConfig(mini_batch_size=2),
+        PPOConfig(mini_batch_size=6, accumulate=6),
+        PPOConfig(mini_batch_size=6, whiten_advantages=False, gamma=0.9, lam=0.7),
+    ],
 )
 def test_scored_rollouts_are_the_formulas_one_after_the_other(settings):
     policy, reference, value = tiny(), tiny(seed=1), ValueModel.of(tiny())
