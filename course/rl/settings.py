@@ -70,6 +70,7 @@ class PPOConfig:
 
     def __post_init__(self) -> None:
         counts = ("rollout_batch_size", "epochs", "mini_batch_size", "accumulate", "max_new_tokens", "sft_batch")
+        counts += ("value_rank",) * (self.value_rank is not None)
         check_settings(self, counts, ("learning_rate", "value_learning_rate", "clip", "max_grad_norm"))
         if self.kl_estimator not in KL_KINDS:  # known only after the first answers otherwise
             raise ValueError(f"There is no KL estimate {self.kl_estimator!r}; choose from {', '.join(KL_KINDS)}.")

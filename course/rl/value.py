@@ -40,7 +40,7 @@ class ValueModel(nn.Module):
         model = merged(source)
         width = model.get_output_embeddings().weight.shape[1]  # of its vectors; in some models not `hidden_size`
         value = cls(getattr(model, model.base_model_prefix), width).requires_grad_(True)
-        if rank:
+        if rank is not None:
             add_lora(value.trunk, rank, seed)
         return value.eval()
 

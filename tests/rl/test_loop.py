@@ -249,7 +249,7 @@ def test_adapters_that_were_trained_before_are_part_of_the_reference(offload):
 
 def test_the_value_model_is_trained_and_the_reference_left_alone(monkeypatch):
     value, reference = ValueModel.of(tiny()), tiny()
-    monkeypatch.setattr(ValueModel, "of", lambda source: value)
+    monkeypatch.setattr(ValueModel, "of", lambda source, rank, seed: value)
     monkeypatch.setattr(loop, "_as_it_is", lambda policy, shares: reference)
     ppo(tiny(), vowels, PROMPTS, **ARGUMENTS)
     assert value.head.weight.abs().max() > 0
@@ -396,7 +396,7 @@ def test_weights_that_blow_up_are_stopped():
 
 def test_a_value_model_that_is_no_number_is_found_at_once(monkeypatch):
     value, lm = ValueModel.of(tiny()), tiny()
-    monkeypatch.setattr(ValueModel, "of", lambda source: value)
+    monkeypatch.setattr(ValueModel, "of", lambda source, rank, seed: value)
     nn.init.constant_(value.head.bias, math.nan)
     said = r"Iteration 1: values\[0, 0\] is nan, and 30 of 30 counted .* did not change the weights"
     with pytest.raises(TrainingStopped, match=said):
@@ -405,7 +405,8 @@ def test_a_value_model_that_is_no_number_is_found_at_once(monkeypatch):
 
 
 def test_settings_that_make_no_sense_are_refused():
-    for name in ("rollout_batch_size", "epochs", "mini_batch_size", "max_new_tokens", "sft_batch"):
+    counts = ("rollout_batch_size", "epochs", "mini_batch_size", "accumulate", "max_new_tokens", "sft_batch")
+    for name in (*counts, "value_rank"):
         with pytest.raises(ValueError, match=f"{name}=0: give at least 1"):
             PPOConfig(**{name: 0})
     with pytest.raises(ValueError, match="no KL estimate 'k4'"):
