@@ -281,7 +281,6 @@ TESTED_WITH = {
     "experiments/real/judge": "experiments/real/start",
     "formats/problems": "formats/records",
     "formats/whole": "formats/records",
-    "experiments/real/judge": "experiments/real/start",
     "jinja": "templates",
     "jinja_trial": "templates",
     "preferences/library": "experiments/dpo_family",
