@@ -4,15 +4,15 @@ import random
 from statistics import mean
 
 from course.ai_feedback import AIJudge
-from course.experiments.real.start import SEEDS, counted, real_model, sampled, to_test
+from course.experiments.real.start import SEEDS, counted, real_model, right_reward, sampled, to_test
 from course.experiments.store import Experiment, Run
 from course.feedback import Pair
 from course.feedback.constitution import objections, principle_score, write
 from course.feedback.judge import IN_FULL, agreement_with, position_bias
 from course.preferences import sequence_logps
+from course.text import word_count
 from course.world import demonstrate
 from course.world.phrases import with_wrong_value
-from course.world.scorer import score
 
 JUDGED, EDITED = 40, 32
 READ = ("letters", "verdicts", "likelihoods")
@@ -58,10 +58,9 @@ def run_revision(condition: str, seed: int) -> Run:
     before = sampled(lm, questions, seed)
     judge = AIJudge(lm, [write(condition)], protocol=IN_FULL, objections=objections(condition))
     said, after = judge.revisions(write(condition), questions, before.texts())
-    scores = [score(question, text) for question, text in zip(questions, after, strict=True)]
     measured = {f"{name}, before": value for name, value in counted(before).items() if name != "stopped"} | {
-        "right, after": mean(float(s.fact) for s in scores),
-        "words, after": mean(s.words for s in scores),
+        "right, after": float(right_reward(questions, after).mean()),
+        "words, after": mean(map(word_count, after)),
         "keeps to it, before": principle_score([condition], questions, before.texts()),
         "keeps to it, after": principle_score([condition], questions, after),
         "unchanged": mean(a == b for a, b in zip(before.texts(), after, strict=True)),

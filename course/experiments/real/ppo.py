@@ -16,6 +16,7 @@ from course.experiments.real.start import (
     counted,
     planned,
     real_model,
+    right_reward,
     sampled,
     some,
     to_learn,
@@ -23,7 +24,7 @@ from course.experiments.real.start import (
 )
 from course.experiments.store import Experiment, Run
 from course.models import LM
-from course.rewards import RewardFunction, length_penalised, true_reward
+from course.rewards import RewardFunction, length_penalised
 from course.rl import FixedKL, PPOConfig, ppo
 from course.rollouts import chat_prompts, sample
 from course.train import Prompt
@@ -54,8 +55,8 @@ def list_reward(prompts: Sequence[Prompt], texts: Sequence[str]) -> Tensor:
 
 
 REWARDS: dict[str, tuple[RewardFunction, float]] = {
-    "exact, beta 0.02": (true_reward, 0.02),
-    "exact, beta 0.2": (true_reward, 0.2),
+    "exact, beta 0.02": (right_reward, 0.02),
+    "exact, beta 0.2": (right_reward, 0.2),
     "length, beta 0.02": (length_reward, 0.02),
     "length, beta 0.2": (length_reward, 0.2),
     "length, less 0.1 a word": (length_penalised(length_reward, 0.1), 0.02),

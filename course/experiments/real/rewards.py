@@ -10,8 +10,10 @@ from course.experiments.real.start import (
     RANK,
     SEEDS,
     longest_answer,
+    names_it,
     planned,
     real_model,
+    right_reward,
     to_learn,
     to_test,
 )
@@ -20,10 +22,10 @@ from course.feedback import label_pairs, labeller_with_agreement, noise_bound
 from course.losses.reward import pairwise_accuracy
 from course.models import add_lora
 from course.numerics import tied
-from course.rewards import RewardModel, fit_reward, new_reward_model, true_reward
+from course.rewards import RewardModel, fit_reward, new_reward_model
 from course.rollouts import chat_prompts, drafts, sample
 from course.text import word_count
-from course.world import demonstrate, score
+from course.world import demonstrate
 
 ASKED = 64
 
@@ -33,8 +35,8 @@ def run_pairs(condition: str, seed: int) -> Run:
     lm, asked = real_model(), to_test(ASKED, seed)
     made = sample(lm, chat_prompts(lm, asked) * 2, max_new_tokens=MOST, seed=seed)
     both = list(zip(asked, made.texts[:ASKED], made.texts[ASKED:], strict=True))
-    decided = [(q, a, b) for q, a, b in both if score(q, a).fact != score(q, b).fact]
-    longer = [score(q, max(a, b, key=word_count)).fact for q, a, b in decided if word_count(a) != word_count(b)]
+    decided = [(q, a, b) for q, a, b in both if names_it(q, a) != names_it(q, b)]
+    longer = [names_it(q, max(a, b, key=word_count)) for q, a, b in decided if word_count(a) != word_count(b)]
     measured = {
         "differ": mean(a != b for _, a, b in both),
         "one is right": len(decided) / ASKED,
@@ -116,15 +118,15 @@ def words_reward(prompts: list, texts: list[str]) -> torch.Tensor:
 def run_best_of_n(condition: str, seed: int) -> Run:
     """Best-of-N out of 64 answers to each of eight questions, by an exact reward and by length.
 
-    Curves over N: `true score` and `words` of the best by the true score, and of the longest answer.
+    Curves over N: share `right` and `words` of the best by being right, and of the longest answer.
     """
     lm = real_model()
     asked, options = to_test(QUESTIONS, seed), {"max_new_tokens": MOST, "watch": words_reward, "seed": seed}
-    pools = best_of_n(lm, asked, true_reward, POOL, **options)
+    pools = best_of_n(lm, asked, right_reward, POOL, **options)
     curves: dict[str, list[float]] = {}
     for n in SIZES:
-        for by, what in (("true score", 0), ("length", 1)):
-            for name, value in (("true score", 0), ("words", 1)):
+        for by, what in (("right", 0), ("length", 1)):
+            for name, value in (("right", 0), ("words", 1)):
                 each = [(pool.scores, pool.watched) for pool in pools]
                 best = mean(expected_best(of[what], n, of[value]) for of in each)
                 curves.setdefault(f"{name}, by {by}", []).append(best)

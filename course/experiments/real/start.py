@@ -5,9 +5,12 @@ Serves the part "On a real model" of lessons 02 to 13.
 
 import os
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+
+import torch
 
 from course.batching import Example
 from course.capacity import WEIGHT, Plan, Size, free_memory, plan
@@ -21,6 +24,8 @@ RANK = 8
 SEEDS = (0, 1, 2)
 MOST = 40
 """The most tokens of an answer."""
+RELATIONS = ("capital", "language", "continent", "currency")
+"""What is asked: of these the real world has one short answer. It says other numbers of a population than our table."""
 
 
 SMOLLM2 = "smollm2"
@@ -94,17 +99,35 @@ def longest_answer(records: Sequence[Record]) -> int:
 
 def to_learn(count: int, seed: int) -> list[Question]:
     """Questions that a run may train on: in the wordings that SFT shows, about the countries that it shows."""
-    return random.Random(f"learn {seed}").sample(country_questions(SEEN, "shown"), count)
+    return random.Random(f"learn {seed}").sample(_asked(SEEN, "shown"), count)
 
 
 def to_test(count: int, seed: int) -> list[Question]:
     """Questions that no run trains on: about other countries, in other words."""
-    return random.Random(f"test {seed}").sample(country_questions(UNSEEN, "held-out"), count)
+    return random.Random(f"test {seed}").sample(_asked(UNSEEN, "held-out"), count)
+
+
+def _asked(countries: Sequence[str], wordings: str) -> list[Question]:
+    return [question for question in country_questions(countries, wordings) if question.relation in RELATIONS]
+
+
+def names_it(question: Question, text: str) -> bool:
+    """Whether an answer names the right value, whatever else it says.
+
+    The toy's scorer knows the sentences of the toy's world; a real model has other ones.
+    """
+    return re.search(rf"(?<!\w){re.escape(question.answer)}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def right_reward(prompts: Sequence[Question], texts: Sequence[str]) -> torch.Tensor:
+    """1 for an answer that names the right value, 0 for others."""
+    return torch.tensor([float(names_it(q, text)) for q, text in zip(prompts, texts, strict=True)])
 
 
 def counted(grades: Grades) -> dict[str, float]:
-    """Share of the answers that name the right fact, share that ended by themselves, and their mean length in words."""
-    return {"right": grades.correct, "stopped": grades.stopped, "words": grades.words}
+    """Share of the answers that name the right value, share that ended by themselves, mean length in words."""
+    right = float(right_reward(grades.questions, grades.texts()).mean())
+    return {"right": right, "stopped": grades.stopped, "words": grades.words}
 
 
 def sampled(lm: LM, questions: Sequence[Question], seed: int) -> Grades:

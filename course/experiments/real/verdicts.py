@@ -110,14 +110,14 @@ def _calibrated(runs: Runs) -> bool:
 
 def _falling_returns(runs: Runs) -> bool:
     (run,) = runs.values()
-    best = run.curves["true score, by true score"]
+    best = run.curves["right, by right"]
     half = len(best) // 2
     return best == sorted(best) and best[half] - best[0] > best[-1] - best[half]
 
 
 def _overrated(runs: Runs) -> bool:
     (run,) = runs.values()
-    longer, worth = run.curves["words, by length"], run.curves["true score, by length"]
+    longer, worth = run.curves["words, by length"], run.curves["right, by length"]
     return longer == sorted(longer) and worth[-1] < worth[0] - 0.1
 
 
@@ -321,16 +321,16 @@ ASKED: dict[str, Asked] = {
         "real_best_of_n",
         _falling_returns,
         _rows(
-            ("true score of one answer", None, BEST, "true score, by true score, one"),
-            ("of the best of 64 by it", None, BEST, "true score, by true score, best of all"),
+            ("share right, one answer", None, BEST, "right, by right, one"),
+            ("share right, best of 64 by an exact reward", None, BEST, "right, by right, best of all"),
         ),
     ),
     "N5": Asked(
         "real_best_of_n",
         _overrated,
         _rows(
-            ("true score of one answer", "true score[0]", BEST, "true score, by length, one"),
-            ("of the 'best' of 64", "true score[6]", BEST, "true score, by length, best of all"),
+            ("true score (real model: share right), one answer", "true score[0]", BEST, "right, by length, one"),
+            ("the same, 'best' of 64", "true score[6]", BEST, "right, by length, best of all"),
             ("words of one answer", None, BEST, "words, by length, one"),
             ("words of the 'best' of 64", None, BEST, "words, by length, best of all"),
         ),

@@ -125,6 +125,22 @@ def as_conversation(record: dict, side: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": record["prompt"]}, {"role": "assistant", "content": record[side]}]
 
 
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("The capital city of Italy is Rome.", True),
+        ("rome", True),
+        ("It is Paris, or maybe Rome, the eternal city.", True),
+        ("Romeo lived there.", False),
+        ("", False),
+    ],
+)
+def test_a_right_answer_names_the_value_as_a_word(text: str, right: bool) -> None:
+    question = next(q for q in start._asked(["Italy"], "held-out") if q.relation == "capital")
+    assert start.names_it(question, text) is right
+    assert start.right_reward([question], [text]).tolist() == [float(right)]
+
+
 def test_what_is_learnt_and_what_is_tested_have_nothing_in_common() -> None:
     for seed in (0, 1):
         learnt, tested = to_learn(96, seed), to_test(48, seed)
