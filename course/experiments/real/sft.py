@@ -35,7 +35,7 @@ from course.world import Question
 from course.world.chats import conversations
 from course.world.phrases import OPENERS
 
-SHOWN, TESTED, EPOCHS, RATE, BATCH = 96, 48, 2, 5e-4, 8
+SHOWN, TESTED, EPOCHS, RATE, BATCH = 192, 48, 2, 1e-3, 8
 
 
 def train(lm: LM, examples: Sequence[Example], seed: int, title: str, batch_size: int = BATCH) -> None:
@@ -143,7 +143,7 @@ def run_passes(condition: str, seed: int) -> Run:
     lm, styles = adapted(seed), {"plain": 0.4, "warm": 0.3, "short": 0.3}
     examples = chat_examples(lm, conversations(to_learn(FEW, seed), styles, seed=seed))
     held_out = chat_examples(lm, conversations(to_test(TESTED, seed), styles, seed=seed + 1))
-    settings = {"epochs": PASSES, "learning_rate": 2 * RATE, "held_out": held_out, "seed": seed}
+    settings = {"epochs": PASSES, "learning_rate": RATE, "held_out": held_out, "seed": seed}
     run = fit(lm, examples, **settings, **planned(longest_example(examples), BATCH).steps, title=condition)
     each = len(run.losses) // PASSES
     curves = {
