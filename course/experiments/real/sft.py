@@ -156,7 +156,11 @@ def run_passes(condition: str, seed: int) -> Run:
     return Run("real_passes", condition, seed, lm.name, measured, curves)
 
 
-RATES = {"full, 1e-5": 1e-5, "full, 1e-4": 1e-4, "full, 1e-3": 1e-3, "LoRA, 1e-4": 1e-4, "LoRA, 1e-3": 1e-3}
+RATES = {
+    f"{how}, {name}": float(name)
+    for how, names in {"full": ("1e-5", "1e-4", "1e-3"), "LoRA": ("1e-4", "1e-3", "3e-3")}.items()
+    for name in names
+}
 
 
 def run_rate(condition: str, seed: int) -> Run:
