@@ -143,20 +143,23 @@ def beside(yours: Mapping[str, float], stored: Sequence[Mapping[str, float]]) ->
     """A row for each number of a run of your own: the mean of the stored runs, and where yours should lie.
 
     Of 100 further runs that differ in their seed alone, 95 lie within mean +- t * s * sqrt(1 + 1/n), if the numbers are
-    normally distributed: the prediction interval of n runs with standard deviation s. Few runs give a wide one.
+    normally distributed: the prediction interval of n runs with standard deviation s. Few runs give a wide one, and of
+    a single one nothing is known but its number.
 
     Args:
         yours: numbers by name.
-        stored: the same numbers, and maybe others, of two runs or more.
+        stored: the same numbers, and maybe others, of one run or more.
     """
     rows = []
     for name, value in yours.items():
         found = [one[name] for one in stored]
         middle, count = mean(found), len(found)
-        reach = T_95[min(count - 1, len(T_95)) - 1] * stdev(found) * (1 + 1 / count) ** 0.5
-        expected = f"{middle - reach:.2f} to {middle + reach:.2f}"
-        row = {"measured": name, "yours": value, f"mean of {count} stored": middle, "95 in 100 lie": expected}
-        rows.append(row | {"inside": abs(value - middle) <= reach})
+        row = {"measured": name, "yours": value, "stored" if count == 1 else f"mean of {count} stored": middle}
+        if count > 1:
+            reach = T_95[min(count - 1, len(T_95)) - 1] * stdev(found) * (1 + 1 / count) ** 0.5
+            between = f"{middle - reach:.2f} to {middle + reach:.2f}"
+            row |= {"95 in 100 lie": between, "inside": abs(value - middle) <= reach}
+        rows.append(row)
     return rows
 
 

@@ -125,6 +125,7 @@ def test_the_row_of_a_number_says_where_it_should_lie():
     assert row["95 in 100 lie"] == f"{0.7 - reach:.2f} to {0.7 + reach:.2f}"
     assert not beside({"score": 0.7 + 1.01 * reach}, found)[0]["inside"]
     assert [row["measured"] for row in beside({"words": 7.0, "score": 0.7}, found)] == ["words", "score"]
+    assert beside({"score": 0.7}, found[:1]) == [{"measured": "score", "yours": 0.7, "stored": 0.6}]
 
 
 # ---- the tool ----------------------------------------------------------------------------------------------
