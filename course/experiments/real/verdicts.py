@@ -233,6 +233,8 @@ ASKED: dict[str, Asked] = {
             ("right, markers as words", "markers as words", "markers as words", "right"),
             ("right, Llama-2 style", "Llama-2 style", "Llama-2 style", "right"),
             ("ended, its own template", "stopped by itself, in this order[0]", "its own", "stopped"),
+            ("ended, without the cue", "stopped by itself, in this order[2]", "without the cue", "stopped"),
+            ("ended, markers as words", "stopped by itself, in this order[3]", "markers as words", "stopped"),
             ("ended, Llama-2 style", "stopped by itself, in this order[1]", "Llama-2 style", "stopped"),
         ),
     ),
