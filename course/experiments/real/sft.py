@@ -135,7 +135,7 @@ def run_style(condition: str, seed: int) -> Run:
     return Run("real_styles", condition, seed, lm.name, measured, about={"answers": some(grades)})
 
 
-PASSES, FEW = 8, 32
+PASSES, FEW = 20, 32
 
 
 def run_passes(condition: str, seed: int) -> Run:
