@@ -24,7 +24,8 @@ from course.experiments.real.start import (
     to_test,
 )
 from course.experiments.store import Experiment, Run
-from course.formats import Message, Record
+from course.feedback.judge import turn
+from course.formats import Message
 from course.jinja import Piece
 from course.models import LM
 from course.rollouts import generate
@@ -183,30 +184,32 @@ def run_rate(condition: str, seed: int) -> Run:
 def run_mask(condition: str, seed: int) -> Run:
     """SFT on conversations of two exchanges, with the loss on the assistant's turns or on all.
 
-    Measured besides what is counted: `user loss`, in nats per token of users' questions, and `plays the user`, the
-    share of answers that go on with a user's turn when nothing stops them.
+    Measured besides what is counted: `user loss`, in nats per token of users' questions about other countries, in the
+    wordings of the data and in `other words`; and `plays the user`, the share of answers that go on with a user's turn
+    when nothing stops them.
     """
     lm, test = adapted(seed), to_test(TESTED, seed)
     records = conversations(to_learn(SHOWN, seed), seed=seed)
     longer = [{"messages": a["messages"] + b["messages"]} for a, b in zip(records[::2], records[1::2], strict=True)]
     examples = chat_examples(lm, longer, masked=condition == "with mask")
     train(lm, examples, seed, condition, batch_size=BATCH // 2)
-    asked = [[{"role": "user", "content": question.text}] for question in test]
+    asked, known = ([[turn("user", q.text)] for q in some] for some in (test, to_test(TESTED, seed, "shown")))
     prompts = [lm.encode(turns, add_generation_prompt=True).input_ids for turns in asked]
     unstopped = generate(lm, prompts, max_new_tokens=MOST, honour_turns=False)
     measured = counted(answer(lm, test, max_new_tokens=MOST)) | {
-        "user loss": mean_loss(lm, user_turns(lm, [{"messages": turns} for turns in asked])),
+        "user loss": mean_loss(lm, user_turns(lm, known)),
+        "user loss, other words": mean_loss(lm, user_turns(lm, asked)),
         "plays the user": mean("user\n" in made.text for made in unstopped),
     }
     return Run("real_mask", condition, seed, lm.name, measured)
 
 
-def user_turns(lm: LM, records: Sequence[Record]) -> list[dict[str, list[int]]]:
-    """Examples with labels on what the user wrote alone, whatever the template puts around it."""
+def user_turns(lm: LM, conversations: Sequence[list[Message]]) -> list[dict[str, list[int]]]:
+    """Examples with labels on what the user wrote last, whatever the template puts around it."""
     examples = []
-    for record in records:
-        ids = lm.encode(record["messages"]).input_ids
-        words = lm.tokenizer(record["messages"][-1]["content"], add_special_tokens=False)["input_ids"]
+    for turns in conversations:
+        ids = lm.encode(turns).input_ids
+        words = lm.tokenizer(turns[-1]["content"], add_special_tokens=False)["input_ids"]
         at = next(i for i in range(len(ids)) if ids[i : i + len(words)] == words)
         labels = [ids[i] if at <= i < at + len(words) else IGNORE for i in range(len(ids))]
         examples.append({"input_ids": ids, "labels": labels})

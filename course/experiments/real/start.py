@@ -102,9 +102,9 @@ def to_learn(count: int, seed: int) -> list[Question]:
     return random.Random(f"learn {seed}").sample(_asked(SEEN, "shown"), count)
 
 
-def to_test(count: int, seed: int) -> list[Question]:
-    """Questions that no run trains on: about other countries, in other words."""
-    return random.Random(f"test {seed}").sample(_asked(UNSEEN, "held-out"), count)
+def to_test(count: int, seed: int, wordings: str = "held-out") -> list[Question]:
+    """Questions that no run trains on: about other countries, in other words, or in those that SFT shows ("shown")."""
+    return random.Random(f"test {seed}").sample(_asked(UNSEEN, wordings), count)
 
 
 def _asked(countries: Sequence[str], wordings: str) -> list[Question]:

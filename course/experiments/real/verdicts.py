@@ -215,7 +215,8 @@ def _less_longer(runs: Runs) -> bool:
 
 
 MASKED = (
-    ("loss on users' turns", "loss on users' turns", "user loss"),
+    ("loss on users' turns, in the data's wordings", None, "user loss"),
+    ("loss on users' turns, in other words", "loss on users' turns", "user loss, other words"),
     ("right", "right", "right"),
     ("plays the user if not stopped", "plays the user when not stopped", "plays the user"),
 )
@@ -306,7 +307,7 @@ ASKED: dict[str, Asked] = {
         _mask,
         _rows(
             *(
-                (f"{what}, {how}", f"{toy}, {how}", how, name)
+                (f"{what}, {how}", toy and f"{toy}, {how}", how, name)
                 for what, toy, name in MASKED
                 for how in ("with mask", "without")
             )
