@@ -204,10 +204,10 @@ def run_mask(condition: str, seed: int) -> Run:
     return Run("real_mask", condition, seed, lm.name, measured)
 
 
-def user_turns(lm: LM, conversations: Sequence[list[Message]]) -> list[dict[str, list[int]]]:
+def user_turns(lm: LM, asked: Sequence[list[Message]]) -> list[dict[str, list[int]]]:
     """Examples with labels on what the user wrote last, whatever the template puts around it."""
     examples = []
-    for turns in conversations:
+    for turns in asked:
         ids = lm.encode(turns).input_ids
         words = lm.tokenizer(turns[-1]["content"], add_special_tokens=False)["input_ids"]
         at = next(i for i in range(len(ids)) if ids[i : i + len(words)] == words)

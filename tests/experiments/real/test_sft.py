@@ -35,7 +35,7 @@ def test_the_chance_of_the_end_is_read_where_the_answer_is_complete() -> None:
 
 def test_labels_stand_on_what_the_user_wrote_and_on_nothing_else() -> None:
     lm = tiny()
-    [example] = user_turns(lm, [{"messages": TALK}])
+    [example] = user_turns(lm, [TALK])
     kept = [token for token in example["labels"] if token != IGNORE]
     assert lm.tokenizer.decode(kept) == TALK[0]["content"]
     assert [a for a, b in zip(example["input_ids"], example["labels"], strict=True) if b != IGNORE] == kept
