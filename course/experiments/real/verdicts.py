@@ -202,10 +202,13 @@ def _judge(runs: Runs) -> bool:
     return alone["right"] > 0.6 and letters["changes"] > 0.1 and better
 
 
+KEPT = {"short": "keeps to it", "true": "right"}
+"""By principle, what counts as keeping to it: few words, or naming the right value."""
+
+
 def _revised(runs: Runs) -> bool:
-    return all(
-        runs[name].measured["keeps to it, after"] > runs[name].measured["keeps to it, before"] + 0.1 for name in runs
-    )
+    each = {name: runs[name].measured for name in KEPT}
+    return all(each[name][f"{what}, after"] > each[name][f"{what}, before"] + 0.1 for name, what in KEPT.items())
 
 
 def _less_longer(runs: Runs) -> bool:
@@ -488,8 +491,11 @@ ASKED: dict[str, Asked] = {
         _rows(
             ("keeps to it, drafts, short", "principle score of the drafts", "short", "keeps to it, before"),
             ("keeps to it, revised, short", "after critique and revision", "short", "keeps to it, after"),
-            ("keeps to it, drafts, true", None, "true", "keeps to it, before"),
-            ("keeps to it, revised, true", None, "true", "keeps to it, after"),
+            ("right, drafts", None, "true", "right, before"),
+            ("right, revised to be true", None, "true", "right, after"),
+            ("right, revised to be short", None, "short", "right, after"),
+            ("words, drafts", None, "short", "words, before"),
+            ("words, revised to be short", None, "short", "words, after"),
             ("unchanged by revision, short", None, "short", "unchanged"),
         ),
     ),
