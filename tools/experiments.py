@@ -106,9 +106,9 @@ class Cost:
 
 
 def _is_stored(experiment: Experiment, condition: str, seed: int, folder: Path) -> bool:
-    if not (folder / f"{experiment.name}.json").exists():
-        return False
-    return any((run.condition, run.seed) == (condition, seed) for run in store.stored(experiment.name, folder))
+    return store.is_stored(experiment.name, folder) and any(
+        (run.condition, run.seed) == (condition, seed) for run in store.stored(experiment.name, folder)
+    )
 
 
 def main() -> None:

@@ -59,6 +59,11 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
 
+def is_stored(experiment: str, folder: Path = RESULTS) -> bool:
+    """Whether there are stored runs of an experiment."""
+    return (folder / f"{experiment}.json").exists()
+
+
 def stored(experiment: str, folder: Path = RESULTS) -> list[Run]:
     """The stored runs of an experiment, by seed, then in the order of its conditions.
 
@@ -66,7 +71,7 @@ def stored(experiment: str, folder: Path = RESULTS) -> list[Run]:
         FileNotFoundError: there are none.
     """
     path = folder / f"{experiment}.json"
-    if not path.exists():
+    if not is_stored(experiment, folder):
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
         raise FileNotFoundError(
             f"No run of {experiment!r} is stored in {folder}; of these there are: {known}. "
@@ -86,7 +91,7 @@ def write(run: Run, conditions: Sequence[str], folder: Path = RESULTS) -> None:
     """
     path = folder / f"{run.experiment}.json"
     with FileLock(lock_file(run.experiment)):
-        held = stored(run.experiment, folder) if path.exists() else []
+        held = stored(run.experiment, folder) if is_stored(run.experiment, folder) else []
         kept = [one for one in held if _kind(one) != _kind(run)]
         ordered = sorted([*kept, run], key=lambda one: (one.seed, conditions.index(one.condition), one.model))
         lines = ",\n".join(json.dumps(_record(one), ensure_ascii=False) for one in ordered)

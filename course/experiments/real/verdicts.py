@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from course.experiments.real import dpo, sft
 from course.experiments.real.start import SMOLLM2
-from course.experiments.store import Run, of_condition, spread, stored
+from course.experiments.store import Run, is_stored, of_condition, spread, stored
 
 Runs = Mapping[str, Run]
 """The runs of one seed by condition."""
@@ -520,7 +520,9 @@ def held(id: str) -> list[bool]:
 
 
 def kind(id: str) -> str:
-    """What `claim` says of a claim that was asked of the real model; raises ValueError as `by_seed`."""
+    """What `claim` says of a claim that the real model is asked, by its runs; raises ValueError as `by_seed`."""
+    if id in ASKED and not is_stored(ASKED[id].experiment):
+        return "toy only"
     return "seen on both" if all(held(id)) else "other on the real model"
 
 
