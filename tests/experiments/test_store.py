@@ -177,15 +177,20 @@ def test_a_run_that_another_program_is_at_is_left_to_it(tried, tmp_path, capsys)
 # ---- what is stored ----------------------------------------------------------------------------------------
 
 
+TO_COME = {"real_passes", "real_mask", "real_dpo", "real_family", "real_ppo", "sizes"}
+"""Experiments that are written and still to be run; `toy` is stored by the report of claims."""
+
+
 def test_no_file_is_without_its_experiment():
-    assert {path.stem for path in store.RESULTS.iterdir()} == set(EXPERIMENTS)
+    assert {path.stem for path in store.RESULTS.iterdir()} == set(EXPERIMENTS) - TO_COME | {"toy"}
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", sorted(set(EXPERIMENTS) - TO_COME))
 def test_an_experiment_is_stored_once_for_each_condition_and_seed(name):
     experiment, runs = EXPERIMENTS[name], stored(name)
     planned = [(seed, condition) for seed in experiment.seeds for condition in experiment.conditions]
-    assert [(run.seed, run.condition) for run in runs] == planned
+    for model in {run.model for run in runs} if name.startswith("real_") else [None]:  # each on the toy or a real model
+        assert [(run.seed, run.condition) for run in runs if model in (None, run.model)] == planned
     names = {}
     for run in runs:
         numbers = [*run.measured.values(), *(value for curve in run.curves.values() for value in curve)]

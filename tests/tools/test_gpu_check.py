@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from course.experiments.real import ppo
-from course.experiments.real.start import real_model
+from course.experiments.real import ppo, start
 from course.models import LM, save
 from tests.tiny import build_model, build_tokenizer
 from tools import gpu_check
@@ -25,9 +24,9 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name, value in {"BATCH": 4, "LARGEST": 4, "MOST": 4}.items():
         monkeypatch.setattr(gpu_check, name, value)
     monkeypatch.setattr(ppo, "SETTINGS", ppo.replace(ppo.SETTINGS, max_new_tokens=4))
-    real_model.cache_clear()
+    start._load.cache_clear()
     yield
-    real_model.cache_clear()
+    start._load.cache_clear()
 
 
 def rows(printed: str) -> dict[str, list[str]]:
