@@ -177,7 +177,7 @@ def test_a_run_that_another_program_is_at_is_left_to_it(tried, tmp_path, capsys)
 # ---- what is stored ----------------------------------------------------------------------------------------
 
 
-TO_COME = {"real_passes", "real_mask", "real_dpo", "real_family", "real_ppo", "sizes"}
+TO_COME = {"real_dpo", "real_family", "real_ppo", "sizes"}
 """Experiments that are written and still to be run; `toy` is stored by the report of claims."""
 
 

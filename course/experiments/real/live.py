@@ -1,6 +1,7 @@
 """One stored run on a real model, made again by the learner: the cell at the end of each lesson's real part."""
 
 import os
+from statistics import median
 
 from course import SEED
 from course.experiments.real import EXPERIMENTS
@@ -24,7 +25,7 @@ def run_live(experiment: str, condition: str, model: str = "") -> None:
     """
     runs = [run for run in of_condition(stored(experiment), condition) if run.model == SMOLLM2]
     if not (model or asked_for()):
-        minutes = max(run.about["seconds"] for run in runs) / 60
+        minutes = median(run.about["seconds"] for run in runs) / 60
         memory = max(run.about["MB"] for run in runs) / 1000
         fetched = "" if is_kept(SMOLLM2) else f", and {PACKAGED[SMOLLM2].size / 1e6:.0f} MB are fetched once"
         what = f"Not run yet. With model={SMOLLM2!r} in the brackets it takes about {minutes:.1f} minutes on two cores"
